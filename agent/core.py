@@ -1,0 +1,352 @@
+"""The nouns of the harness: frozen dataclasses, three Protocols, one error tree. Standard library only, no effects."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+Constant = int | float | str | bool | None
+Profile = Literal["full", "mini"]
+Clock = Literal["wall", "calibrated", "steps"]
+GateKind = Literal["confirmed", "lowest"]
+Role = Literal["baseline", "screen", "confirm"]
+Status = Literal["ok", "crash", "oom", "timeout", "nan", "no_metric", "invalid", "contended"]
+Decision = Literal["keep", "discard", "inconclusive", "failed"]
+
+BASELINE = "baseline"  # the name the baseline goes by where a variant's name is expected
+SCHEMA = 1  # of every record in the ledger
+
+
+# --- errors -----------------------------------------------------------------------------------------------
+
+
+class HarnessError(Exception):
+    """What went wrong, where, and what to do next. `run.py` prints it without a traceback and exits with `exit_code`."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str, *, where: str = "", next_step: str = "") -> None:
+        self.problem, self.where, self.next_step = problem, where, next_step
+        head = f"{where}: {problem}" if where else problem
+        super().__init__(f"{head}\n  {next_step}" if next_step else head)
+
+
+class BadInput(HarnessError):
+    """The issue, the repository or the command line cannot be used as it is; nothing was written."""
+
+    exit_code = 2
+
+
+class Paused(HarnessError):
+    """A limit was reached with work left; the same command goes on from here."""
+
+    exit_code = 3
+
+
+# --- what is asked for ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Track:
+    """One script and its metric: the file an experiment edits, and how its number is read."""
+
+    name: str
+    script: str
+    metric: str
+    goal: Literal["min", "max"]
+    budget_s: float
+    editable: tuple[str, ...]
+    seeds: tuple[int, ...]
+    min_gain: float
+    prepare: str | None = None
+
+
+@dataclass(frozen=True)
+class Issue:
+    """An issue as its tracker gives it. `first_line` is the line of the source on which the body begins."""
+
+    number: int
+    title: str
+    body: str
+    labels: tuple[str, ...] = ()
+    author: str = ""
+    url: str = ""
+    state: str = "open"
+    source: str = ""
+    first_line: int = 1
+
+
+@dataclass(frozen=True)
+class SetConstant:
+    """Give the top-level constant `name` of file `path` the value `value`."""
+
+    path: str
+    name: str
+    value: Constant
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Replace the one occurrence of `old` in file `path` by `new`."""
+
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """Give file `path` the whole text `text`."""
+
+    path: str
+    text: str
+
+
+Edit = SetConstant | Replace | Rewrite
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A derived value that an issue states for a variant, to be checked and never to be set."""
+
+    column: str
+    value: int
+    where: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One candidate: a name, the edits that make it from its parent, and what the issue says of it."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    parent: str = BASELINE
+    why: str = ""
+    stated: tuple[Stated, ...] = ()
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much training a run gets: seconds, optimizer steps, or tokens."""
+
+    kind: Literal["seconds", "steps", "tokens"]
+    amount: float
+
+    def __str__(self) -> str:
+        if self.kind == "seconds":
+            return f"{self.amount:g} s"
+        return f"{self.amount:,.0f} {self.kind}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """'If 1D wins: ...': what the issue expects to conclude when `variant` wins."""
+
+    variant: str
+    text: str
+
+
+@dataclass(frozen=True)
+class GateRules:
+    """The decision gate, fixed before the first run. `min_gain` is in units of the metric."""
+
+    kind: GateKind = "confirmed"
+    baseline_runs: int = 3
+    confirm_runs: int = 3
+    alpha: float = 0.05
+    min_gain: float = 0.0
+    goal: Literal["min", "max"] = "min"
+    remeasure_every: int = 10
+
+
+@dataclass(frozen=True)
+class Spec:
+    """An issue, understood. `variants` stand in the order in which they run."""
+
+    issue: Issue
+    track: str
+    strategy: str
+    variants: tuple[Variant, ...]
+    budget: Budget | None
+    cap_s: float | None
+    gate: GateKind | None
+    outcomes: tuple[Outcome, ...]
+    body_sha256: str
+    seeds: tuple[int, ...] | None = None
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        return tuple(variant.name for variant in self.variants)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What DEPTH, ASPECT_RATIO and HEAD_DIM resolve to on one profile."""
+
+    depth: int
+    aspect_ratio: int
+    head_dim: int
+    model_dim: int
+    n_head: int
+    params: int
+    flops_per_token: int
+    memory_mb: int
+
+
+# --- what is run, and what comes back ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What two results must share to be compared. `corpus` is a fingerprint, `machine` a device name."""
+
+    track: str
+    corpus: str
+    profile: Profile
+    clock: Clock
+    budget: str
+    machine: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process to run: `argv` in an export of `commit`, with `env`, writing to `run_dir`."""
+
+    variant: str
+    commit: str
+    seed: int
+    role: Role | Literal["probe"]
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    run_dir: Path
+    timeout_s: float
+    metric: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended. `metrics` holds finite numbers only; `phases` are seconds; `reason` is one line of evidence."""
+
+    status: Status
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    phases: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    reason: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One finished run. A run is known by its conditions, tree and seed; `steps` is None on the wall clock."""
+
+    issue: int
+    conditions: Conditions
+    variant: str
+    role: Role | Literal["probe"]
+    parent: str
+    commit: str
+    tree: str
+    seed: int
+    steps: int | None
+    status: Status
+    metric: float | None
+    metrics: Mapping[str, float]
+    phases: Mapping[str, float]
+    seconds: float
+    reason: str
+    log: str
+    at: str
+    description: str = ""
+    kind: Literal["run"] = "run"
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says. `gain` is towards the goal (positive is better), `interval` its 90 % bounds, `n` the variant's runs."""
+
+    variant: str | None
+    decision: Decision
+    gain: float | None
+    interval: tuple[float, float] | None
+    n: int
+    p: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class CampaignRecord:
+    """One issue's frozen question: written before the first run, found again by the same command."""
+
+    issue: int
+    title: str
+    body_sha256: str
+    conditions: Conditions
+    gate: GateRules
+    base: str
+    commits: Mapping[str, str]
+    trees: Mapping[str, str]
+    at: str
+    kind: Literal["campaign"] = "campaign"
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class VerdictRecord:
+    """The gate's answer to a campaign (`campaign` is its `at` and issue), with the estimate for every variant."""
+
+    issue: int
+    campaign: str
+    verdict: Verdict
+    variants: tuple[Verdict, ...]
+    at: str
+    kind: Literal["verdict"] = "verdict"
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class PromotionRecord:
+    """The baseline of `track` moved from commit `old` to commit `new`."""
+
+    issue: int
+    track: str
+    variant: str
+    profile: Profile
+    old: str
+    new: str
+    at: str
+    kind: Literal["promotion"] = "promotion"
+    schema: int = SCHEMA
+
+
+Record = RunRecord | CampaignRecord | VerdictRecord | PromotionRecord
+
+
+# --- the three Protocols ----------------------------------------------------------------------------------
+
+
+class Strategy(Protocol):
+    """Chooses what to try next. The state is the history, so resuming is free."""
+
+    def __call__(self, spec: Spec, baseline: str, history: Sequence[RunRecord]) -> list[Variant]:
+        """Return the variants to run next, in order; empty when done."""
+
+
+class Executor(Protocol):
+    """Runs jobs somewhere."""
+
+    slots: int
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Result]]:
+        """Yield each job with its result as it completes."""
+
+
+class Tracker(Protocol):
+    """Where issues come from and results go."""
+
+    def fetch(self, number: int) -> Issue:
+        """Return the issue. Raises BadInput when there is none."""
+
+    def comment(self, issue: Issue, text: str) -> str:
+        """Write the one comment of `issue`, replacing an earlier one; return where it is."""
