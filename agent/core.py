@@ -21,7 +21,7 @@ SCHEMA = 1  # of every record in the ledger
 
 
 class HarnessError(Exception):
-    """What went wrong, where, and what to do next. `run.py` prints it without a traceback and exits with `exit_code`."""
+    """What went wrong, where, and what to do next. Printed without a traceback; `exit_code` is the program's."""
 
     exit_code = 1
 
@@ -128,15 +128,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class Budget:
-    """How much training a run gets: seconds, optimizer steps, or tokens."""
+    """How much training a run gets: seconds, optimizer steps, or tokens. Its text is what --budget takes."""
 
     kind: Literal["seconds", "steps", "tokens"]
     amount: float
 
     def __str__(self) -> str:
-        if self.kind == "seconds":
-            return f"{self.amount:g} s"
-        return f"{self.amount:,.0f} {self.kind}"
+        if self.kind == "tokens":
+            return f"{self.amount / 1e6:.10g}Mtok"
+        return f"{self.amount:.10g}{'s' if self.kind == 'seconds' else 'steps'}"
 
 
 @dataclass(frozen=True)
@@ -238,9 +238,13 @@ class Result:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One finished run. A run is known by its conditions, tree and seed; `steps` is None on the wall clock."""
+    """One finished run. A run is known by its conditions, tree and seed; `steps` is None where the clock was the limit.
+
+    `metric` is None unless the status is ok or contended; `metrics` keeps what the script reported besides.
+    """
 
     issue: int
+    campaign: str
     conditions: Conditions
     variant: str
     role: Role | Literal["probe"]
@@ -264,7 +268,10 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says. `gain` is towards the goal (positive is better), `interval` its 90 % bounds, `n` the variant's runs."""
+    """What the gate says of a variant.
+
+    `gain` is towards the goal (positive is better), `interval` its 90 % bounds, `n` the runs of the variant behind it.
+    """
 
     variant: str | None
     decision: Decision
@@ -294,7 +301,7 @@ class CampaignRecord:
 
 @dataclass(frozen=True)
 class VerdictRecord:
-    """The gate's answer to a campaign (`campaign` is its `at` and issue), with the estimate for every variant."""
+    """The gate's answer to a campaign (named by its `at`), with the estimate for every variant."""
 
     issue: int
     campaign: str
@@ -307,9 +314,10 @@ class VerdictRecord:
 
 @dataclass(frozen=True)
 class PromotionRecord:
-    """The baseline of `track` moved from commit `old` to commit `new`."""
+    """The baseline of `track` moved from commit `old` to commit `new`, by the verdict of `campaign`."""
 
     issue: int
+    campaign: str
     track: str
     variant: str
     profile: Profile
@@ -350,3 +358,41 @@ class Tracker(Protocol):
 
     def comment(self, issue: Issue, text: str) -> str:
         """Write the one comment of `issue`, replacing an earlier one; return where it is."""
+
+
+# --- what a campaign says while it goes -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A line for the user."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """Run `number` of about `total` began; it is expected to take `expected_s` seconds."""
+
+    job: Job
+    number: int
+    total: int
+    expected_s: float
+
+
+@dataclass(frozen=True)
+class RunOutput:
+    """A line that a run printed."""
+
+    job: Job
+    line: str
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """A run is over and in the ledger."""
+
+    record: RunRecord
+
+
+Event = Notice | RunStarted | RunOutput | RunEnded

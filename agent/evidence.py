@@ -1,0 +1,140 @@
+"""What the ledger knows of a campaign: observations for the gate, steps for the clock, the board for a reader."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent import gate
+from agent.core import BASELINE, CampaignRecord, RunRecord, SetConstant, Shape, Verdict
+from agent.ledger import Ledger
+from agent.planning import PROBE_ROUNDS, Plan
+from agent.preflight import Resolved
+from agent.report import Board, Row
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A campaign's view of the ledger. It reads the ledger anew at each question, so it is never out of date."""
+
+    plan: Plan
+    campaign: CampaignRecord
+    ledger: Ledger
+
+    def runs(self, name: str) -> list[RunRecord]:
+        """The comparable runs of a variant's tree, whichever campaign made them, in the order in which they ended."""
+        tree = self.campaign.trees[name]
+        return [run for run in self.ledger.runs(self.campaign.conditions) if run.tree == tree]
+
+    def probes(self, name: str) -> list[RunRecord]:
+        """The probes of a variant in this campaign."""
+        found = self.ledger.runs(self.campaign.conditions, role="probe")
+        tree = self.campaign.trees[name]
+        return [run for run in found if run.tree == tree and run.campaign == self.campaign.at]
+
+    def missing_probes(self) -> list[tuple[str, int]]:
+        """Name and round of the probes still to run, interleaved; a variant whose probe failed gets no more."""
+        names = [BASELINE, *self.plan.order]
+        done = {name: self.probes(name) for name in names}
+        return [
+            (name, number)
+            for number in range(PROBE_ROUNDS)
+            for name in names
+            if number not in {run.seed for run in done[name]} and all(run.status == "ok" for run in done[name])
+        ]
+
+    def steps(self, name: str) -> int:
+        """The steps that the calibrated clock gives a variant.
+
+        A tree that has comparable runs keeps their number. The baseline otherwise gets the budget over its step time,
+        and a variant the baseline's steps times the ratio of their step times, which were probed in one session.
+        """
+        earlier = [run.steps for run in self.runs(name) if run.steps is not None]
+        if earlier:
+            return earlier[-1]
+        if name == BASELINE:
+            return max(1, round(self.plan.budget.amount / self._step_seconds(name)))
+        return max(1, round(self.steps(BASELINE) * self._step_seconds(BASELINE) / self._step_seconds(name)))
+
+    def _step_seconds(self, name: str) -> float:
+        """Seconds a step when the machine is quiet: the lowest of the probes' low quantiles."""
+        return min(run.metrics["step_seconds"] for run in self.probes(name) if run.status == "ok")
+
+    def seen(self) -> list[gate.Observation]:
+        """What the gate may know, in the order in which it happened. A failed probe counts as a failed run."""
+        names = {tree: name for name, tree in self.campaign.trees.items()}
+        failed = [
+            self._failed_probe(name) for name in names.values() if any(p.status != "ok" for p in self.probes(name))
+        ]
+        runs = self.ledger.runs(self.campaign.conditions)
+        return failed + [_observation(names[run.tree], run) for run in runs if run.tree in names]
+
+    def _failed_probe(self, name: str) -> gate.Observation:
+        return gate.Observation(name, self.plan.track.seeds[0], "baseline" if name == BASELINE else "screen", None)
+
+    def groups(self) -> list[list[float]]:
+        """Replicates of other trees under the same conditions: more degrees of freedom for sigma.
+
+        Screening runs are left out: the one that led was selected for being low.
+        """
+        own, values = set(self.campaign.trees.values()), dict[str, list[float]]()
+        for run in self.ledger.runs(self.campaign.conditions):
+            if run.tree not in own and run.role != "screen" and run.status == "ok" and run.metric is not None:
+                values.setdefault(run.tree, []).append(run.metric)
+        return [group for group in values.values() if len(group) > 1]
+
+    def usual_speed(self, run: RunRecord) -> list[float]:
+        """Tokens per second of the comparable quiet runs of the same tree."""
+        runs = [r for r in self.ledger.runs(self.campaign.conditions) if r.tree == run.tree and r.status == "ok"]
+        return [r.metrics["tokens_per_second"] for r in runs if "tokens_per_second" in r.metrics]
+
+    def spent(self) -> float:
+        """Seconds of device time that this campaign has used."""
+        every = self.ledger.runs(self.campaign.conditions) + self.ledger.runs(self.campaign.conditions, role="probe")
+        return sum(run.seconds for run in every if run.campaign == self.campaign.at)
+
+
+def _observation(name: str, run: RunRecord) -> gate.Observation:
+    role = run.role if run.role != "probe" else "screen"
+    return gate.Observation(name, run.seed, role, run.metric, contended=run.status == "contended")
+
+
+def board(evidence: Evidence, current: str, current_shape: Shape | None, command: str) -> Board:
+    """Everything a report of the campaign speaks from; `current` is the track's baseline commit as it is now."""
+    plan, record = evidence.plan, evidence.ledger.verdict(evidence.campaign)
+    judged = {row.variant: row for row in record.variants} if record else {}
+    resolved = (plan.baseline, *plan.variants)
+    rows = tuple(_row(evidence, one, judged.get(one.variant.name)) for one in resolved)
+    verdict = record.verdict if record else None
+    told = (current, current_shape, command, plan.notices)
+    return Board(plan.spec, plan.track, evidence.campaign, rows, verdict, *told)
+
+
+def sets(plan: Plan, one: Resolved) -> dict[str, str]:
+    """The constants that any variant of the plan sets, with this one's values."""
+    edits = [edit for other in plan.variants for edit in other.variant.edits if isinstance(edit, SetConstant)]
+    return {name: str(one.constants[name]) for name in dict.fromkeys(edit.name for edit in edits)}
+
+
+def _row(evidence: Evidence, one: Resolved, verdict: Verdict | None) -> Row:
+    plan, name = evidence.plan, one.variant.name
+    runs = evidence.runs(name)
+    published = _published(runs, name)
+    values = [run.metric for run in published if run.metric is not None]
+    return Row(
+        name=name,
+        sets=sets(plan, one),
+        why=one.variant.why,
+        commit=evidence.campaign.commits[name],
+        shape=one.shapes.get(plan.profile),
+        runs=tuple(runs),
+        verdict=verdict,
+        mean=sum(values) / len(values) if values else None,
+        spread=gate.spread(values, evidence.groups(), plan.rules.alpha),
+        n=len(values),
+    )
+
+
+def _published(runs: Sequence[RunRecord], name: str) -> list[RunRecord]:
+    """The runs whose mean is a variant's value: never the screening run where there are others (it was selected)."""
+    quiet = [run for run in runs if run.status == "ok"]
+    unselected = [run for run in quiet if run.role != "screen"]
+    return unselected if unselected or name == BASELINE else quiet

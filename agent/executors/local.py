@@ -1,0 +1,86 @@
+"""Run jobs on this machine: one at a time on each GPU, or one at a time where there is none."""
+
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+
+from agent import process
+from agent.core import Job, Result
+from agent.locks import exclusive
+from agent.machine import Machine
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """A place where one run at a time may go: a device and the environment that leads there."""
+
+    device: str
+    env: dict[str, str]
+
+
+class LocalExecutor:
+    """GPU slots of one machine. A device is locked for the length of a run, against other harnesses too."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        cache: Path,
+        export: Callable[[str, Path], None],
+        on_line: Callable[[Job, str], None],
+        on_wait: Callable[[str], None],
+    ) -> None:
+        """`export` writes a commit into a folder; `on_line` hears a run's output, `on_wait` who holds a device."""
+        self._locks = cache / "locks"
+        self._export, self._on_line, self._on_wait = export, on_line, on_wait
+        gpus = [_Slot(f"gpu-{gpu.index}", {"CUDA_VISIBLE_DEVICES": str(gpu.index)}) for gpu in machine.gpus]
+        self._free: queue.Queue[_Slot] = queue.Queue()
+        for slot in gpus or [_Slot("cpu", {})]:
+            self._free.put(slot)
+        self.slots = self._free.qsize()
+        self._running: list[process.Running] = []
+        self._starting = Lock()
+        self._stopped = False
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Result]]:
+        """Yield each job with its result as it completes. When the caller leaves early, what runs is killed."""
+        self._stopped = False
+        with ThreadPoolExecutor(max_workers=self.slots) as pool:
+            futures: dict[Future[Result], Job] = {pool.submit(self._one, job): job for job in jobs}
+            try:
+                for future in as_completed(futures):
+                    yield futures[future], future.result()
+            finally:
+                self._stop(futures)
+
+    def _stop(self, futures: dict[Future[Result], Job]) -> None:
+        with self._starting:
+            self._stopped = True
+            for running in self._running:
+                running.kill()
+        for future in futures:
+            future.cancel()
+
+    def _one(self, job: Job) -> Result:
+        slot = self._free.get()
+        try:
+            with exclusive(self._locks / f"{slot.device}.lock", f"{job.variant} in {job.run_dir}", self._on_wait):
+                return self._in(slot, job)
+        finally:
+            self._free.put(slot)
+
+    def _in(self, slot: _Slot, job: Job) -> Result:
+        """Export the job's commit into a fresh run folder, run it there, and leave its results without the export."""
+        tree = process.fresh(job.run_dir) / "tree"
+        self._export(job.commit, tree)
+        with self._starting:
+            if self._stopped:
+                return Result("crash", reason="stopped before it began")
+            running = process.Running(replace(job, env={**job.env, **slot.env}), tree)
+            self._running.append(running)
+        result = running.wait(lambda line: self._on_line(job, line))
+        self._running.remove(running)
+        process.discard(tree)
+        return result

@@ -1,0 +1,179 @@
+"""The append-only JSONL ledger, the only state beside git: one checksummed Record a line, under a lock, fsynced."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from io import FileIO
+from pathlib import Path
+from typing import cast
+
+from filelock import FileLock
+
+from agent.core import (
+    BadInput,
+    CampaignRecord,
+    Conditions,
+    GateRules,
+    HarnessError,
+    PromotionRecord,
+    Record,
+    RunRecord,
+    Verdict,
+    VerdictRecord,
+)
+
+_SUM = ',"sum":"'  # begins the checksum, the last key of every line
+_TAIL = len(_SUM) + 16 + len('"}')
+_Fields = dict[str, object]
+
+
+def _checksum(payload: str) -> str:
+    return sha256(payload.encode()).hexdigest()[:16]
+
+
+def encode(record: Record) -> str:
+    """One line of the ledger, without its newline. Raises ValueError on NaN or infinity: neither is ever a result."""
+    payload = json.dumps(asdict(record), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    return f'{payload[:-1]}{_SUM}{_checksum(payload)}"}}'
+
+
+def decode(line: str) -> Record | None:
+    """The record of one line, or None where the line is damaged."""
+    payload, tail = f"{line[:-_TAIL]}}}", line[-_TAIL:]
+    if tail != f'{_SUM}{_checksum(payload)}"}}':
+        return None
+    fields = cast(_Fields, json.loads(payload))
+    return _READERS[cast(str, fields["kind"])](fields)
+
+
+def _conditions(fields: _Fields) -> Conditions:
+    return Conditions(**cast(Mapping[str, str], fields["conditions"]))  # type: ignore[arg-type]
+
+
+def _run(fields: _Fields) -> RunRecord:
+    return RunRecord(**{**fields, "conditions": _conditions(fields)})  # type: ignore[arg-type]
+
+
+def _campaign(fields: _Fields) -> CampaignRecord:
+    gate = GateRules(**cast(Mapping[str, object], fields["gate"]))  # type: ignore[arg-type]
+    return CampaignRecord(**{**fields, "conditions": _conditions(fields), "gate": gate})  # type: ignore[arg-type]
+
+
+def _one_verdict(raw: Mapping[str, object]) -> Verdict:
+    bounds = cast(Sequence[float] | None, raw["interval"])
+    interval = None if bounds is None else (bounds[0], bounds[1])
+    return Verdict(**{**raw, "interval": interval})  # type: ignore[arg-type]
+
+
+def _verdict(fields: _Fields) -> VerdictRecord:
+    rows = cast(Sequence[Mapping[str, object]], fields["variants"])
+    verdict = _one_verdict(cast(Mapping[str, object], fields["verdict"]))
+    return VerdictRecord(
+        **{**fields, "verdict": verdict, "variants": tuple(_one_verdict(row) for row in rows)}  # type: ignore[arg-type]
+    )
+
+
+def _promotion(fields: _Fields) -> PromotionRecord:
+    return PromotionRecord(**fields)  # type: ignore[arg-type]
+
+
+_READERS: Mapping[str, Callable[[_Fields], Record]] = {
+    "run": _run,
+    "campaign": _campaign,
+    "verdict": _verdict,
+    "promotion": _promotion,
+}
+
+
+class Ledger:
+    """The ledger of one repository. Reads once; `append` is the only door to a change."""
+
+    def __init__(self, path: Path, lock: Path) -> None:
+        """Load `path`; a torn last line is left out. Raises BadInput naming the first damaged line elsewhere."""
+        self.path = path
+        self._lock = FileLock(lock)
+        self._records = list(self._load())
+
+    def _load(self) -> Iterator[Record]:
+        if not self.path.exists():
+            return
+        text = self.path.read_bytes()
+        whole = text[: text.rfind(b"\n") + 1]  # what follows the last newline was torn by a crash
+        for number, line in enumerate(whole.split(b"\n")[:-1], start=1):
+            record = decode(line.decode(errors="replace"))
+            if record is None:
+                raise BadInput(
+                    "the line is damaged: its checksum does not match",
+                    where=f"{self.path}:{number}",
+                    next_step="restore the file from a backup, or delete that one line: its run is then done again",
+                )
+            yield record
+
+    def append(self, record: Record) -> None:
+        """Add one record durably. Raises HarnessError where the disk is full; the ledger is then unchanged."""
+        line = f"{encode(record)}\n".encode()
+        with self._lock:
+            try:
+                self._write(line)
+            except OSError as error:
+                raise HarnessError(
+                    f"cannot add a record: {error.strerror}",
+                    where=str(self.path),
+                    next_step="free some space and run the same command again; what was recorded is intact",
+                ) from None
+        self._records.append(record)
+
+    def _write(self, line: bytes) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("r+b" if self.path.exists() else "w+b", buffering=0) as file:
+            end = _end_of_last_line(file)
+            file.truncate(end)
+            file.seek(end)
+            try:
+                while line:  # a disk that is nearly full takes a part
+                    line = line[file.write(line) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)
+                raise
+
+    # --- queries ---
+
+    def runs(self, conditions: Conditions | None = None, role: str | None = None) -> list[RunRecord]:
+        """Runs in the order in which they ended; probes only when asked for by `role`."""
+        runs = (record for record in self._records if isinstance(record, RunRecord))
+        return [
+            run
+            for run in runs
+            if (conditions is None or run.conditions == conditions)
+            and (run.role == role if role else run.role != "probe")
+        ]
+
+    def campaigns(self, issue: int | None = None) -> list[CampaignRecord]:
+        """Campaigns in the order in which they began."""
+        found = (record for record in self._records if isinstance(record, CampaignRecord))
+        return [record for record in found if issue is None or record.issue == issue]
+
+    def verdict(self, campaign: CampaignRecord) -> VerdictRecord | None:
+        """The verdict of a campaign, or None while it has none."""
+        found = (record for record in self._records if isinstance(record, VerdictRecord))
+        return next((r for r in found if (r.issue, r.campaign) == (campaign.issue, campaign.at)), None)
+
+    def promotions(self, track: str) -> list[PromotionRecord]:
+        """Promotions of a track, oldest first."""
+        found = (record for record in self._records if isinstance(record, PromotionRecord))
+        return [record for record in found if record.track == track]
+
+
+def _end_of_last_line(file: FileIO, step: int = 1 << 16) -> int:
+    """The offset after the last newline: where the next record goes, over a line that a crash tore."""
+    start = file.seek(0, os.SEEK_END)
+    while start > 0:
+        start = max(0, start - step)
+        file.seek(start)
+        newline = file.read(step).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+    return 0

@@ -1,0 +1,52 @@
+"""Locks between harnesses: one program a repository, one run a GPU; whoever comes second learns who holds it."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from agent.core import HarnessError
+
+
+def _holder(note: Path) -> str:
+    """Who holds a lock, in words; the note may be a moment behind the lock itself."""
+    try:
+        held = json.loads(note.read_text())
+        return f"process {held['pid']} ({held['what']}), since {held['since']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+def _write_note(note: Path, what: str) -> None:
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    note.write_text(json.dumps({"pid": os.getpid(), "what": what, "since": since}))
+
+
+@contextmanager
+def exclusive(path: Path, what: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold `path` while the block runs. Where another holds it: call `waiting` with its name and wait, or raise.
+
+    Raises HarnessError naming the holder where `waiting` is None. The kernel frees the lock of a killed process.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock, note = FileLock(path), path.with_suffix(".holder")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if waiting is None:
+            raise HarnessError(
+                f"{path.stem} is in use by {_holder(note)}",
+                next_step="wait until it ends, or stop it: what it has done is kept",
+            ) from None
+        waiting(_holder(note))
+        lock.acquire()
+    try:
+        _write_note(note, what)
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,115 @@
+"""Everything that can be known before a run: each variant's files and shape, or why it is refused. Pure, no effects."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from agent import edit, shape
+from agent.core import BASELINE, BadInput, Constant, Profile, Shape, Spec, Track, Variant
+
+PROFILES: tuple[Profile, ...] = ("full", "mini")
+_SHAPED = ("DEPTH", "ASPECT_RATIO", "HEAD_DIM")  # a script with these has a shape that shape.py can resolve
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A variant that can run: the files it changes, its script's constants, its shape on each profile (or none)."""
+
+    variant: Variant
+    files: Mapping[str, str]
+    constants: Mapping[str, object]
+    shapes: Mapping[Profile, Shape]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The committed texts that a plan is made from: editable files, and the fixed side's facts by profile."""
+
+    files: Mapping[str, str]
+    facts: Mapping[Profile, Mapping[str, object]]
+
+
+def facts(prepare_text: str, path: str) -> dict[Profile, Mapping[str, object]]:
+    """The PROFILES table of prepare.py. Raises BadInput where it is missing."""
+    table = edit.constants(prepare_text, path).get("PROFILES")
+    if not isinstance(table, dict) or not set(PROFILES) <= table.keys():
+        raise BadInput("no PROFILES table with full and mini", where=path, next_step="restore prepare.py")
+    return {profile: cast(Mapping[str, object], table[profile]) for profile in PROFILES}
+
+
+def baseline(track: Track, sources: Sources) -> Resolved:
+    """The unedited script, resolved."""
+    return _resolve(Variant(BASELINE, ()), {}, track, sources)
+
+
+def variants(spec: Spec, track: Track, sources: Sources, proposed: Sequence[Variant]) -> list[Resolved]:
+    """Resolve the proposed variants; raises BadInput for the first that contradicts itself or repeats another."""
+    seen: dict[tuple[tuple[str, str], ...], str] = {}
+    found = []
+    for variant in proposed:
+        files = edit.apply(sources.files, variant.edits, track.editable)
+        resolved = _resolve(variant, files, track, sources)
+        _check_stated(resolved)
+        _check_new(resolved, seen, spec)
+        found.append(resolved)
+    return found
+
+
+def fits(resolved: Sequence[Resolved], profile: Profile, memory_mb: int) -> None:
+    """Raise BadInput for the first variant whose predicted memory exceeds the device's."""
+    for one in resolved:
+        shaped = one.shapes.get(profile)
+        if shaped is not None and shaped.memory_mb > memory_mb:
+            raise BadInput(
+                f"{one.variant.name} needs about {shaped.memory_mb:,} MB and the device has {memory_mb:,} MB",
+                where=one.variant.where,
+                next_step="make the variant smaller, or lower the batch per device in the script",
+            )
+
+
+def _resolve(variant: Variant, files: Mapping[str, str], track: Track, sources: Sources) -> Resolved:
+    text = files.get(track.script, sources.files[track.script])
+    constants = edit.constants(text, track.script)
+    if not set(_SHAPED) <= constants.keys():
+        return Resolved(variant, files, constants, {})
+    try:
+        shapes = {p: shape.resolve(constants, told, p) for p, told in sources.facts.items()}
+    except BadInput as error:  # the shape knows what is wrong, the variant knows where it was said
+        raise BadInput(
+            f"{variant.name}: {error.problem}", where=variant.where or track.script, next_step=error.next_step
+        ) from None
+    return Resolved(variant, files, constants, shapes)
+
+
+def _check_stated(resolved: Resolved) -> None:
+    """A value that the issue states for `full` must be the true one."""
+    true = resolved.shapes.get("full")
+    for stated in resolved.variant.stated:
+        value = cast(Constant, getattr(true, stated.column, None))
+        if value is not None and value != stated.value:
+            assert true is not None
+            raise BadInput(
+                f"{resolved.variant.name}: column {stated.column} says {stated.value}, but DEPTH {true.depth} x "
+                f"ASPECT_RATIO {true.aspect_ratio} with HEAD_DIM {true.head_dim} gives {value}",
+                where=stated.where,
+                next_step=f"write {value}, or change DEPTH or ASPECT_RATIO",
+            )
+
+
+def _check_new(resolved: Resolved, seen: dict[tuple[tuple[str, str], ...], str], spec: Spec) -> None:
+    """A variant is one model once: not the baseline again, and not another variant again."""
+    name, key = resolved.variant.name, tuple(sorted(resolved.files.items()))
+    if not key:
+        raise BadInput(
+            f"{name} changes nothing: it is the baseline",
+            where=resolved.variant.where,
+            next_step="remove the row; the baseline is measured in every campaign",
+        )
+    if key in seen:
+        lines = {v.name: v.where for v in spec.variants}
+        raise BadInput(
+            f"{name} and {seen[key]} are one model: the same constants ({lines.get(seen[key], '')})",
+            where=resolved.variant.where,
+            next_step="remove one of the two rows, or change a constant in one",
+        )
+    seen[key] = name

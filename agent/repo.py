@@ -1,0 +1,171 @@
+"""Git without touching the user's work tree, index or HEAD: read, commit, export, move refs by compare-and-swap."""
+
+import os
+import re
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import git
+
+from agent.core import BadInput, HarnessError
+
+NOTES = "refs/notes/autoresearch"
+ZERO = "0" * 40
+_BRANCH = re.compile(r"autoresearch/[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+")
+_IDENTITY = {"NAME": "autoresearch", "EMAIL": "autoresearch@localhost"}
+
+
+def _environment(date: str | None = None) -> dict[str, str]:
+    """Who commits (never the user), and when: a fixed date makes the same edit the same commit."""
+    env = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in _IDENTITY.items()}
+    if date is not None:
+        env |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+    return env
+
+
+class Repository:
+    """The experiment's repository. Every ref this class writes is under `autoresearch/` or is the notes ref."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the repository that holds `path`. Raises BadInput where there is none, or none with a commit."""
+        try:
+            self._repo = git.Repo(path, search_parent_directories=True)
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+            raise BadInput(
+                f"{path} is not inside a git repository",
+                next_step="run it in a clone of the experiment's repository, or make one: git init && git commit",
+            ) from None
+        if self._repo.working_tree_dir is None:
+            raise BadInput(f"{path} is a bare repository", next_step="run it in a clone with a work tree")
+        self.root = Path(self._repo.working_tree_dir)
+        self.git_dir = Path(self._repo.common_dir).resolve()
+        if self.resolve("HEAD") is None:
+            raise BadInput(
+                f"the repository {self.root} has no commit yet", next_step="commit train.py and prepare.py first"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._repo.close()
+
+    def _git(self, *args: str, env: Mapping[str, str] | None = None, strip: bool = True) -> str:
+        argv = ["git", "-c", "core.hooksPath=/dev/null", *args]
+        out = self._repo.git.execute(argv, env=dict(env or {}), strip_newline_in_stdout=strip)
+        assert isinstance(out, str)
+        return out
+
+    def _try(self, *args: str, strip: bool = True) -> str | None:
+        """Output of a git command whose failure is an answer: None."""
+        try:
+            return self._git(*args, strip=strip)
+        except git.GitCommandError:
+            return None
+
+    # --- reading ---
+
+    def resolve(self, revision: str) -> str | None:
+        """The commit a revision names, or None."""
+        return self._try("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+
+    def tree(self, commit: str) -> str:
+        """The tree of a commit."""
+        return self._git("rev-parse", "--verify", f"{commit}^{{tree}}")
+
+    def read(self, commit: str, path: str) -> str | None:
+        """The text of a file as committed, or None where the commit has no such file."""
+        return self._try("cat-file", "blob", f"{commit}:{path}", strip=False)
+
+    def uncommitted(self, paths: tuple[str, ...]) -> list[str]:
+        """Those of `paths` whose work-tree text differs from HEAD's, or that git does not track yet."""
+        lines = self._git("status", "--porcelain", "--", *paths).splitlines()
+        return sorted(line[2:].strip() for line in lines)
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether `newer` contains `older`; a commit contains itself."""
+        return self._try("merge-base", "--is-ancestor", older, newer) is not None
+
+    def changed(self, old: str, new: str) -> list[str]:
+        """The paths in which two commits differ."""
+        return self._git("diff-tree", "-r", "--name-only", old, new).splitlines()
+
+    def branches(self, prefix: str) -> dict[str, str]:
+        """Branch name to commit, for every branch under `prefix`."""
+        lines = self._git("for-each-ref", "--format=%(refname:short) %(objectname)", f"refs/heads/{prefix}")
+        return dict(line.split(" ", 1) for line in lines.splitlines())
+
+    # --- writing objects and refs ---
+
+    def commit(self, base: str, files: Mapping[str, str], message: str) -> str:
+        """Commit `files` on top of `base` with the base's date; no checkout, no ref moves. Returns the commit."""
+        date = self._git("show", "-s", "--format=%cI", base)
+        with tempfile.TemporaryDirectory() as folder:
+            env = {"GIT_INDEX_FILE": str(Path(folder) / "index"), **_environment(date)}
+            self._git("read-tree", base, env=env)
+            for path, text in files.items():
+                text_file = Path(folder) / "text"
+                text_file.write_bytes(text.encode())
+                blob = self._git("hash-object", "-w", "--no-filters", str(text_file))
+                mode = self._git("ls-tree", "--format=%(objectmode)", base, path) or "100644"
+                self._git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", env=env)
+            tree = self._git("write-tree", env=env)
+            return self._git("commit-tree", tree, "-p", base, "-m", message, env=env)
+
+    def move(self, branch: str, new: str, old: str | None) -> bool:
+        """Compare-and-swap `branch` from `old` (None: it must not exist) to `new`; False where it was elsewhere."""
+        if not _BRANCH.fullmatch(branch) or ".." in branch or branch.endswith((".lock", ".")):
+            raise HarnessError(f"{branch!r} is no branch of ours", next_step="expected autoresearch/<name>/<name>")
+        return self._try("update-ref", "--no-deref", f"refs/heads/{branch}", new, old or ZERO) is not None
+
+    def keep(self, branch: str, commit: str) -> None:
+        """Make `branch` name `commit`; what it named before stays reachable as `<branch>-<commit>`."""
+        now = self.resolve(f"refs/heads/{branch}")
+        if now == commit:
+            return
+        if now is not None:
+            self.move(f"{branch}-{now[:7]}", now, None)
+        if not self.move(branch, commit, now):
+            raise HarnessError(f"the branch {branch} was moved by another program", next_step="run the command again")
+
+    def note(self, commit: str, text: str) -> None:
+        """Attach `text` to a commit under refs/notes/autoresearch, replacing an earlier note."""
+        args = ("notes", f"--ref={NOTES}", "add", "--force", "--message", text, commit)
+        self._git(*args, env=_environment())
+
+    def noted(self, commit: str) -> str | None:
+        """The note on a commit, or None."""
+        return self._try("notes", f"--ref={NOTES}", "show", commit)
+
+    # --- what a run sees ---
+
+    def export(self, commit: str, folder: Path) -> None:
+        """Write the files of a commit into an empty folder: no .git, no untracked file, nothing of the work tree."""
+        with tempfile.TemporaryFile() as archive:
+            argv = ["git", "archive", "--format=tar", commit]
+            self._repo.git.execute(argv, output_stream=archive)
+            archive.seek(0)
+            with tarfile.open(fileobj=archive) as tar:
+                tar.extractall(folder, filter="data")
+
+
+def writable(folder: Path) -> None:
+    """Raise BadInput unless files can be made in `folder` (a read-only disk, a full one, a wrong owner)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"x")
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        raise BadInput(
+            f"cannot write there: {error.strerror}",
+            where=str(folder),
+            next_step="free some space, or run in a clone that you can write to",
+        ) from None

@@ -1,0 +1,289 @@
+"""The command line: reads arguments, picks the parts, prints what comes back. It holds no logic of its own."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import cast
+
+if __name__ == "__main__":
+    # `python agent/run.py` puts agent/ first on the path, where a module could shadow a library; the root belongs there
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from agent import doctor, gate, loop, machine, planning, preflight, report, spec
+from agent.core import BadInput, Event, GateKind, GateRules, HarnessError, Notice, Profile, RunOutput
+from agent.executors import EXECUTORS
+from agent.executors.local import LocalExecutor
+from agent.ledger import Ledger
+from agent.live import view
+from agent.locks import exclusive
+from agent.loop import Parts
+from agent.machine import Machine
+from agent.planning import Plan, Request
+from agent.repo import Repository, writable
+from agent.report import Board
+from agent.trackers import TRACKERS
+from agent.trackers.markdown import MarkdownTracker
+
+EPILOG = """\
+exit status: 0 a verdict (or the question answered), 1 an error, 2 bad usage or a bad issue, 3 paused: run the same
+command again to go on, 130 interrupted: run the same command again to go on
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = argparse.ArgumentParser(
+        prog="agent/run.py",
+        description="Run the experiments of an issue: every variant checked, committed, trained, judged and reported.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--issue", type=int, metavar="N", help="the issue to run; again after a crash: it goes on")
+    _actions(top.add_argument_group("instead of running"))
+    _choices(top.add_argument_group("how to run"))
+    _simulation(top.add_argument_group("with --simulate"))
+    return top
+
+
+def _actions(group: argparse._ArgumentGroup) -> None:
+    only = group.add_mutually_exclusive_group()
+    only.add_argument("--plan", action="store_true", help="check the issue and show what would run; writes nothing")
+    only.add_argument("--status", action="store_true", help="the board, the verdict and the runs of the issue")
+    only.add_argument("--report", action="store_true", help="the issue's comment, in Markdown")
+    only.add_argument("--verify", action="store_true", help="compare the ledger with git")
+    only.add_argument("--doctor", action="store_true", help="what this machine has and lacks")
+    only.add_argument("--simulate", action="store_true", help="run the gate on simulated noise and count its errors")
+
+
+def _choices(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--budget", metavar="B", help="training of one run: 20 (seconds), 500steps or 5Mtok")
+    group.add_argument("--clock", choices=("wall", "calibrated"), help="what a second is (GPU: wall, else calibrated)")
+    group.add_argument("--gate", choices=("confirmed", "lowest"), help="the decision gate (confirmed)")
+    group.add_argument(
+        "--profile", choices=("full", "mini"), help="model scale (GPU: full, else mini, 1/8 of the width)"
+    )
+    group.add_argument("--corpus", help="stdlib, climbmix, tinystories or file:PATH ($AUTORESEARCH_CORPUS, stdlib)")
+    group.add_argument("--tracker", choices=("auto", *TRACKERS), default="auto", help="where issues are (auto)")
+    group.add_argument("--executor", choices=tuple(EXECUTORS), default="local", help="where runs go (local)")
+    group.add_argument("--committed", action="store_true", help="ignore uncommitted changes of the script")
+    group.add_argument("--json", action="store_true", help="print JSON on standard output, events on standard error")
+
+
+def _simulation(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--variants", type=int, default=4, help="variants in a campaign (4)")
+    group.add_argument("--gain", type=float, default=0.0, help="true gain of one of them, in sigmas (0)")
+    group.add_argument("--campaigns", type=int, default=2000, help="campaigns to simulate (2000)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    args = parser().parse_args(argv)
+    try:
+        return _dispatch(args)
+    except HarnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: the run was stopped, what had finished is kept; the same command goes on", file=sys.stderr)
+        return 130
+
+
+def _dispatch(args: argparse.Namespace) -> int:
+    if args.simulate:
+        return _simulate(args)
+    here = machine.detect()
+    if args.doctor:
+        return _doctor(here)
+    with Repository(Path.cwd()) as repo:
+        ledger = Ledger(repo.root / "experiments" / "ledger.jsonl", repo.git_dir / "autoresearch" / "ledger.lock")
+        if args.verify:
+            return _verify(repo, ledger)
+        if args.issue is None:
+            parser().error("which issue? --issue N (local issues are in experiments/issues/)")
+        tracker = MarkdownTracker(repo.root)
+        asked = _asked_before(args.issue, ledger) if args.status or args.report else _request(args, here)
+        plan = planning.make(asked, repo, ledger, tracker, here)
+        if args.plan:
+            return _show_plan(plan, args)
+        return _campaign(args, plan, _Wiring(repo, ledger, tracker, here))
+
+
+# --- what the user asked for ------------------------------------------------------------------------------
+
+
+def _request(args: argparse.Namespace, here: Machine) -> Request:
+    return Request(
+        issue=args.issue,
+        profile=cast(Profile, args.profile or os.environ.get("AUTORESEARCH_PROFILE") or here.profile),
+        corpus=_corpus(args.corpus or os.environ.get("AUTORESEARCH_CORPUS") or "stdlib"),
+        budget=spec.parse_budget(args.budget) if args.budget else None,
+        clock=args.clock,
+        gate=args.gate,
+        committed=args.committed,
+    )
+
+
+def _corpus(name: str) -> str:
+    """A file's path must hold wherever the run's folder is."""
+    kind, _, path = name.partition(":")
+    return f"file:{Path(path).expanduser().resolve()}" if kind == "file" else name
+
+
+def _asked_before(issue: int, ledger: Ledger) -> Request:
+    """The request that an issue's latest campaign answered. Raises BadInput where there was none."""
+    campaigns = ledger.campaigns(issue)
+    if not campaigns:
+        raise BadInput(f"issue {issue} has not run in this clone", next_step=f"run it: agent/run.py --issue {issue}")
+    told, gate_kind = campaigns[-1].conditions, campaigns[-1].gate.kind
+    clock = None if told.clock == "steps" else told.clock
+    corpus = told.corpus.rpartition(":")[0]
+    return Request(issue, told.profile, corpus, spec.parse_budget(told.budget), clock, gate_kind, committed=True)
+
+
+# --- wiring -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Wiring:
+    """The parts that exist before a view does."""
+
+    repo: Repository
+    ledger: Ledger
+    tracker: MarkdownTracker
+    here: Machine
+
+    def parts(self, tell: Callable[[Event], None]) -> Parts:
+        """A campaign's parts, speaking to `tell`."""
+        cache = machine.cache()
+        executor = LocalExecutor(
+            self.here,
+            cache,
+            self.repo.export,
+            on_line=lambda job, line: tell(RunOutput(job, line)),
+            on_wait=lambda holder: tell(Notice(f"waiting: the device is in use by {holder}")),
+        )
+        env = {"AUTORESEARCH_CACHE": str(cache)}
+        if data := os.environ.get("AUTORESEARCH_DATA"):
+            env["AUTORESEARCH_DATA"] = str(Path(data).resolve())
+        return Parts(self.repo, self.ledger, self.tracker, executor, self.here, sys.executable, env, tell)
+
+
+def _campaign(args: argparse.Namespace, plan: Plan, wiring: _Wiring) -> int:
+    silent = wiring.parts(lambda _: None)
+    done = loop.finished(silent, plan)
+    if args.status or args.report:
+        return _show_board(loop.board_now(silent, plan), args)
+    if done is not None:
+        return _show_board(loop.run(silent, plan), args)
+    lock = wiring.repo.git_dir / "autoresearch" / "repository.lock"
+    writable(wiring.ledger.path.parent)
+    writable(lock.parent)
+    with exclusive(lock, f"issue {args.issue}"), view(sys.stderr if args.json else sys.stdout) as shown, _signals():
+        for line in _intent(plan):
+            shown.tell(Notice(line))
+        board = loop.run(wiring.parts(shown.tell), plan)
+    return _show_board(board, args)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM stops a campaign as Ctrl-C does; a second signal of either kind ends the program at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the handler's signature)
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, lambda *_: os._exit(130))
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# --- answers ----------------------------------------------------------------------------------------------
+
+
+def _print(value: object) -> None:
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _intent(plan: Plan) -> list[str]:
+    """What will happen and how long it will take, before it starts."""
+    gate_told = "lowest single run wins" if plan.rules.kind == "lowest" else "winner confirmed on fresh seeds"
+    runs = gate.plan_size(plan.rules, len(plan.variants))
+    time = "" if plan.estimate_s is None else f", about {max(1, round(plan.estimate_s / 60))} min in all"
+    cap = "" if plan.spec.cap_s is None else f" (size label: at most {plan.spec.cap_s / 60:.0f} min)"
+    return [
+        f"issue {plan.spec.issue.number}: {plan.spec.issue.title}",
+        f"baseline {plan.base[:7]}, then {', '.join(plan.order)}; {gate_told}",
+        f"up to {runs} runs of {plan.budget}, {plan.clock} clock, profile {plan.profile}{time}{cap}",
+        *plan.notices,
+    ]
+
+
+def _show_plan(plan: Plan, args: argparse.Namespace) -> int:
+    if args.json:
+        profile = cast(Profile, args.profile or "full")
+        shapes = {one.variant.name: report.shape_json(one.shapes.get(profile)) for one in plan.variants}
+        variants = [{"id": name, **shape} for name, shape in shapes.items()]
+        _print(
+            {
+                "order": plan.order,
+                "baseline": report.shape_json(plan.baseline.shapes.get(profile)),
+                "variants": variants,
+            }
+        )
+        return 0
+    print("\n".join(_intent(plan)))
+    for profile in preflight.PROFILES:
+        rows = [(one.variant.name, one.shapes.get(profile)) for one in (plan.baseline, *plan.variants)]
+        print(f"\n{report.shapes_table(profile, rows)}")
+    return 0
+
+
+def _show_board(board: Board, args: argparse.Namespace) -> int:
+    if args.json:
+        _print(report.status_json(board))
+    elif args.report:
+        print(report.comment(board), end="")
+    else:
+        print(report.board_text(board))
+    return 0
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    rules = GateRules(kind=cast(GateKind, args.gate or "confirmed"))
+    told = asdict(gate.simulate(rules, args.variants, args.gain, args.campaigns))
+    if args.json:
+        _print(told)
+    else:
+        print("\n".join(f"{name}: {'–' if value is None else f'{value:.4f}'}" for name, value in told.items()))  # noqa: RUF001
+    return 0
+
+
+def _doctor(here: Machine) -> int:
+    findings = doctor.examine(here, machine.cache(), sys.executable)
+    for one in findings:
+        print(
+            f"{'ok  ' if one.well else 'LOOK'} {one.name}: {one.told}" + (f" -> {one.advice}" if not one.well else "")
+        )
+    return 0 if all(one.well for one in findings) else 1
+
+
+def _verify(repo: Repository, ledger: Ledger) -> int:
+    problems = doctor.verify(repo, ledger)
+    print("\n".join(problems) if problems else "ledger and git agree")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""DEPTH, ASPECT_RATIO and HEAD_DIM to widths, heads, parameters, FLOPs and memory. Pure: numbers in, numbers out.
+
+The formulas describe the model of train.py; tests/test_shape.py holds them to the built one.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent.core import BadInput, Profile, Shape
+
+MB = 2**20
+# Resident size of a process before it trains: Python, torch and what a first step loads. On CUDA the allocator's
+# count starts at zero. Measured with train.py on Linux and torch 2.13, as the mean over the shapes of issue 3.
+PROCESS_MB = {"full": 0, "mini": 350}
+# Values kept for the backward pass, per token and block, in units of model_dim: attention, and for each of
+# MLP_RATIO. Eager execution keeps every intermediate; the compiled graph recomputes the elementwise ones. The
+# compiled figures reproduce the 45 GB published for the upstream baseline (depth 8, width 512, 128 rows of 2,048).
+KEPT = {"full": (8, 1), "mini": (16, 2)}
+LOGITS_KEPT = {"full": 2, "mini": 6}  # float32 copies of the logits alive at the peak
+ACTIVATION_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The whole numbers that the formulas are about, as one profile uses them."""
+
+    depth: int
+    width: int
+    heads: int
+    vocab: int
+    sequence: int
+    mlp_ratio: int
+    gate: int
+    windows: tuple[int, ...]
+
+    @property
+    def value_tables(self) -> int:
+        """Every other block has value embeddings, the last one among them."""
+        return (self.depth + 1) // 2
+
+
+def resolve(constants: Mapping[str, object], facts: Mapping[str, object], profile: Profile) -> Shape:
+    """The shape that train.py's top-level `constants` give with `facts`, prepare.py's PROFILES[profile].
+
+    Raises BadInput for a constant that is missing or of the wrong kind, a width that does not divide into heads and
+    a batch that does not come out even.
+    """
+    sizes = _sizes(constants, facts)
+    return Shape(
+        depth=sizes.depth,
+        aspect_ratio=_whole(constants, "ASPECT_RATIO"),
+        head_dim=sizes.width // sizes.heads,
+        model_dim=sizes.width,
+        n_head=sizes.heads,
+        params=parameters(sizes),
+        flops_per_token=flops_per_token(sizes),
+        memory_mb=_memory(constants, sizes, profile),
+    )
+
+
+def parameters(sizes: Sizes) -> int:
+    """Exact count: the token table and the head, value tables and their gates, the blocks, two scalars a block."""
+    tables = (2 + sizes.value_tables) * sizes.vocab * sizes.width
+    return tables + _matrices(sizes) + _gates(sizes) + 2 * sizes.depth
+
+
+def flops_per_token(sizes: Sizes) -> int:
+    """FLOPs to train on one token: forward and backward, 6 for each weight of a matrix product.
+
+    Attention adds 12 x model_dim for each position that a block's window holds (PaLM, arXiv 2204.02311, appendix B).
+    Left out: table look-ups, norms, other elementwise work, the optimizer, and the causal half of the attention.
+    """
+    weights = _matrices(sizes) + _gates(sizes) + sizes.vocab * sizes.width
+    return 6 * weights + 12 * sizes.width * sum(sizes.windows)
+
+
+def memory_mb(sizes: Sizes, rows: int, dtype: str, profile: Profile) -> int:
+    """Predicted peak of training with `rows` sequences at once, in MB: an estimate, good to about a fifth.
+
+    Weights and gradients are float32; AdamW keeps two moments, Muon one. To these come the values kept for the
+    backward pass (KEPT), the logits (LOGITS_KEPT), and what the process itself holds (PROCESS_MB).
+    """
+    matrices = _matrices(sizes)
+    state = 4 * (3 * matrices + 4 * (parameters(sizes) - matrices))
+    attention, mlp = KEPT[profile]
+    kept = sizes.depth * (attention + mlp * sizes.mlp_ratio) * sizes.width + sizes.value_tables * sizes.width
+    logits = 4 * LOGITS_KEPT[profile] * sizes.vocab
+    per_token = kept * ACTIVATION_BYTES[dtype] + logits
+    return PROCESS_MB[profile] + math.ceil((state + rows * sizes.sequence * per_token) / MB)
+
+
+def _matrices(sizes: Sizes) -> int:
+    """Weights of the blocks: queries, keys, values and output, and the two of the MLP."""
+    return sizes.depth * (4 + 2 * sizes.mlp_ratio) * sizes.width**2
+
+
+def _gates(sizes: Sizes) -> int:
+    return sizes.value_tables * min(sizes.gate, sizes.width) * sizes.heads
+
+
+def _sizes(constants: Mapping[str, object], facts: Mapping[str, object]) -> Sizes:
+    depth, head = _whole(constants, "DEPTH"), _whole(constants, "HEAD_DIM")
+    width = depth * _whole(constants, "ASPECT_RATIO")
+    divisor, sequence = _whole(facts, "divisor"), _whole(facts, "sequence_length")
+    _check_width(depth, _whole(constants, "ASPECT_RATIO"), head)
+    _check_head(head, divisor)
+    return Sizes(
+        depth=depth,
+        width=width // divisor,
+        heads=width // head,
+        vocab=_whole(facts, "vocab_size"),
+        sequence=sequence,
+        mlp_ratio=_whole(constants, "MLP_RATIO"),
+        gate=_whole(constants, "VALUE_GATE"),
+        windows=_windows(constants, depth, sequence),
+    )
+
+
+def _windows(constants: Mapping[str, object], depth: int, sequence: int) -> tuple[int, ...]:
+    """Positions that each block sees: WINDOW_PATTERN over and over, the last block all of them."""
+    pattern = _get(constants, "WINDOW_PATTERN")
+    if not isinstance(pattern, str) or not pattern or set(pattern) - set("SL"):
+        raise BadInput(
+            f"WINDOW_PATTERN = {pattern!r}", next_step="write a text of S (short) and L (long), such as SSSL"
+        )
+    seen = {"S": max(1, sequence // _whole(constants, "SHORT_WINDOW")), "L": sequence}
+    return (*(seen[pattern[block % len(pattern)]] for block in range(depth - 1)), sequence)
+
+
+def _memory(constants: Mapping[str, object], sizes: Sizes, profile: Profile) -> int:
+    tuned = _table(constants, "TUNED", profile)
+    rows, total = _whole(tuned, "device_batch"), _whole(tuned, "total_batch")
+    if total % (rows * sizes.sequence):
+        near = max(1, round(total / (rows * sizes.sequence))) * rows * sizes.sequence
+        raise BadInput(
+            f"total_batch = {total} of profile {profile} is no multiple of device_batch x sequence length "
+            f"= {rows} x {sizes.sequence} = {rows * sizes.sequence}",
+            next_step=f"the nearest total_batch that fits is {near}",
+        )
+    dtype = _get(tuned, "dtype")
+    if not isinstance(dtype, str) or dtype not in ACTIVATION_BYTES:
+        raise BadInput(
+            f"dtype = {dtype!r} of profile {profile}", next_step=f"write one of {', '.join(ACTIVATION_BYTES)}"
+        )
+    return memory_mb(sizes, rows, dtype, profile)
+
+
+def _check_width(depth: int, ratio: int, head: int) -> None:
+    width = depth * ratio
+    if width % head == 0:
+        return
+    ratios = _nearest(ratio, head // math.gcd(depth, head))
+    depths = _nearest(depth, head // math.gcd(ratio, head))
+    raise BadInput(
+        f"DEPTH {depth} x ASPECT_RATIO {ratio} = model_dim {width}, which is no multiple of HEAD_DIM {head}",
+        next_step=f"nearest valid: ASPECT_RATIO {ratios} (DEPTH {depth}), or DEPTH {depths} (ASPECT_RATIO {ratio})",
+    )
+
+
+def _check_head(head: int, divisor: int) -> None:
+    """A head is divided by the profile's divisor, and rotary positions need its channels in pairs."""
+    if head % (2 * divisor):
+        near = _nearest(head, 2 * divisor)
+        raise BadInput(
+            f"HEAD_DIM {head} is no multiple of {2 * divisor}, as this profile needs (widths are divided by {divisor})",
+            next_step=f"nearest that fit: HEAD_DIM {near}",
+        )
+
+
+def _nearest(value: int, step: int) -> str:
+    """The multiples of `step` on both sides of `value`, those above zero."""
+    below = value // step * step
+    return " or ".join(str(near) for near in (below, below + step) if near > 0)
+
+
+def _get(table: Mapping[str, object], name: str) -> object:
+    if name not in table:
+        raise BadInput(
+            f"there is no constant {name}", next_step=f"give {name} a literal value at the top of the script"
+        )
+    return table[name]
+
+
+def _whole(table: Mapping[str, object], name: str) -> int:
+    value = _get(table, name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise BadInput(f"{name} = {value!r}", next_step=f"{name} must be a whole number of at least 1")
+    return value
+
+
+def _table(constants: Mapping[str, object], name: str, profile: Profile) -> Mapping[str, object]:
+    table = _get(constants, name)
+    entry = table.get(profile) if isinstance(table, dict) else None
+    if not isinstance(entry, dict):
+        raise BadInput(
+            f"{name} has no entry for profile {profile}", next_step=f"restore {name} at the top of the script"
+        )
+    return entry

@@ -1,0 +1,11 @@
+"""The strategy of an issue with a table: its variants, in its order, once each."""
+
+from collections.abc import Sequence
+
+from agent.core import RunRecord, Spec, Variant
+
+
+def propose(spec: Spec, baseline: str, history: Sequence[RunRecord]) -> list[Variant]:  # noqa: ARG001 (the Protocol's)
+    """The variants of `spec` that have not run, in run order."""
+    done = {run.variant for run in history}
+    return [variant for variant in spec.variants if variant.name not in done]

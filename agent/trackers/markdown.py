@@ -1,0 +1,104 @@
+"""The local tracker: issues are experiments/issues/NNNN-slug.md, comments NNNN-slug.comment.md beside them."""
+
+import os
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agent.core import BadInput, Issue
+
+FOLDER = Path("experiments") / "issues"
+
+
+class _FrontMatter(BaseModel):
+    """The YAML between `---` lines at the top of an issue."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    title: str
+    state: str = "open"
+    labels: list[str] = []
+    author: str = ""
+
+
+class MarkdownTracker:
+    """Issues as files of the repository at `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def numbers(self) -> list[int]:
+        """The issues there are."""
+        return sorted(int(path.name[:4]) for path in self._files())
+
+    def _files(self) -> list[Path]:
+        found = (self._root / FOLDER).glob("[0-9][0-9][0-9][0-9]-*.md")
+        return [path for path in found if not path.name.endswith(".comment.md")]
+
+    def _path(self, number: int) -> Path:
+        paths = [path for path in self._files() if int(path.name[:4]) == number]
+        if len(paths) == 1:
+            return paths[0]
+        if paths:
+            both = " and ".join(path.name for path in sorted(paths))
+            raise BadInput(f"two files are issue {number}: {both}", where=str(FOLDER), next_step="rename one of them")
+        known = ", ".join(str(n) for n in self.numbers()) or "none"
+        raise BadInput(
+            f"there is no issue {number}",
+            where=str(FOLDER),
+            next_step=f"issues here: {known}; a new one is a file {FOLDER}/{number:04d}-title.md",
+        )
+
+    def fetch(self, number: int) -> Issue:
+        """The issue. Raises BadInput where there is none or where its front matter is wrong."""
+        path = self._path(number)
+        where = str(path.relative_to(self._root))
+        header, body, first_line = _split(path.read_text(encoding="utf-8", errors="replace"), where)
+        told = _front_matter(header, where)
+        if told.number != number:
+            raise BadInput(f"the file is named {number} and says number: {told.number}", where=where)
+        return Issue(
+            number,
+            told.title,
+            body,
+            tuple(told.labels),
+            told.author,
+            where,
+            told.state,
+            source=where,
+            first_line=first_line,
+        )
+
+    def comment(self, issue: Issue, text: str) -> str:
+        """Write the comment beside the issue, in place of an earlier one, and return its path."""
+        path = (self._root / issue.source).with_suffix(".comment.md")
+        draft = path.with_name(f".{path.name}.draft")
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, path)  # noqa: PTH105 (the one atomic call)
+        return str(path.relative_to(self._root))
+
+
+def _split(text: str, where: str) -> tuple[str, str, int]:
+    """Front matter, body, and the line on which the body begins."""
+    lines = text.splitlines(keepends=True)
+    ends = [number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"]
+    if not lines or lines[0].rstrip() != "---" or not ends:
+        raise BadInput(
+            "no front matter",
+            where=f"{where}:1",
+            next_step="begin the file with: ---, number: 3, title: ..., labels: [experiment], ---",
+        )
+    return "".join(lines[1 : ends[0]]), "".join(lines[ends[0] + 1 :]), ends[0] + 2
+
+
+def _front_matter(header: str, where: str) -> _FrontMatter:
+    try:
+        return _FrontMatter.model_validate(yaml.safe_load(header))
+    except yaml.YAMLError as error:
+        raise BadInput(f"the front matter is no YAML: {error}", where=f"{where}:2") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "front matter"
+        raise BadInput(f"{name}: {first['msg']}", where=f"{where}:2") from None

@@ -1,0 +1,142 @@
+"""Git through the harness: exact commits, exact exports, and the user's work tree never touched."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.core import BadInput, HarnessError
+from agent.repo import Repository, writable
+from tests.project import commit, edit, git
+
+
+@pytest.fixture
+def repo(project: Path) -> Repository:
+    return Repository(project)
+
+
+def head(project: Path) -> str:
+    return git(project, "rev-parse", "HEAD")
+
+
+def test_a_folder_without_git_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is not inside a git repository\n  run it in a clone"):
+        Repository(tmp_path)
+
+
+def test_a_repository_without_a_commit_is_an_error(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    with pytest.raises(BadInput, match="has no commit yet"):
+        Repository(tmp_path)
+
+
+def test_a_commit_touches_neither_work_tree_nor_index_nor_head(project: Path, repo: Repository) -> None:
+    edit(project, "prepare.py", "PROFILES", "PROFILES")
+    (project / "staged.txt").write_text("staged")
+    git(project, "add", "staged.txt")
+    before = git(project, "status", "--porcelain"), head(project), git(project, "diff", "--cached")
+    repo.commit(head(project), {"train.py": "DEPTH = 9\n"}, "experiment")
+    assert (git(project, "status", "--porcelain"), head(project), git(project, "diff", "--cached")) == before
+
+
+def test_a_commit_differs_from_its_base_in_the_given_files_only(project: Path, repo: Repository) -> None:
+    new = repo.commit(head(project), {"train.py": "DEPTH = 9\n"}, "experiment: 1A")
+    assert repo.changed(head(project), new) == ["train.py"]
+    assert repo.read(new, "train.py") == "DEPTH = 9\n"
+    assert git(project, "log", "-1", "--format=%s by %an", new) == "experiment: 1A by autoresearch"
+    assert git(project, "rev-parse", f"{new}^") == head(project)
+
+
+def test_the_same_edit_is_the_same_commit(project: Path, repo: Repository) -> None:
+    first = repo.commit(head(project), {"train.py": "DEPTH = 9\n"}, "experiment")
+    assert repo.commit(head(project), {"train.py": "DEPTH = 9\n"}, "experiment") == first
+
+
+def test_an_executable_script_stays_executable(project: Path, repo: Repository) -> None:
+    (project / "train.py").chmod(0o755)
+    base = commit(project, "executable")
+    new = repo.commit(base, {"train.py": "DEPTH = 9\n"}, "experiment")
+    assert git(project, "ls-tree", new, "train.py").startswith("100755")
+
+
+def test_text_with_any_line_ending_is_committed_as_it_is(project: Path, repo: Repository) -> None:
+    git(project, "config", "core.autocrlf", "true")
+    new = repo.commit(head(project), {"train.py": "A = 1\r\nB = 'ü'\n"}, "experiment")
+    assert repo.read(new, "train.py") == "A = 1\r\nB = 'ü'\n"
+
+
+def test_hooks_do_not_run(project: Path, repo: Repository) -> None:
+    for name in ("reference-transaction", "post-commit", "pre-commit", "update"):
+        hook = project / ".git" / "hooks" / name
+        hook.write_text(f"#!/bin/sh\ntouch {project}/hooked\n")
+        hook.chmod(0o755)
+    new = repo.commit(head(project), {"train.py": "DEPTH = 9\n"}, "experiment")
+    repo.keep("autoresearch/issue-3/1A", new)
+    repo.note(new, "a note")
+    assert not (project / "hooked").exists()
+
+
+def test_a_branch_moves_only_from_where_it_is_thought_to_be(project: Path, repo: Repository) -> None:
+    old = head(project)
+    new = repo.commit(old, {"train.py": "DEPTH = 9\n"}, "experiment")
+    name = "autoresearch/baseline/main"
+    assert repo.move(name, old, None)
+    assert not repo.move(name, new, None)
+    assert not repo.move(name, new, new)
+    assert repo.resolve(f"refs/heads/{name}") == old
+    assert repo.move(name, new, old)
+    assert repo.resolve(f"refs/heads/{name}") == new
+
+
+def test_a_branch_that_gets_another_commit_keeps_the_first_reachable(project: Path, repo: Repository) -> None:
+    first = repo.commit(head(project), {"train.py": "DEPTH = 9\n"}, "experiment")
+    second = repo.commit(head(project), {"train.py": "DEPTH = 10\n"}, "experiment")
+    for new in (first, first, second, second):
+        repo.keep("autoresearch/issue-3/1A", new)
+    kept = repo.branches("autoresearch/issue-3")
+    assert kept == {"autoresearch/issue-3/1A": second, f"autoresearch/issue-3/1A-{first[:7]}": first}
+
+
+@pytest.mark.parametrize(
+    "name", ["main", "autoresearch", "autoresearch/x/../y", "autoresearch/x.lock", "autoresearch/-x"]
+)
+def test_no_branch_outside_our_namespace_is_ever_written(project: Path, repo: Repository, name: str) -> None:
+    with pytest.raises(HarnessError, match="is no branch of ours"):
+        repo.move(name, head(project), None)
+
+
+def test_a_note_is_shown_by_git_log_and_replaced_by_the_next(project: Path, repo: Repository) -> None:
+    repo.note(head(project), "first\nline")
+    repo.note(head(project), "second\nline")
+    assert "second\n    line" in git(project, "log", "-1", "--notes=autoresearch")
+    assert repo.noted(head(project)) == "second\nline"
+
+
+def test_an_export_has_the_committed_files_and_nothing_else(project: Path, repo: Repository, tmp_path: Path) -> None:
+    committed = (project / "train.py").read_text()
+    edit(project, "train.py", "DEPTH = 8", "DEPTH = 99")
+    (project / "untracked.txt").write_text("secret")
+    repo.export(head(project), tmp_path / "tree")
+    names = sorted(
+        str(path.relative_to(tmp_path / "tree")) for path in (tmp_path / "tree").rglob("*") if path.is_file()
+    )
+    assert names == sorted(git(project, "ls-files").splitlines())
+    assert (tmp_path / "tree" / "train.py").read_text() == committed
+
+
+def test_uncommitted_changes_are_named(project: Path, repo: Repository) -> None:
+    assert repo.uncommitted(("train.py", "prepare.py")) == []
+    edit(project, "train.py", "DEPTH = 8", "DEPTH = 99")
+    assert repo.uncommitted(("train.py", "prepare.py")) == ["train.py"]
+
+
+def test_a_work_tree_of_its_own_shares_refs_with_the_repository(project: Path, tmp_path: Path) -> None:
+    git(project, "worktree", "add", "--quiet", str(tmp_path / "other"))
+    other = Repository(tmp_path / "other")
+    assert other.root == (tmp_path / "other").resolve()
+    assert other.git_dir == (project / ".git").resolve()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match=r"file/sub: cannot write there: Not a directory"):
+        writable(tmp_path / "file" / "sub")

@@ -1,0 +1,371 @@
+"""train.py: the model is causal, the optimizer works, and a run keeps the training contract."""
+
+import dataclasses
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import prepare
+import train
+
+ROOT = Path(__file__).parents[1]
+PROGRESS = re.compile(r"step \d{5} \| \d+\.\d% \| loss \d+\.\d{4} \| [\d,]+ tok/s \| eta \d+s")
+SMALL = {"DEPTH": 2, "ASPECT_RATIO": 128}  # model_dim 32 on mini, 2 heads
+
+
+def run_train(
+    folder: Path, cache: Path, *, script: Path = ROOT / "train.py", timeout: float = 120, **more: str
+) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AUTORESEARCH_")}
+    fixed = {"AUTORESEARCH_PROFILE": "mini", "AUTORESEARCH_CACHE": str(cache), "AUTORESEARCH_RUN_DIR": str(folder)}
+    settings = {f"AUTORESEARCH_{name}": value for name, value in more.items()}
+    argv = [sys.executable, str(script)]
+    return subprocess.run(argv, env={**kept, **fixed, **settings}, capture_output=True, text=True, timeout=timeout)
+
+
+def edited(folder: Path, **constants: object) -> Path:
+    """A copy of train.py, with prepare.py beside it, in which the constants have other values."""
+    folder.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "prepare.py", folder)
+    text = (ROOT / "train.py").read_text("utf-8")
+    for name, value in constants.items():
+        text, count = re.subn(rf"(?m)^{name} = \S+", f"{name} = {value!r}", text)
+        assert count == 1, name
+    (folder / "train.py").write_text(text, "utf-8")
+    return folder / "train.py"
+
+
+def result(folder: Path) -> dict[str, dict[str, float]]:
+    return json.loads((folder / "result.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def config() -> train.Config:
+    """A small shape, with short windows and value embeddings, in mini's widths."""
+    base = train.make_config("mini")
+    windows = (16, 64, 16, 64)
+    return dataclasses.replace(
+        base, depth=4, model_dim=32, n_head=2, vocab_size=97, sequence_length=64, windows=windows
+    )
+
+
+@pytest.fixture
+def model(config: train.Config) -> train.GPT:
+    """With every weight drawn at random: at the start much of a model adds nothing, and would hide a mistake."""
+    torch.manual_seed(0)
+    model = train.build_model(config)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.normal_(std=0.3)
+    return model
+
+
+# --- the model ----------------------------------------------------------------------------------------------
+
+
+def test_tokens_go_in_and_logits_come_out(model: train.GPT) -> None:
+    logits = model(torch.zeros(3, 64, dtype=torch.int64))
+    assert logits.shape == (3, 64, 97)
+    assert logits.dtype == torch.float32
+    assert logits.abs().max() < train.SOFTCAP
+
+
+@pytest.mark.parametrize("cut", [1, 2, 15, 17, 40, 63])
+def test_what_comes_later_does_not_move_earlier_logits(model: train.GPT, cut: int) -> None:
+    tokens = torch.randint(0, 97, (2, 64), generator=torch.Generator().manual_seed(cut))
+    changed = tokens.clone()
+    changed[:, cut:] = (changed[:, cut:] + 1) % 97
+    with torch.no_grad():
+        before, after = model(tokens), model(changed)
+    torch.testing.assert_close(before[:, :cut], after[:, :cut], rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(before[:, cut:], after[:, cut:])
+
+
+def test_a_shorter_input_has_the_logits_of_the_longer_ones_beginning(model: train.GPT) -> None:
+    tokens = torch.randint(0, 97, (2, 64), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(model(tokens)[:, :30], model(tokens[:, :30]), rtol=1e-5, atol=1e-5)
+
+
+def test_rows_of_a_batch_do_not_see_each_other(model: train.GPT) -> None:
+    tokens = torch.randint(0, 97, (4, 64), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(model(tokens)[2:], model(tokens[2:]), rtol=1e-5, atol=1e-5)
+
+
+def test_a_short_window_hides_what_lies_before_it(config: train.Config) -> None:
+    """One block with a window of 16: the logits of place 40 depend on places 25 to 40 alone."""
+    torch.manual_seed(0)
+    model = train.build_model(dataclasses.replace(config, depth=1, windows=(16,)))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.normal_(std=0.3)
+        tokens = torch.randint(0, 97, (1, 64))
+        logits = [model(tokens)]
+        for place in (24, 25):
+            changed = tokens.clone()
+            changed[0, place] = (changed[0, place] + 1) % 97
+            logits.append(model(changed))
+    torch.testing.assert_close(logits[0][0, 40], logits[1][0, 40], rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(logits[0][0, 40], logits[2][0, 40], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_flex_attention_computes_what_the_masked_attention_does(model: train.GPT) -> None:
+    """Flex attention runs compiled on CUDA; here its plain form, without a backward pass, stands for it."""
+    tokens = torch.randint(0, 97, (2, 64), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = model(tokens)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns that the plain form is slow
+            train.use_flex(model)
+            torch.testing.assert_close(model(tokens), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_rotary_positions_keep_lengths_and_see_distances_only(config: train.Config) -> None:
+    cos, sin = train.rotary(config)
+    q, k = torch.randn(2, 1, 1, 1, 16, generator=torch.Generator().manual_seed(0)).expand(2, 1, 64, 1, 16)
+    q, k = train.rotate(q, cos, sin), train.rotate(k, cos, sin)
+    torch.testing.assert_close(q.norm(dim=-1), q.norm(dim=-1)[:, :1].expand(1, 64, 1), rtol=1e-5, atol=1e-5)
+    near, far = (q[0, 5, 0] * k[0, 2, 0]).sum(), (q[0, 45, 0] * k[0, 42, 0]).sum()
+    torch.testing.assert_close(near, far, rtol=1e-4, atol=1e-4)
+
+
+def test_a_fresh_model_knows_nothing(config: train.Config) -> None:
+    torch.manual_seed(0)
+    tokens = torch.randint(0, 97, (4, 64))
+    loss = train.loss_of(train.build_model(config), tokens, torch.randint(0, 97, (4, 64)))
+    assert float(loss) == pytest.approx(math.log(97), abs=0.01)
+
+
+def test_windows_follow_the_pattern_and_the_last_block_sees_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "WINDOW_PATTERN", "SSSL")
+    monkeypatch.setattr(train, "DEPTH", 6)
+    short = 256 // train.SHORT_WINDOW
+    assert train.windows(256) == (short, short, short, 256, short, 256)
+
+
+def test_a_width_that_does_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "DEPTH", 9)
+    with pytest.raises(prepare.Stop, match="9 \\* 64 = 576.*128.*ASPECT_RATIO is 128") as stop:
+        train.make_config("full")
+    assert stop.value.code == prepare.EXIT_SETTING
+
+
+# --- the optimizer ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(5, 16, 16), (2, 64, 16), (2, 16, 64)])
+def test_orthogonalized_matrices_have_singular_values_near_one(shape: tuple[int, ...]) -> None:
+    found = train.orthogonalize(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
+    values = torch.linalg.svdvals(found)
+    assert 0.6 < values.min()
+    assert values.max() < 1.3
+
+
+def test_every_weight_is_trained_by_exactly_one_optimizer(model: train.GPT) -> None:
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    optimizer = train.Optimizer(model)
+    adam = sum(weight.numel() for group in optimizer.adam.param_groups for weight in group["params"])
+    muon = sum(stack.weight.numel() for stack in optimizer.muon.stacks)
+    assert adam + muon == sum(weight.numel() for weight in model.parameters())
+    tokens = torch.randint(0, 97, (2, 64))
+    train.accumulate(train.loss_of, model, iter([(tokens, tokens.roll(-1))]), 1)
+    optimizer.step(0, 0.0)
+    assert [name for name, weight in model.named_parameters() if torch.equal(weight, before[name])] == []
+
+
+def test_a_gradient_of_zeros_moves_no_matrix(config: train.Config) -> None:
+    """The first gradients of most matrices are exactly zero, for what they feed into is zero."""
+    torch.manual_seed(0)
+    model = train.build_model(config)
+    before = model.blocks[0].attention.qkv.clone()
+    optimizer = train.Optimizer(model)
+    optimizer.step(0, 1.0)
+    torch.testing.assert_close(model.blocks[0].attention.qkv, before)
+
+
+def test_two_half_batches_have_the_gradient_of_the_whole(config: train.Config) -> None:
+    tokens = torch.randint(0, 97, (4, 65), generator=torch.Generator().manual_seed(0))
+    pair, grads = (tokens[:, :-1], tokens[:, 1:]), []
+    for parts in ([pair], [tuple(half[:2] for half in pair), tuple(half[2:] for half in pair)]):
+        torch.manual_seed(0)
+        model = train.build_model(config)
+        train.accumulate(train.loss_of, model, iter(parts), len(parts))
+        grads.append(model.head.weight.grad)
+    torch.testing.assert_close(grads[0], grads[1])
+
+
+def test_an_optimizer_that_is_reset_repeats_its_first_step(config: train.Config) -> None:
+    torch.manual_seed(0)
+    model = train.build_model(config)
+    optimizer, kept = train.Optimizer(model), {name: value.clone() for name, value in model.state_dict().items()}
+    tokens, after = torch.randint(0, 97, (2, 64)), []
+    for _ in range(2):
+        model.load_state_dict(kept)
+        optimizer.reset()
+        for number in range(3):
+            train.accumulate(train.loss_of, model, iter([(tokens, tokens.roll(-1))]), 1)
+            optimizer.step(number, 0.0)
+        after.append({name: value.clone() for name, value in model.state_dict().items()})
+    assert all(torch.equal(after[0][name], after[1][name]) for name in kept)
+
+
+def test_rates_stay_and_then_fall_to_the_floor() -> None:
+    assert train.rate_factor(0.0) == train.rate_factor(1 - train.WARMDOWN) == 1.0
+    assert train.rate_factor(1.0) == pytest.approx(train.FINAL_RATE)
+    assert train.rate_factor(0.9) < train.rate_factor(0.8) < 1.0
+
+
+# --- whole runs ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def short_run(corpus_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Twelve steps of a small model: (the run's folder, what it printed)."""
+    folder = tmp_path_factory.mktemp("short")
+    done = run_train(folder / "run", corpus_cache, script=edited(folder / "script", **SMALL), STEPS="12", SEED="3")
+    assert done.returncode == 0, done.stderr
+    return folder / "run", done.stdout
+
+
+@pytest.mark.slow
+def test_the_summary_block_is_what_users_know(short_run: tuple[Path, str]) -> None:
+    lines = short_run[1].splitlines()
+    block = lines[lines.index("---") + 1 :]
+    assert [line.split(":")[0] for line in block[:-1]] == list(prepare.SUMMARY)
+    assert block[-1] == f"results: {short_run[0]}"
+    assert f"val_bpb:          {result(short_run[0])['metrics']['val_bpb']:.6f}" in block
+
+
+@pytest.mark.slow
+def test_progress_goes_to_a_pipe_as_whole_lines_of_one_form(short_run: tuple[Path, str]) -> None:
+    lines = [line for line in short_run[1].split("\n---\n")[0].splitlines() if line]
+    assert lines
+    assert all(PROGRESS.fullmatch(line) for line in lines)
+    assert lines[-1].startswith("step 00012 | 100.0%")
+
+
+@pytest.mark.slow
+def test_the_result_has_every_metric_phase_and_the_exact_parameters(short_run: tuple[Path, str]) -> None:
+    told = result(short_run[0])
+    metrics = told["metrics"]
+    assert metrics.keys() == {
+        "val_bpb", "training_seconds", "total_seconds", "peak_vram_mb", "total_tokens_M", "num_steps", "num_params_M",
+        "depth", "tokens_per_second", "step_seconds",
+    }  # fmt: skip
+    assert all(math.isfinite(value) and value > 0 for value in metrics.values())
+    assert metrics["num_steps"] == 12
+    assert metrics["total_tokens_M"] == 12 * 1024 / 1e6
+    assert told["params"] == round(metrics["num_params_M"] * 1e6)
+    assert told["phases"].keys() == {"startup", "train", "eval", "checkpoint"}
+    assert sum(told["phases"].values()) == pytest.approx(metrics["total_seconds"], abs=0.01)
+    assert (told["schema"], told["profile"], told["seed"], told["probe"]) == (1, "mini", 3, False)
+    assert told["machine"].keys() == {"device", "kind", "torch", "python", "threads"}
+    assert len(told["corpus"]) == 64
+
+
+@pytest.mark.slow
+def test_the_checkpoint_alone_gives_the_claimed_score_again(short_run: tuple[Path, str], corpus_cache: Path) -> None:
+    saved = torch.load(short_run[0] / "model.pt", weights_only=True)
+    model = train.build_model(train.Config(**saved["config"]))
+    model.load_state_dict(saved["model"])
+    corpus = next(prepare.load(path.parent) for path in corpus_cache.glob("stdlib-mini-*/meta.json"))
+    held = corpus.evaluation("val")
+    nats = prepare.score(model, held, corpus.token_bytes(), batch=7, device="cpu")
+    claimed = result(short_run[0])["metrics"]["val_bpb"]
+    assert prepare.bits_per_byte(nats, held.document_bytes) == pytest.approx(claimed, abs=1e-6)
+    with np.load(short_run[0] / "losses.npz") as losses:
+        np.testing.assert_allclose(losses["nats"], nats, rtol=1e-5)
+        assert losses["bytes"].sum() == corpus.val_bytes
+    assert saved["steps"] == 12
+
+
+@pytest.mark.slow
+def test_one_seed_gives_one_value_to_the_last_digit_and_another_seed_another(
+    short_run: tuple[Path, str], corpus_cache: Path, tmp_path: Path
+) -> None:
+    script = edited(tmp_path / "script", **SMALL)
+    for seed in ("3", "4"):
+        assert run_train(tmp_path / seed, corpus_cache, script=script, STEPS="12", SEED=seed).returncode == 0
+    first, again, other = (
+        result(path)["metrics"]["val_bpb"] for path in (short_run[0], tmp_path / "3", tmp_path / "4")
+    )
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.slow
+def test_a_token_budget_is_spent_in_whole_steps(corpus_cache: Path, tmp_path: Path) -> None:
+    script = edited(tmp_path / "script", **SMALL)
+    done = run_train(tmp_path / "run", corpus_cache, script=script, TOKENS="5000", PROBE="1")
+    assert done.returncode == 0, done.stderr
+    assert result(tmp_path / "run")["metrics"]["num_steps"] == 5
+
+
+@pytest.mark.slow
+def test_a_probe_tells_the_speed_and_neither_saves_nor_scores(corpus_cache: Path, tmp_path: Path) -> None:
+    done = run_train(tmp_path, corpus_cache, BUDGET="1", PROBE="1")
+    assert done.returncode == 0, done.stderr
+    told = result(tmp_path)
+    assert "val_bpb" not in told["metrics"]
+    assert told["probe"] is True
+    assert 1.0 <= told["metrics"]["training_seconds"] < 2.0
+    assert told["metrics"]["step_seconds"] > 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["result.json"]
+
+
+@pytest.mark.slow
+def test_the_committed_model_learns(corpus_cache: Path, tmp_path: Path) -> None:
+    """8 bits a byte is no model at all; 100 steps of the baseline are known to reach about 2.3."""
+    done = run_train(tmp_path, corpus_cache, STEPS="100")
+    assert done.returncode == 0, done.stderr
+    assert result(tmp_path)["metrics"]["val_bpb"] < 2.6
+
+
+@pytest.mark.slow
+def test_a_loss_that_diverges_is_an_exit_status_of_its_own(corpus_cache: Path, tmp_path: Path) -> None:
+    script = edited(tmp_path / "script", **SMALL, EMBED_RATE=1e30, MATRIX_RATE=1e30, HEAD_RATE=1e30)
+    done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="50")
+    assert done.returncode == prepare.EXIT_NAN, done.stderr
+    assert re.fullmatch(r"error: .*diverged\n", done.stderr)
+    assert json.loads((tmp_path / "run" / "failure.json").read_text())["status"] == "nan"
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.slow
+def test_a_model_too_large_for_the_memory_is_an_exit_status_of_its_own(corpus_cache: Path, tmp_path: Path) -> None:
+    script = edited(tmp_path / "script", DEPTH=2, ASPECT_RATIO=128 * 2**15)
+    done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="1")
+    assert done.returncode == prepare.EXIT_OOM, done.stderr
+    assert re.fullmatch(r"error: out of memory.*\n", done.stderr)
+    assert json.loads((tmp_path / "run" / "failure.json").read_text())["status"] == "oom"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
+def test_full_without_a_gpu_is_refused_in_one_line(corpus_cache: Path, tmp_path: Path) -> None:
+    done = run_train(tmp_path, corpus_cache, PROFILE="full")
+    assert done.returncode == prepare.EXIT_SETTING
+    assert re.fullmatch(r"error: AUTORESEARCH_PROFILE='full': .*CUDA.*\n", done.stderr)
+
+
+@pytest.mark.slow
+def test_without_a_prepared_corpus_the_script_prepares_it_and_says_so(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("\n\n".join(f"Document {n} is about the number {n}." for n in range(400)), "utf-8")
+    script = edited(tmp_path / "script", **SMALL)
+    done = run_train(tmp_path / "run", tmp_path / "cache", script=script, STEPS="3", CORPUS=f"file:{text}")
+    assert done.returncode == 0, done.stderr
+    assert "preparing file:" in done.stderr
+    assert result(tmp_path / "run")["metrics"]["val_bpb"] > 0
