@@ -326,14 +326,10 @@ def find(settings: Settings) -> list[Source]:
 
 
 def _at_hand(settings: Settings) -> str:
-    """Which corpora need no network now, and what to type for the first of them."""
-    kept = {meta.parent.name.split("-")[0] for meta in settings.cache.glob("*/meta.json")}
-    names = ["stdlib"]
-    for name in ("climbmix", "tinystories"):
-        files = CORPORA[name][0](settings, "")
-        if name in kept or all(source.path.is_file() for source in files):
-            names.append(name)
-    return f"at hand now: {', '.join(names)}, file:PATH (your own text); try: python prepare.py --corpus stdlib"
+    """Which corpora need no network now, and what to type."""
+    files = {name: CORPORA[name][0](settings, "") for name in ("stdlib", "climbmix", "tinystories")}
+    here = [name for name, sources in files.items() if all(source.path.is_file() for source in sources)]
+    return f"at hand now: {', '.join(here)}, file:PATH (your own text); try: python prepare.py --corpus stdlib"
 
 
 # --- downloads --------------------------------------------------------------------------------------------

@@ -225,7 +225,7 @@ _ONCE = "assign it once, at the top level, as a literal"
 
 def _missing(text: str, edit: SetConstant) -> BadInput:
     there = constants(text, edit.path)
-    near = difflib.get_close_matches(edit.name, there, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(edit.name, there, n=3)
     kind = _kind(edit.value)
     same = ", ".join(name for name, value in there.items() if _kind(value) == kind) or "none"
     meant = f"did you mean {' or '.join(near)}? " if near else ""

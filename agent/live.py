@@ -134,11 +134,12 @@ def _key(of: Job | RunRecord) -> _Key:
 
 def _progress(found: re.Match[str]) -> tuple[float, str]:
     step, percent, loss, speed, eta = found.groups()
-    left = f", {eta} left" if eta else ""
-    return float(percent), f"step {int(step):,}, loss {loss}, {speed} tok/s{left}"
+    left = f" · {eta} left" if eta else ""
+    return float(percent), f"step {int(step):,} · loss {loss} · {speed} tok/s{left}"
 
 
 def _bar(key: _Key, percent: float, told: str) -> Table:
     line = Table.grid(padding=(0, 1))
-    line.add_row(f"{key[0]} seed {key[2]} ({key[1]})", ProgressBar(100, percent, width=30), told)
+    name = Text(f"{key[0]} seed {key[2]} ({key[1]})", no_wrap=True)
+    line.add_row(name, ProgressBar(100, percent, width=12), Text(told, no_wrap=True, overflow="ellipsis"))
     return line

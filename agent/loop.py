@@ -106,8 +106,7 @@ def _conditions(parts: Parts, plan: Plan, fingerprint: str) -> Conditions:
 
 def _start(parts: Parts, plan: Plan) -> CampaignRecord:
     """Freeze the question: the corpus, the baseline, a commit and a branch for every variant, then the record."""
-    for folder in (parts.ledger.path.parent, parts.logs):
-        writable(folder)
+    writable(parts.ledger.path.parent)
     conditions = _conditions(parts, plan, _fingerprint(parts, plan))
     began = [c for c in parts.ledger.campaigns(plan.spec.issue.number) if _same_question(parts, plan, c)]
     if began and began[-1].conditions == conditions:
@@ -136,7 +135,7 @@ def _fingerprint(parts: Parts, plan: Plan) -> str:
     if plan.track.prepare is None:
         return "none"
     argv = (parts.python, plan.track.prepare, "--json", "--corpus", plan.corpus, "--profile", plan.profile)
-    job = Job("prepare", plan.base, 0, "probe", argv, parts.env, parts.logs / "prepare", 24 * 3600.0, "")
+    job = Job("prepare", plan.base, 0, "probe", argv, parts.env, parts.repo.git_dir / "autoresearch" / "prepare", 24 * 3600.0, "")
     parts.tell(Notice(f"preparing corpus {plan.corpus} for profile {plan.profile}"))
     result = _only(parts, job)
     if result.status != "ok":

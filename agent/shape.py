@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from agent.core import BadInput, Profile, Shape
 
 MB = 2**20
-# Resident size of a process before it trains: Python, torch and what a first step loads. On CUDA the allocator's
-# count starts at zero. Measured with train.py on Linux and torch 2.13, as the mean over the shapes of issue 3.
-PROCESS_MB = {"full": 0, "mini": 350}
+# Resident size of the process beside its tensors: Python, torch, its libraries. On CUDA the allocator counts from
+# zero. Measured on Linux with torch 2.13: 458, 473, 460, 465 and 1,046 MB at DEPTH x ASPECT_RATIO of 8 x 64, 6 x 128,
+# 12 x 32, 8 x 96 and 16 x 128 on mini.
+PROCESS_MB = {"full": 0, "mini": 375}
 # Values kept for the backward pass, per token and block, in units of model_dim: attention, and for each of
 # MLP_RATIO. Eager execution keeps every intermediate; the compiled graph recomputes the elementwise ones. The
 # compiled figures reproduce the 45 GB published for the upstream baseline (depth 8, width 512, 128 rows of 2,048).
@@ -78,11 +79,11 @@ def flops_per_token(sizes: Sizes) -> int:
 def memory_mb(sizes: Sizes, rows: int, dtype: str, profile: Profile) -> int:
     """Predicted peak of training with `rows` sequences at once, in MB: an estimate, good to about a fifth.
 
-    Weights and gradients are float32; AdamW keeps two moments, Muon one. To these come the values kept for the
-    backward pass (KEPT), the logits (LOGITS_KEPT), and what the process itself holds (PROCESS_MB).
+    Four float32 values a parameter: the weight, its gradient, and two moments of AdamW or one of Muon and what its
+    step works in. To these come the values kept for the backward pass (KEPT), the logits (LOGITS_KEPT), and what the
+    process itself holds (PROCESS_MB).
     """
-    matrices = _matrices(sizes)
-    state = 4 * (3 * matrices + 4 * (parameters(sizes) - matrices))
+    state = 16 * parameters(sizes)
     attention, mlp = KEPT[profile]
     kept = sizes.depth * (attention + mlp * sizes.mlp_ratio) * sizes.width + sizes.value_tables * sizes.width
     logits = 4 * LOGITS_KEPT[profile] * sizes.vocab

@@ -6,11 +6,15 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from typing import Annotated
 
 import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from agent.core import (
     BASELINE,
@@ -39,7 +43,8 @@ _DERIVED = {  # a column of this name states a derived value, which is checked a
     "head_dim": "head_dim",
     "params": "params",
 }
-_KEEP = {"-", "--", "–", "—"}  # a cell that leaves its constant as it is
+_EXPECTED = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_KEEP = {"-", "--", "\N{EN DASH}", "\N{EM DASH}"}  # a cell that leaves its constant as it is
 
 
 def parse(issue: Issue, track: Track, constants: Mapping[str, object]) -> Spec:
@@ -52,8 +57,8 @@ def parse(issue: Issue, track: Track, constants: Mapping[str, object]) -> Spec:
     told = _settings(page)
     if told.track not in (None, track.name):
         raise page.error(f"the issue is for track {told.track}, not {track.name}", None, f"load track {told.track}")
-    table = _table(page, constants, told.strategy)
-    variants, ranks = _variants(page, table, track, constants) if table else ([], [])
+    table = _table(page, track, constants, told.strategy)
+    variants, ranks = (table.variants(), table.ranks()) if table else ([], [])
     names = _Names(tuple(variant.name for variant in variants))
     return Spec(
         issue=issue,
@@ -86,16 +91,16 @@ def _check_open(issue: Issue) -> None:
 
 
 def _cap(issue: Issue) -> float | None:
-    sizes = [size[1].strip() for label in issue.labels if (size := label.split(":", 1))[0].strip().lower() == "size"]
-    bad = [size for size in sizes if size.upper() not in _CAPS]
-    if bad or len(set(sizes)) > 1:
-        problem = f"unknown size {bad[0]!r}" if bad else f"two sizes: {', '.join(sizes)}"
-        raise BadInput(
-            problem,
-            where=issue.source or f"issue #{issue.number}",
-            next_step="use one of size: S (1 hour), size: M (4 hours), size: L (12 hours)",
+    pairs = [label.partition(":") for label in issue.labels]
+    sizes = {size.strip().upper() for name, _, size in pairs if name.strip().lower() == "size"}
+    if len(sizes) > 1 or not sizes <= _CAPS.keys():
+        problem = f"unknown size: {' and '.join(sorted(sizes - _CAPS.keys()) or sorted(sizes))}"
+        where, valid = (
+            issue.source or f"issue #{issue.number}",
+            "size: S (1 hour), size: M (4 hours), size: L (12 hours)",
         )
-    return _CAPS[sizes[0].upper()] if sizes else None
+        raise BadInput(problem, where=where, next_step=f"give one of the labels {valid}")
+    return _CAPS[sizes.pop()] if sizes else None
 
 
 # --- the page ---------------------------------------------------------------------------------------------
@@ -144,12 +149,13 @@ def _lf(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-_RULER = re.compile(r"^[ \t]*\|?[ \t:|\-–—−]*[–—−][ \t:|\-–—−]*$", re.MULTILINE)  # noqa: RUF001 (typed by some editors)
+_DASH = r"\u2013\u2014\u2212"  # what some editors make of a hyphen
+_RULER = re.compile(rf"^(?=[^\n]*\|)[ \t:|\-{_DASH}]+$", re.MULTILINE)  # the row under a table's header
 
 
 def _page(issue: Issue) -> _Page:
-    text = _RULER.sub(lambda ruler: re.sub("[–—−]", "-", ruler[0]), _lf(issue.body))  # noqa: RUF001
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    text = _RULER.sub(lambda ruler: re.sub(f"[{_DASH}]", "-", ruler[0]), _lf(issue.body))
+    tokens = [Token("start", "", 0), *MarkdownIt("commonmark").enable("table").parse(text)]  # readers look one back
     return _Page(
         issue,
         tuple(re.split("\r|\n", text)),
@@ -183,7 +189,8 @@ def _paragraphs(tokens: Sequence[Token]) -> Iterator[_Prose]:
             level = int(before.tag[1])
             headings = [*(held for held in headings if held[0] < level), (level, _plain(token))]
         elif token.type == "inline" and before.type == "paragraph_open":
-            yield _Prose(tuple(name for _, name in headings), _plain(token), _lines(token))
+            above = (name for level, name in headings if level > 1 or len(headings) == 1)  # an h1 is a title
+            yield _Prose(tuple(above), _plain(token), _lines(token))
 
 
 def _lines(token: Token) -> tuple[int, int]:
@@ -208,7 +215,7 @@ class _Settings(BaseModel):
     track: StrictStr | None = Field(default=None, min_length=1)
     strategy: StrictStr = Field(default="table", min_length=1)
     budget: StrictInt | StrictFloat | StrictStr | None = None
-    seeds: list[Annotated[StrictInt, Field(ge=0)]] | None = Field(default=None, min_length=1)
+    seeds: list[Annotated[StrictInt, Field(ge=0, lt=2**32)]] | None = Field(default=None, min_length=1)
     gate: GateKind | None = None
 
     @field_validator("budget")
@@ -235,19 +242,29 @@ def _settings(page: _Page) -> _Settings:
     if len(page.blocks) > 1:
         raise page.error("a second autoresearch block", _lines(page.blocks[1])[0], "keep one of the two")
     block, first = page.blocks[0].content, _lines(page.blocks[0])[0] + 1
-    keys = [(at, key[1]) for at, line in enumerate(block.split("\n"), first) if (key := re.match(r"(\w+)\s*:", line))]
-    lines = {key: at for at, key in keys}
-    for at, key in keys:
-        if lines[key] != at:  # YAML would take the last and say nothing
-            raise page.error(f"key {key!r} is given twice", lines[key], "keep one of the two")
+    lines = _key_lines(page, block, first)
     try:
-        return _Settings.model_validate(yaml.safe_load(block) or {})
+        return _Settings.model_validate(_loaded(page, block, first))
     except ValidationError as error:
         worst = error.errors(include_input=False, include_url=False)[0]
         key = str([*worst["loc"], "the block"][0])
         problem = f"unknown key {key!r}" if worst["type"] == "extra_forbidden" else f"{key}: {worst['msg']}"
         raise page.error(problem, lines.get(key, first), _KEYS) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+
+
+def _key_lines(page: _Page, block: str, first: int) -> dict[str, int]:
+    lines: dict[str, int] = {}
+    for at, line in enumerate(block.split("\n"), first):
+        key = re.match(r"(\w+)\s*:", line)
+        if key and lines.setdefault(key[1], at) != at:  # YAML would take the last and say nothing
+            raise page.error(f"key {key[1]!r} is given twice", at, "keep one of the two")
+    return lines
+
+
+def _loaded(page: _Page, block: str, first: int) -> object:
+    try:
+        return yaml.safe_load(block) or {}
+    except Exception as error:  # YAMLError, and whatever its constructors meet: `!!int ''` is an IndexError
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "it cannot be read"
         raise page.error(f"the block is no YAML: {problem}", first + (mark.line if mark else 0), _KEYS) from None
@@ -362,15 +379,13 @@ def _table(page: _Page, track: Track, constants: Mapping[str, object], strategy:
     return _Table(page, rows, track.script, constants)
 
 
-def _check_header(
-    page: _Page, line: int, header: Sequence[str], script: str, constants: Mapping[str, object]
-) -> None:
+def _check_header(page: _Page, line: int, header: Sequence[str], script: str, constants: Mapping[str, object]) -> None:
     lower = [name.lower() for name in header]
     for name in header:
         if lower.count(name.lower()) > 1:
             raise page.error(f"column {name} is there twice", line, "keep one of the two")
         if name not in constants and _is_like_constant(name, constants):
-            near = difflib.get_close_matches(_upper(name), constants, n=3, cutoff=0.5)
+            near = difflib.get_close_matches(_upper(name), constants, n=3)
             meant = f"did you mean {' or '.join(near)}? " if near else ""
             problem = f"column {name}: {script} has no constant {name}"
             raise page.error(problem, line, f"{meant}its constants: {_list(list(constants))}")
@@ -417,7 +432,7 @@ def _typed(cell: str, present: object) -> Constant:
 def _number(cell: str) -> int | float | None:
     """A finite number: 8, -3, 1,024, 524_288, 2**19, 0.04, 3e-4."""
     text = re.sub(r"(?<=[0-9])[,_](?=[0-9]{3}(?![0-9]))", "", cell.replace("\N{MINUS SIGN}", "-"))
-    if power := re.fullmatch(r"([0-9]{1,4})\s*(?:\*\*|\^)\s*([0-9]{1,2})", text):
+    if power := re.fullmatch(r"([0-9]{1,3})\s*(?:\*\*|\^)\s*([0-9]{1,2})", text):
         value: int = int(power[1]) ** int(power[2])
         return value
     if re.fullmatch(r"[+-]?[0-9]{1,300}", text):
@@ -428,13 +443,14 @@ def _number(cell: str) -> int | float | None:
 
 # --- budgets ----------------------------------------------------------------------------------------------
 
-_WORDS = {word: n for n, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], start=1)}
-_SCALES = {"": 1.0, "k": 1e3, "K": 1e3, "thousand": 1e3, "M": 1e6, "million": 1e6, "G": 1e9, "B": 1e9, "billion": 1e9}
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_WORDS = dict(zip("one two three four five six seven eight nine ten".split(), range(1, 11), strict=True))  # noqa: SIM905
+_K, _M, _G = 10**3, 10**6, 10**9
+_SCALES = {"": 1, "k": _K, "K": _K, "thousand": _K, "M": _M, "million": _M, "G": _G, "B": _G, "billion": _G}
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _BUDGETS = "a budget is above zero: 20 (seconds), 5 minutes, 500steps or 5Mtok"
-_NUMBER = rf"(?:[0-9][0-9,]*(?:\.[0-9]+)?|\b(?i:{'|'.join(_WORDS)})\b)"
-_UNIT = r"(?:[smh]|(?i:sec(?:ond)?s?|min(?:ute)?s?|h(?:ou)?rs?|steps?|tok(?:en)?s?))(?![A-Za-z])"
-_PIECE = rf"{_NUMBER}[\s-]*(?:[kKMGB]|(?i:thousand|million|billion))?[\s-]*{_UNIT}"
+_NUMBER = rf"(?:[0-9][0-9,]*(?:\.[0-9]+)?(?:e[+-]?[0-9]{{1,3}})?|\b(?ai:{'|'.join(_WORDS)})\b)"
+_UNIT = r"(?:[smh]|(?ai:sec(?:ond)?s?|min(?:ute)?s?|h(?:ou)?rs?|steps?|tok(?:en)?s?))(?![A-Za-z])"
+_PIECE = rf"{_NUMBER}[\s-]*(?:[kKMGB]|(?ai:thousand|million|billion))?[\s-]*{_UNIT}"
 _AMOUNT = rf"{_PIECE}(?:(?:\s+and\s+|\s*){_PIECE})*"
 
 
@@ -462,52 +478,53 @@ def _piece(text: str) -> Budget:
     found = re.fullmatch(rf"({_NUMBER})[\s-]*(.*?)[\s-]*({_UNIT})", text, re.DOTALL)
     assert found
     number, scale, unit = found[1].replace(",", "").lower(), found[2], found[3].lower()
-    amount = float(_WORDS.get(number, number)) * _SCALES[scale if len(scale) == 1 else scale.lower()]
+    amount = Decimal(_WORDS.get(number, number)) * _SCALES[scale if len(scale) == 1 else scale.lower()]
     if unit[0] == "t":
-        return Budget("tokens", amount)
+        return Budget("tokens", float(amount))
     if unit.startswith("st"):
-        return Budget("steps", amount)
-    return Budget("seconds", amount * _SECONDS[unit[0]] if not scale else math.nan)  # no unit is a "Mminute"
+        return Budget("steps", float(amount))
+    return Budget("seconds", math.nan if scale else float(amount * _SECONDS[unit[0]]))  # no unit is a "Mminute"
 
 
-_ABOUT = r"(?i:(?:about|around|roughly|approximately|exactly|only|limited to|for|a budget of)\s+)*[~≈]?\s*"
-_SPAN = rf"(?<![\w.,–-])(?P<amount>(?:{_NUMBER}\s*(?:[-–]|to)\s*)?{_AMOUNT})"  # noqa: RUF001
+_ABOUT = r"(?i:(?:about|around|roughly|approximately|exactly|only|limited to|for|an?|budget of)\s+)*[~\u2248]?\s*"
+_SPAN = rf"(?<![\w.,\u2013-])(?P<amount>(?:{_NUMBER}\s*(?:[-\u2013]|to)\s*)?{_AMOUNT})"
 _RUN = r"(?:runs?|variants|(?:each|every|per)\s+(?:\w+\s+)?(?:variant|experiment|row))"
-_STATEMENTS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"\b(?i:{_RUN}\s+(?:is|are|takes|lasts?|gets?|has|have|runs|trains?))\s+{_ABOUT}{_SPAN}",
-        rf"\b(?i:run|train)\s+(?i:each|every|all)(?:\s+\w+){{0,2}}?\s+(?i:for|at|with)\s+{_ABOUT}{_SPAN}",
-        rf"{_SPAN}\s*(?i:each\b|apiece\b|a run\b|/\s*run\b|per\s+(?:run|variant|experiment)\b)",
-        rf"\b(?i:budget(?:\s+(?:per run|a run|each))?\s*(?::|=|is\b|of\b))\s*{_ABOUT}{_SPAN}",
-        rf"{_SPAN}[\s-]+(?i:(?:\w+\s+)?budget)\b",
-    )
+_RULES = (
+    rf"\b(?i:{_RUN}\s+(?:is|are|takes|lasts?|gets?|has|have|runs|trains?))\s+{_ABOUT}{_SPAN}",
+    rf"\b(?i:run|train)\s+(?i:each|every|all)(?:\s+\w+){{0,2}}?\s+(?i:for|at|with)\s+{_ABOUT}{_SPAN}",
+    rf"{_SPAN}\s*(?i:each\b|apiece\b|a run\b|/\s*run\b|per\s+(?:run|variant|experiment)\b)",
+    rf"\b(?i:budget(?:\s+(?:per run|a run|each))?\s*(?::|=|is\b|of\b))\s*{_ABOUT}{_SPAN}",
 )
-_ELSEWHERE = re.compile(r"\b(total|whole|overall|entire|was|were|used|had|previous|previously|earlier)\b", re.I)
+_MENTIONS = (rf"{_SPAN}[\s-]+(?i:(?:\w+\s+)?budget)\b",)  # "for the 5-minute training budget": where no rule is
+_ELSEWHERE = re.compile(r"\b(total|whole|overall|entire|was|were|used|had|previous(ly)?|earlier)\b", re.IGNORECASE)
 
 
 def _stated_budget(page: _Page) -> Budget | None:
     """What the prose gives each run: `Each run is 5 minutes`, `Budget: 300 s`; totals and the past do not count."""
-    found: list[tuple[Budget, str, int]] = []
-    for prose in page.prose:
-        for words, amount in _statements(prose.text):
-            budget, line = _budget(amount), page.line_of(prose, words)
-            if budget is None:
-                raise page.error(f"{words!r}: {amount!r} is no budget", line, _BUDGETS)
-            if found and budget != found[0][0]:
-                problem = f"two budgets: {words!r} is {budget}, and {found[0][1]!r} is {found[0][0]}"
-                raise page.error(f"{problem} ({page.where(found[0][2])})", line, "keep one of them")
-            found.append((budget, words, line))
+    return _agreed(page, _RULES) or _agreed(page, _MENTIONS)
+
+
+def _agreed(page: _Page, patterns: Sequence[str]) -> Budget | None:
+    found: list[tuple[Budget, str]] = []
+    for prose, words, amount in _statements(page, patterns):
+        budget, line = _budget(amount), page.line_of(prose, words)
+        if budget is None:
+            raise page.error(f"{words!r}: {amount!r} is no budget", line, _BUDGETS)
+        found.append((budget, f"{words!r} ({page.where(line)})"))
+        if budget != found[0][0]:
+            raise page.error(f"two budgets for a run: {found[0][1]} and {found[-1][1]}", line, "keep one of them")
     return found[0][0] if found else None
 
 
-def _statements(text: str) -> Iterator[tuple[str, str]]:
-    """Each statement of a run's budget: its words, and the amount in them."""
-    for sentence in _sentences(text):
-        for statement in _STATEMENTS:
-            for match in statement.finditer(sentence):
-                if not _ELSEWHERE.search(sentence[: match.end()]):
-                    yield match[0], match["amount"]
+def _statements(page: _Page, patterns: Sequence[str]) -> Iterator[tuple[_Prose, str, str]]:
+    """Each statement of a run's budget: its paragraph, its words, and the amount in them."""
+    for prose in page.prose:
+        for sentence in _sentences(prose.text):
+            elsewhere = _ELSEWHERE.search(sentence)
+            until = elsewhere.start() if elsewhere else len(sentence)
+            for match in (match for pattern in patterns for match in re.finditer(pattern, sentence)):
+                if match.end() <= until:
+                    yield prose, match[0], match["amount"]
 
 
 def _sentences(text: str) -> list[str]:
@@ -517,8 +534,9 @@ def _sentences(text: str) -> list[str]:
 # --- order and outcomes -----------------------------------------------------------------------------------
 
 _MARKERS = {"first": -1, "last": 1, "lastly": 1, "finally": 1}
-_LATER = r"(?!\s+(?!(?:and|or|then|first|last|before|after|to|is|goes|wins?)\b)[a-z])"  # a weak ID is no "A run", "5 minutes"
-_COUNTED = r"(?!\s*-?(?i:tok|param|step|flop|gpu|run|variant|sec|min|hour))"
+# after an ID of one letter or of digits only: not the "A" of "A run", the "5" of "5 minutes"
+_LATER = r"(?!\s+(?!(?:and|or|then|first|last|before|after|to|is|should|will|must|goes|comes|wins?)\b)[a-z])"
+_COUNTED = r"(?!\s*-?(?i:tok|param|flop|gpu))"  # 1B parameters are no variant
 
 
 class _Names:
@@ -528,9 +546,9 @@ class _Names:
         self._names = {name.lower(): name for name in names}
         self.known = ", ".join(names)
         exact = [_spelled(name) for name in sorted(names, key=len, reverse=True)]
-        self._word = rf"(?:{'|'.join([*exact, *sorted(_shapes(names))]) or '(?!)'})"
-        self._mention = re.compile(rf"(?<![\w.])(?<!\w-){self._word}(?!\w)(?![.-]\w){_COUNTED}")
-        self._range = re.compile(rf"(?<![\w.-])({self._word})(?:[-–]|\s+to\s+|\s+through\s+)({self._word})(?![\w-])")  # noqa: RUF001
+        word = rf"(?:{'|'.join([*exact, *sorted(_shapes(names))]) or '(?!)'})"
+        self._mention = re.compile(rf"(?<![\w.])(?<!\w-){word}(?!\w)(?![.-]\w){_COUNTED}")
+        self.ranges = re.compile(rf"(?<![\w.-]){word}(?:[-\u2013]|\s+(?:to|through)\s+){word}(?![\w-])")
 
     def mentions(self, text: str) -> list[tuple[int, str]]:
         """Where in `text` each ID-shaped word is, and the word."""
@@ -575,34 +593,28 @@ def _like(part: str) -> str:
 
 def _ordered(page: _Page, names: _Names, variants: Sequence[Variant], ranks: Sequence[int]) -> list[Variant]:
     """The variants in run order: as the Execution section says, then by Priority, then as in the table."""
-    placed = _placed(page, names)
-    unlisted = (0, len(placed))
-
-    def key(index: int) -> tuple[int, int, int, int]:
-        place, at = placed.get(variants[index].name, unlisted)
-        return place, at, ranks[index], index
-
-    return [variants[index] for index in sorted(range(len(variants)), key=key)]
-
-
-def _placed(page: _Page, names: _Names) -> dict[str, tuple[int, int]]:
-    """What the Execution section says of a variant: first (-1), in its turn (0) or last (1), and the turn."""
+    turns = [turn for prose in page.prose if _is_execution(prose) for turn in _turns(page, prose, names)]
     placed: dict[str, tuple[int, int]] = {}
-    for prose in page.prose:
-        if any(re.search(r"\b(execution|order)\b", heading, re.I) for heading in prose.headings):
-            for place, name in _turns(page, prose, names):
-                if name not in placed or (place and not placed[name][0]):
-                    placed[name] = place, len(placed)
-    return placed
+    for at, (place, name) in enumerate(turns):
+        if name not in placed or (place and not placed[name][0]):  # "1B last" outranks an earlier mention
+            placed[name] = place, at
+    unlisted = 0, len(turns)
+    ranked = sorted(zip(ranks, variants, strict=True), key=lambda one: (*placed.get(one[1].name, unlisted), one[0]))
+    return [variant for _, variant in ranked]
+
+
+def _is_execution(prose: _Prose) -> bool:
+    return any(re.search(r"\b(execution|order)\b", heading, re.IGNORECASE) for heading in prose.headings)
 
 
 def _turns(page: _Page, prose: _Prose, names: _Names) -> Iterator[tuple[int, str]]:
+    """Each variant named in a sentence that is no condition, with its place: first (-1), in turn (0) or last (1)."""
     for sentence in _sentences(prose.text):
         words = [word for _, word in names.mentions(sentence)]
         for word in words:
             if names.name(word) is None:
                 raise page.error(f"{word} is no variant", page.line_of(prose, word), f"the IDs are {names.known}")
-        if re.search(r"\bif\b", sentence, re.I):  # a condition, not an order
+        if re.search(r"\bif\b", sentence, re.IGNORECASE):  # a condition, not an order
             continue
         if names.ranges.search(sentence) or (words and _UNREADABLE.search(sentence)):
             line = page.line_of(prose, sentence)
@@ -610,17 +622,16 @@ def _turns(page: _Page, prose: _Prose, names: _Names) -> Iterator[tuple[int, str
         yield from _clauses(sentence, names)
 
 
-_UNREADABLE = re.compile(r"\b(after|skip|omit|except|do not run|don't run)\b", re.I)
+_UNREADABLE = re.compile(r"\b(after|skip|omit|except|do not run|don't run)\b", re.IGNORECASE)
 _ORDERS = "write it as: Run 1D and 1C first, then 1A, then 1B; a row that is not to run is taken out of the table"
-_CLAUSE = re.compile(r"[,;()]|\bthen\b", re.I)
+_MARK = re.compile(r"\b(?:first|last(?:ly)?|finally)\b", re.IGNORECASE | re.ASCII)
+_CLAUSE = re.compile(r"[,;()]|\bthen\b", re.IGNORECASE)
 
 
 def _clauses(sentence: str, names: _Names) -> Iterator[tuple[int, str]]:
     carried = 0
     for clause in _CLAUSE.split(sentence):
-        marks = [
-            (mark.start(), mark[0].lower()) for mark in re.finditer(r"(?i)\b(?:first|last(?:ly)?|finally)\b", clause)
-        ]
+        marks = [(mark.start(), mark[0].lower()) for mark in _MARK.finditer(clause)]
         alone = len(marks) == 1 and clause.strip().lower() == marks[0][1]
         yield from _clause(sorted([*marks, *names.mentions(clause)]), names, carried)
         carried = _MARKERS[marks[0][1]] if alone else 0
@@ -641,14 +652,15 @@ def _clause(words: Sequence[tuple[int, str]], names: _Names, place: int) -> Iter
 
 
 _WINS = re.compile(
-    r"if\s+(?P<who>.+?)\s+wins?\b[^:,–—]*?(?:[:,–—]|\bthen\b)\s*(?:then\s+)?(?P<text>.+)", re.I | re.DOTALL
+    rf"if\s+(?P<who>.{{1,120}}?)\s+wins?\b[^:,{_DASH}]{{0,80}}?(?:[:,{_DASH}]|\s-\s|\bthen\b)\s*(?:then\s+)?(?P<text>\S.*)",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
 def _outcomes(page: _Page, names: _Names) -> Iterator[Outcome]:
     """Each `If 1D (wider) wins: text`, at the start of a line; of other lines nothing is expected."""
     for prose in page.prose:
-        for line in re.split(r"\n(?=if\s)", prose.text, flags=re.I):
+        for line in re.split(r"\n(?=if\s)", prose.text, flags=re.IGNORECASE):
             found = _WINS.match(line)
             if found:
                 text = " ".join(found["text"].split())
@@ -663,8 +675,5 @@ def _winners(page: _Page, prose: _Prose, names: _Names, who: str) -> Iterator[st
     for word in words:
         name = names.name(word)
         if name is None:
-            line = page.line_of(prose, word)
-            raise page.error(
-                f"an outcome is expected of {word}, which is no variant", line, f"the IDs are {names.known}"
-            )
+            raise page.error(f"{word} is no variant", page.line_of(prose, word), f"the IDs are {names.known}")
         yield name

@@ -17,6 +17,7 @@ ISSUE = "experiments/issues/0003-depth-vs-width.md"
 BODY = """
 MODE = "ok"  # ok, crash, hang, nan, silent, oom, flood, orphan
 SIGMA = 0.001  # of the metric, from seed to seed
+PAUSE = 0.0  # seconds that a run takes besides
 
 import hashlib, json, os, subprocess, sys, time
 from pathlib import Path
@@ -44,8 +45,7 @@ def main():
     if MODE == "orphan":
         subprocess.Popen([sys.executable, "-c", "import os, time; os.setsid(); os.fork(); time.sleep(600)"])
         time.sleep(0.3)
-    if "AUTORESEARCH_SLEEP" in os.environ:
-        time.sleep(float(os.environ["AUTORESEARCH_SLEEP"]))
+    time.sleep(PAUSE)
     metrics = {"step_seconds": 0.01 * DEPTH, "tokens_per_second": 1000.0, "peak_vram_mb": 512.0, "total_tokens_M": 0.1}
     if not os.environ.get("AUTORESEARCH_PROBE"):
         metrics["val_bpb"] = float("nan") if MODE == "nan" else value
@@ -80,15 +80,18 @@ def constants_of(path: Path, *names: str) -> str:
     for node in ast.parse(text).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
-            if name.isupper() and (not names or name in names):
+            literal = not any(isinstance(part, ast.Name) for part in ast.walk(node.value))
+            if name.isupper() and literal and (not names or name in names):
                 kept.append("\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno]))
     return "\n".join(kept) + "\n"
 
 
 def git(folder: Path, *args: str) -> str:
-    """Run git in a folder, as somebody who is not the harness."""
+    """Run git in a folder, as somebody who is not the harness, on a fixed date: the same project, the same commits."""
     identity = ["-c", "user.name=A Researcher", "-c", "user.email=researcher@localhost"]
-    run = subprocess.run(["git", *identity, *args], cwd=folder, capture_output=True, text=True, check=True)
+    date = "2026-01-01T00:00:00+00:00"
+    env = {**os.environ, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+    run = subprocess.run(["git", *identity, *args], cwd=folder, capture_output=True, text=True, check=True, env=env)
     return run.stdout.strip()
 
 

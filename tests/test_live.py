@@ -46,7 +46,7 @@ def test_a_pipe_gets_one_line_an_event() -> None:
 
 def test_a_terminal_gets_progress_loss_and_the_board() -> None:
     during, after = shown(Terminal(), EVENTS[:3]), shown(Terminal(), EVENTS)
-    assert "step 120, loss 3.4120, 12,034 tok/s, 13s left" in during
+    assert "step 120 · loss 3.4120 · 12,034 tok/s · 13s left" in during
     assert "run 4 of 10" in during
     assert "2.5000, 10,000 tok/s" in after
     assert "crash: exit status 1" in after

@@ -145,7 +145,7 @@ def test_a_fresh_model_knows_nothing(config: train.Config) -> None:
     torch.manual_seed(0)
     tokens = torch.randint(0, 97, (4, 64))
     loss = train.loss_of(train.build_model(config), tokens, torch.randint(0, 97, (4, 64)))
-    assert float(loss) == pytest.approx(math.log(97), abs=0.01)
+    assert loss.item() == pytest.approx(math.log(97), abs=0.01)
 
 
 def test_windows_follow_the_pattern_and_the_last_block_sees_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_windows_follow_the_pattern_and_the_last_block_sees_all(monkeypatch: pyt
 
 def test_a_width_that_does_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "DEPTH", 9)
-    with pytest.raises(prepare.Stop, match="9 \\* 64 = 576.*128.*ASPECT_RATIO is 128") as stop:
+    with pytest.raises(prepare.Stop, match=r"9 \* 64 = 576.*128.*ASPECT_RATIO is 128") as stop:
         train.make_config("full")
     assert stop.value.code == prepare.EXIT_SETTING
 
@@ -169,7 +169,7 @@ def test_a_width_that_does_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_orthogonalized_matrices_have_singular_values_near_one(shape: tuple[int, ...]) -> None:
     found = train.orthogonalize(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
     values = torch.linalg.svdvals(found)
-    assert 0.6 < values.min()
+    assert values.min() > 0.6
     assert values.max() < 1.3
 
 
@@ -345,7 +345,7 @@ def test_a_loss_that_diverges_is_an_exit_status_of_its_own(corpus_cache: Path, t
 
 @pytest.mark.slow
 def test_a_model_too_large_for_the_memory_is_an_exit_status_of_its_own(corpus_cache: Path, tmp_path: Path) -> None:
-    script = edited(tmp_path / "script", DEPTH=2, ASPECT_RATIO=128 * 2**15)
+    script = edited(tmp_path / "script", DEPTH=2, ASPECT_RATIO=2**40)  # a petabyte: no machine tries
     done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="1")
     assert done.returncode == prepare.EXIT_OOM, done.stderr
     assert re.fullmatch(r"error: out of memory.*\n", done.stderr)

@@ -1,0 +1,301 @@
+"""The main job on the stand-in script: real git, real processes, real ledger; interrupted anywhere, the same end."""
+
+import json
+import random
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.project import agent, command, commit, edit, environment, git
+
+STEPS = ("--issue", "3", "--budget", "5steps")  # the same number for all: no probes, so campaigns are comparable
+
+
+def status(project: Path) -> dict:  # type: ignore[type-arg]
+    run = agent(project, "--issue", "3", "--status", "--json")
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)  # type: ignore[no-any-return]
+
+
+def end_state(project: Path) -> dict[str, object]:
+    """What must not depend on interruptions: verdict, runs, refs and their commits, notes, exports, the comment."""
+    refs = git(project, "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads").splitlines()
+    commits = git(project, "for-each-ref", "--format=%(objectname)", "refs/heads/autoresearch").split()
+    told = status(project)
+    for run in told["runs"]:
+        del run["seconds"]
+    return {
+        "status": told,
+        "refs": refs,
+        "notes": [git(project, "notes", "--ref=autoresearch", "show", commit) for commit in sorted(set(commits))],
+        "tsv": (project / "experiments" / "results.tsv").read_text(),
+        "comment": next((project / "experiments" / "issues").glob("*.comment.md")).read_text(),
+        "records": kinds(project),
+    }
+
+
+def kinds(project: Path) -> dict[str, int]:
+    """How many records of each kind the ledger has."""
+    lines = (project / "experiments" / "ledger.jsonl").read_text().splitlines()
+    found = [json.loads(line)["kind"] for line in lines]
+    return {kind: found.count(kind) for kind in sorted(set(found))}
+
+
+def test_issue_3_runs_to_its_verdict_and_the_baseline_moves(project: Path) -> None:
+    base = git(project, "rev-parse", "HEAD")
+    run = agent(project, *STEPS)
+    assert run.returncode == 0, run.stderr
+    assert "verdict: keep 1D" in run.stdout
+    assert "If 1D wins: model is width-starved" in run.stdout
+    told = status(project)
+    assert [(r["variant"], r["seed"]) for r in told["runs"]] == (
+        [("baseline", 0), ("baseline", 1), ("baseline", 2), ("1D", 0), ("1D", 3), ("1D", 4), ("1D", 5)]
+        + [("1C", 0), ("1A", 0), ("1B", 0)]
+    )
+    assert told["baseline"] == {"commit": git(project, "rev-parse", "autoresearch/issue-3/1D"), "model_dim": 768}
+    assert git(project, "rev-parse", "autoresearch/baseline/main") == told["baseline"]["commit"]
+    assert git(project, "rev-parse", "HEAD") == base
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_runs_follow_the_issues_order_with_the_baseline_first(project: Path) -> None:
+    out = agent(project, *STEPS).stdout
+    order = re.findall(r"run \d+/\d+: (\w+) seed (\d)", out)
+    assert order[:7] == [("baseline", n) for n in "012"] + [(name, "0") for name in ("1D", "1C", "1A", "1B")]
+    assert order[7:] == [("1D", n) for n in "345"]
+
+
+def test_every_variant_is_one_commit_whose_diff_is_its_constants(project: Path) -> None:
+    assert agent(project, *STEPS).returncode == 0
+    expected = {
+        "1A": {"+DEPTH = 6", "+ASPECT_RATIO = 128", "-DEPTH = 8", "-ASPECT_RATIO = 64"},
+        "1B": {"+DEPTH = 12", "+ASPECT_RATIO = 32", "-DEPTH = 8", "-ASPECT_RATIO = 64"},
+        "1C": {"+DEPTH = 10", "-DEPTH = 8"},
+        "1D": {"+ASPECT_RATIO = 96", "-ASPECT_RATIO = 64"},
+    }
+    for name, lines in expected.items():
+        branch = f"autoresearch/issue-3/{name}"
+        assert git(project, "rev-list", "--count", f"main..{branch}") == "1"
+        diff = git(project, "diff", "--unified=0", "main", branch).splitlines()
+        changed = {line.split("#")[0].strip() for line in diff if re.match(r"[+-][^+-]", line)}
+        assert changed == lines
+        assert git(project, "diff", "--name-only", "main", branch) == "train.py"
+        assert re.search(
+            rf"{name}: (keep|discard|inconclusive)", git(project, "log", "-1", "--notes=autoresearch", branch)
+        )
+
+
+def test_the_same_command_again_says_the_same_and_runs_nothing(project: Path) -> None:
+    first = agent(project, *STEPS)
+    before = end_state(project)
+    began = time.monotonic()
+    second = agent(project, *STEPS)
+    assert time.monotonic() - began < 3
+    assert second.stdout.strip() == first.stdout[first.stdout.index("\nvariant") :].strip()
+    assert end_state(project) == before
+
+
+def test_a_finished_issue_is_not_run_again_after_an_unrelated_commit(project: Path) -> None:
+    assert agent(project, *STEPS).returncode == 0
+    (project / "README.md").write_text("notes of mine")
+    commit(project, "unrelated")
+    assert "run 1/" not in agent(project, *STEPS).stdout
+    assert kinds(project)["campaign"] == 1
+
+
+def test_a_repaired_script_is_run_anew_and_the_old_branches_stay_reachable(project: Path) -> None:
+    edit(project, "train.py", 'MODE = "ok"', 'MODE = "crash"')
+    commit(project, "broken")
+    broken = agent(project, *STEPS)
+    assert "verdict: failed" in broken.stdout
+    edit(project, "train.py", 'MODE = "crash"', 'MODE = "ok"')
+    commit(project, "repaired")
+    assert "verdict: keep 1D" in agent(project, *STEPS).stdout
+    assert len(git(project, "branch", "--list", "autoresearch/issue-3/1D*").split()) == 2
+
+
+def test_another_budget_is_another_campaign_from_the_same_base(project: Path) -> None:
+    assert agent(project, *STEPS).returncode == 0
+    branches = git(project, "branch", "--list", "autoresearch/issue-3/*")
+    again = agent(project, "--issue", "3", "--budget", "6steps")
+    assert "verdict: keep 1D" in again.stdout, again.stderr
+    assert git(project, "branch", "--list", "autoresearch/issue-3/*") == branches
+    assert kinds(project)["promotion"] == 2
+
+
+def test_the_next_issue_starts_from_the_winner_and_uses_its_confirmations(project: Path) -> None:
+    assert agent(project, *STEPS).returncode == 0
+    issue = "---\nnumber: 4\ntitle: Next\nlabels: [experiment]\n---\n| ID | DEPTH |\n|---|---|\n| 2A | 10 |\n"
+    (project / "experiments" / "issues" / "0004-next.md").write_text(issue)
+    out = agent(project, "--issue", "4", "--budget", "5steps")
+    assert out.returncode == 0, out.stderr
+    winner = git(project, "rev-parse", "autoresearch/issue-3/1D")
+    assert git(project, "rev-parse", "autoresearch/issue-4/2A^") == winner
+    assert re.findall(r"run \d+/\d+: (\w+) seed (\d)", out.stdout) == [
+        ("2A", "3")
+    ]  # the baseline's first seed is now 3
+    assert "verdict: discard" in out.stdout
+
+
+def test_a_baseline_that_moved_meanwhile_is_not_overwritten(project: Path) -> None:
+    edit(project, "train.py", 'MODE = "ok"', 'MODE = "ok"  # slow')
+    commit(project, "slow")
+    agent(project, *STEPS)
+    promoted = git(project, "rev-parse", "autoresearch/baseline/main")
+    lines = (project / "experiments" / "ledger.jsonl").read_text().splitlines(keepends=True)
+    (project / "experiments" / "ledger.jsonl").write_text("".join(x for x in lines if '"kind":"promotion"' not in x))
+    elsewhere = git(project, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "by someone else")
+    git(project, "update-ref", "refs/heads/autoresearch/baseline/main", elsewhere)
+    run = agent(project, *STEPS)
+    assert run.returncode == 1
+    assert "1D is not promoted: the baseline has moved to" in run.stderr
+    assert promoted in run.stderr
+
+
+def test_lowest_runs_each_once_and_states_the_chance_of_a_false_winner(project: Path) -> None:
+    run = agent(project, *STEPS, "--gate", "lowest")
+    assert run.returncode == 0, run.stderr
+    assert len(re.findall(r"run \d+/", run.stdout)) == 5
+    assert "verdict: keep 1D" in run.stdout
+    assert "80" in run.stdout
+
+
+def test_equal_variants_promote_nothing(project: Path) -> None:
+    edit(project, "train.py", "GAIN = {(8, 96): 0.05, (10, 64): 0.02}", "GAIN = {}")
+    edit(project, "train.py", "SIGMA = 0.001", "SIGMA = 0.0")
+    commit(project, "no shape gains anything, and there is no noise")
+    out = agent(project, *STEPS).stdout
+    assert "verdict: discard" in out
+    assert git(project, "rev-parse", "autoresearch/baseline/main") == git(project, "rev-parse", "HEAD")
+
+
+def test_the_calibrated_clock_gives_steps_in_proportion_to_speed(project: Path) -> None:
+    run = agent(project, "--issue", "3", "--budget", "10")
+    assert run.returncode == 0, run.stderr
+    assert "calibrating: 10 probes" in run.stdout
+    records = [json.loads(line) for line in (project / "experiments" / "ledger.jsonl").read_text().splitlines()]
+    steps = {r["variant"]: r["steps"] for r in records if r["kind"] == "run" and r["role"] != "probe"}
+    depth = {"baseline": 8, "1A": 6, "1B": 12, "1C": 10, "1D": 8}
+    assert steps == {name: round(10 / (0.01 * 8) * 8 / layers) for name, layers in depth.items()}
+    assert [r["variant"] for r in records if r.get("role") == "probe"] == ["baseline", "1D", "1C", "1A", "1B"] * 2
+    assert all(r["conditions"]["clock"] == "calibrated" for r in records if r["kind"] == "run")
+
+
+@pytest.mark.parametrize(
+    ("mode", "word"), [("crash", "crash"), ("nan", "nan"), ("silent", "no_metric"), ("oom", "oom"), ("flood", "crash")]
+)
+def test_a_variant_that_fails_is_named_and_the_rest_goes_on(project: Path, mode: str, word: str) -> None:
+    guard = f'if ASPECT_RATIO == 96:\n    MODE = "{mode}"\n\n\ndef main():'
+    edit(project, "train.py", "def main():", guard)
+    if mode == "flood":
+        edit(
+            project,
+            "train.py",
+            'if "AUTORESEARCH_SLEEP"',
+            'if MODE == "flood":\n        sys.exit(3)\n    if "AUTORESEARCH_SLEEP"',
+        )
+    commit(project, f"1D ends with {mode}")
+    out = agent(project, *STEPS).stdout
+    runs = status(project)["runs"]
+    assert [r["status"] for r in runs if r["variant"] == "1D"] == [word]
+    assert "verdict: keep 1C" in out
+    line = next(x for x in (project / "experiments" / "results.tsv").read_text().splitlines() if "ASPECT_RATIO=96" in x)
+    assert line.split("\t")[1:4] == ["0.000000", "0.0", "crash"]
+
+
+def test_a_probe_that_fails_costs_no_full_run(project: Path) -> None:
+    edit(project, "train.py", "def main():", 'if DEPTH == 12:\n    MODE = "crash"\n\n\ndef main():')
+    commit(project, "1B crashes")
+    out = agent(project, "--issue", "3", "--budget", "10").stdout
+    assert "1B probe seed 0: crash" in out
+    assert "1B seed 0 (screen)" not in out
+    assert "verdict: keep 1D" in out
+
+
+def test_a_baseline_that_fails_ends_the_campaign_at_once(project: Path) -> None:
+    edit(project, "train.py", 'MODE = "ok"', 'MODE = "crash"')
+    commit(project, "broken")
+    out = agent(project, *STEPS).stdout
+    assert len(re.findall(r"run \d+/", out)) == 1
+    assert "verdict: failed" in out
+
+
+def test_the_size_label_stops_a_campaign_before_it_runs_over(project: Path) -> None:
+    run = agent(project, "--issue", "3", "--budget", "600")
+    assert run.returncode == 2
+    assert "its size label allows 60" in run.stderr
+    assert not (project / "experiments" / "ledger.jsonl").exists()
+
+
+# --- interruptions ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:
+    """The end state of a campaign that nothing disturbed."""
+    from tests.project import make
+
+    project = make(tmp_path_factory.mktemp("calm") / "project")
+    assert agent(project, *STEPS).returncode == 0
+    yield end_state(project)
+
+
+def start(project: Path) -> subprocess.Popen[str]:
+    """A campaign under way, in which a run takes a moment."""
+    pipe = subprocess.PIPE
+    env = environment(project)
+    return subprocess.Popen(command(*STEPS), cwd=project, env=env, text=True, stdout=pipe, stderr=pipe)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_again_and_again_it_ends_as_if_undisturbed(
+    project: Path, uninterrupted: dict[str, object], seed: int
+) -> None:
+    moments = random.Random(seed)
+    for _ in range(5):
+        with start(project) as program:
+            time.sleep(moments.uniform(0.3, 2.0))
+            program.kill()
+            program.communicate()
+    assert agent(project, *STEPS).returncode == 0
+    assert end_state(project) == uninterrupted
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_run_and_the_same_command_goes_on(
+    project: Path, uninterrupted: dict[str, object], number: signal.Signals
+) -> None:
+    with start(project) as program:
+        assert program.stdout is not None
+        wait_for(program.stdout.readline, "run 3/")
+        program.send_signal(number)
+        _, errors = program.communicate(timeout=10)
+    assert program.returncode == 130
+    assert "the same command goes on" in errors
+    assert 2 <= kinds(project)["run"] <= 3
+    assert agent(project, *STEPS).returncode == 0
+    assert end_state(project) == uninterrupted
+
+
+def wait_for(readline: Callable[[], str], text: str) -> None:
+    while text not in (line := readline()):
+        assert line, f"the output ended without {text!r}"
+
+
+def test_a_second_harness_in_the_same_repository_is_told_who_is_first(project: Path) -> None:
+    edit(project, "train.py", "PAUSE = 0.0", "PAUSE = 3.0")
+    commit(project, "runs that take three seconds")
+    with start(project) as program:
+        assert program.stdout is not None
+        wait_for(program.stdout.readline, "run 1/")
+        second = agent(project, *STEPS)
+        program.kill()
+        program.communicate()
+    assert second.returncode == 1
+    assert re.search(rf"repository is in use by process {program.pid} \(issue 3\)", second.stderr)
