@@ -291,6 +291,7 @@ def test_the_plan_counts_the_runs_of_a_campaign_in_which_all_goes_well(rules: Ga
         (replace(RULES, goal="max"), [1.00, 1.01, 1.02], [1.10, 1.11, 1.12], "keep"),
         (replace(RULES, goal="max"), [1.00, 1.01, 1.02], [0.90, 0.91, 0.92], "discard"),
         (replace(RULES, alpha=1e-6), [1.00, 1.01, 1.02], [0.90, 0.91, 0.92], "inconclusive"),
+        (replace(RULES, alpha=0.9, min_gain=-1.0), [1.00, 1.01, 1.02], [1.01, 1.02, 1.03], "discard"),
         (RULES, [0.1, 0.1, 0.1], [0.1, 0.1, 0.1], "discard"),
         (RULES, [0.1, 0.1, 0.1], [0.0999, 0.0999, 0.0999], "keep"),
         (RULES, [0.0, 0.0, 0.0], [0.0, 0.0, 0.0], "discard"),
@@ -302,6 +303,15 @@ def test_keep_discard_or_inconclusive(
     rules: GateRules, values: list[float], confirmations: list[float], decision: str
 ) -> None:
     assert judged(rules, values, confirmations, -math.nextafter(1e300, 0)).decision == decision
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(-1e300, 1e300), st.integers(2, 9), st.integers(2, 9))
+def test_a_script_that_always_gives_one_value_has_no_gain_at_all(value: float, runs: int, confirm_runs: int) -> None:
+    rules = replace(RULES, baseline_runs=runs, confirm_runs=confirm_runs)
+    verdict = judged(rules, [value] * runs, [value] * confirm_runs, -1e300)
+    assert verdict.decision == "discard"
+    assert verdict.gain in (None, 0.0)
 
 
 def test_without_replicates_nothing_is_promoted_and_nothing_is_claimed() -> None:
@@ -378,13 +388,18 @@ def test_a_maximised_metric_is_shown_with_its_own_sign() -> None:
     assert verdict.gain == pytest.approx(0.05)
 
 
-def test_inconclusive_names_the_further_runs_that_would_settle_it() -> None:
-    values, confirmations = [1.0, 1.1, 1.2], [0.9, 1.0, 1.1]
-    p = [t(4 + 2 * more).sf(0.1 / (0.1 * math.sqrt(2 / (3 + more)))) for more in range(50)]
+@pytest.mark.parametrize("gain", [0.1, 0.08, 0.06, 0.05, 0.04])
+def test_inconclusive_names_the_further_runs_that_would_settle_it(gain: float) -> None:
+    values = [1.0, 1.1, 1.2]
+    p = [t(4 + 2 * more).sf(gain / (0.1 * math.sqrt(2 / (3 + more)))) for more in range(50)]
     expected = next(more for more in range(50) if p[more] <= 0.05)
-    told = judged(RULES, values, confirmations).reason
+    told = judged(RULES, values, [value - gain for value in values]).reason
     assert f"about {expected} further runs of each would settle it at this gain" in told
-    assert "more than 50 further runs" in judged(RULES, values, [value + 0.099 for value in confirmations]).reason
+
+
+def test_inconclusive_says_so_when_no_reasonable_number_of_runs_would_settle_it() -> None:
+    values = [1.0, 1.1, 1.2]
+    assert "more than 50 further runs" in judged(RULES, values, [value - 0.001 for value in values]).reason
 
 
 @pytest.mark.parametrize("rules", [RULES, LOWEST])

@@ -1,0 +1,48 @@
+"""Run the benchmarks named on the command line (all by default); print a table and write bench/out/bench.json."""
+
+import argparse
+import json
+import platform
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.machine import detect
+from bench import clocks, ledger, overhead
+
+ROOT = Path(__file__).parent.parent
+BENCHES: dict[str, Callable[[], dict[str, float]]] = {
+    "overhead": overhead.measure,
+    "ledger": ledger.measure,
+    "clocks": clocks.measure,
+}
+
+
+def _commit() -> str:
+    run = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return run.stdout.strip()
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHES)} (all)")
+    names = parser.parse_args().names or list(BENCHES)
+    if unknown := sorted(set(names) - BENCHES.keys()):
+        parser.error(f"no bench {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+    told = {"machine": detect().name, "python": platform.python_version(), "commit": _commit()}
+    print(", ".join(told.values()), flush=True)
+    measured = {}
+    for name in names:
+        measured[name] = BENCHES[name]()
+        for what, value in measured[name].items():
+            print(f"{name:10} {what:52} {value:12.4f}", flush=True)
+    out = ROOT / "bench" / "out"
+    out.mkdir(exist_ok=True)
+    (out / "bench.json").write_text(json.dumps({**told, "measured": measured}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The documents can fail: every command in README runs, its tables are true, its links resolve, program.md holds."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.run import parser
+from tests.project import ROOT, environment, git
+
+README = (ROOT / "README.md").read_text()
+SMALL = {
+    "BUDGET=20": "BUDGET=2",
+    "--budget 20": "--budget 2",
+    "--campaigns 2000": "--campaigns 50",
+}  # what a test can wait for
+
+
+def commands() -> list[str]:
+    """Every command line of README's sh blocks."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line and not line.startswith("#")]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A clone of this repository as it is committed, with this environment as its .venv."""
+    folder = tmp_path_factory.mktemp("readme") / "clone"
+    git(ROOT, "clone", "--quiet", str(ROOT), str(folder))
+    for path in git(ROOT, "ls-files", "--modified", "--others", "--exclude-standard").splitlines():
+        if (ROOT / path).exists():  # so that a working tree is tested as it is, before it is committed
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes((ROOT / path).read_bytes())
+    if git(folder, "status", "--porcelain"):
+        git(folder, "add", "--all")
+        git(folder, "commit", "--quiet", "--message", "as it is")
+    (folder / ".venv").symlink_to(Path(sys.prefix))
+    yield folder
+
+
+def shell(clone: Path, cache: Path, line: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a README line as a user in an activated environment would, only shorter."""
+    for long, short in SMALL.items():
+        line = line.replace(long, short)
+    argv = shlex.split(line)
+    argv[0] = sys.executable if argv[0] == "python" else argv[0]
+    told = environment(clone, {"AUTORESEARCH_CACHE": str(cache), "PYTHON": sys.executable, **env})
+    return subprocess.run(argv, cwd=clone, env=told, capture_output=True, text=True, timeout=600, check=False)
+
+
+# The campaign comes first: what follows it in README reads what it left.
+LINES = [line for line in commands() if line != "make test"]
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_works_in_a_fresh_clone(clone: Path, corpus_cache: Path) -> None:
+    assert LINES[0] == "make run BUDGET=20"
+    head = git(clone, "rev-parse", "HEAD")
+    for line in LINES:
+        run = shell(clone, corpus_cache, line, AUTORESEARCH_STEPS="3" if "train.py" in line else "")
+        assert run.returncode == 0, f"{line}\n{run.stdout}{run.stderr}"
+        assert "Traceback" not in run.stderr
+    assert git(clone, "status", "--porcelain") == ""
+    assert git(clone, "rev-parse", "HEAD") == head
+    check_campaign(clone, corpus_cache)
+
+
+def check_campaign(clone: Path, cache: Path) -> None:
+    """The real script's campaign: ten good runs at least, a verdict, one commit a variant, a comment."""
+    told = json.loads(shell(clone, cache, "python agent/run.py --issue 3 --status --json").stdout)
+    runs = [(run["variant"], run["status"]) for run in told["runs"]]
+    assert told["verdict"]["decision"] in ("keep", "discard", "inconclusive")
+    assert [name for name, _ in runs].count("baseline") == 3
+    assert {name for name, _ in runs} == {"baseline", "1A", "1B", "1C", "1D"}
+    assert {status for _, status in runs} == {"ok"}
+    branches = git(clone, "branch", "--list", "--format=%(refname:short)", "autoresearch/issue-3/*").split()
+    assert branches == [f"autoresearch/issue-3/{name}" for name in ("1A", "1B", "1C", "1D")]
+    comment = (clone / "experiments" / "issues" / "0003-depth-vs-width.comment.md").read_text()
+    assert f"## Verdict: {told['verdict']['decision']}" in comment
+
+
+def test_make_test_is_what_ci_runs() -> None:
+    assert "make test" in commands()
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-2:] == ["make check", "make test"]
+
+
+def test_every_option_of_the_readme_exists_and_every_status_is_in_the_help() -> None:
+    text = parser().format_help()
+    options = set(re.findall(r"--[a-z]+", text))
+    shown = {option for line in commands() if "run.py" in line for option in re.findall(r"--[a-z]+", line)}
+    assert shown <= options
+    for status in ("0 a verdict", "1 an error", "2 bad", "3 paused", "130 interrupted"):
+        assert status in " ".join(text.split())
+
+
+def test_every_environment_variable_that_is_read_is_in_the_table() -> None:
+    sources = [(ROOT / "prepare.py").read_text(), (ROOT / "train.py").read_text()]
+    sources += [path.read_text() for path in (ROOT / "agent").rglob("*.py")]
+    read = {name for text in sources for name in re.findall(r"AUTORESEARCH_[A-Z]+[A-Z_]*[A-Z]", text)}
+    table = set(re.findall(r"^\| `(AUTORESEARCH_\w+)` \|", README, re.MULTILINE))
+    assert read == table
+
+
+@pytest.mark.parametrize("name", ["README.md", "program.md", "LOG.md"])
+def test_every_file_that_a_document_names_is_there(name: str) -> None:
+    text = (ROOT / name).read_text()
+    named = set(re.findall(r"`((?:agent|tests|bench|experiments)/[\w./-]+|[\w-]+\.(?:py|md|toml))`", text))
+    made_by_runs = {"experiments/ledger.jsonl", "experiments/results.tsv"}
+    missing = [path for path in named - made_by_runs if not (ROOT / path).exists() and not path.endswith(".comment.md")]
+    assert [path for path in missing if "NNNN" not in path] == []
+
+
+def test_the_head_dimension_that_program_md_states_is_the_scripts() -> None:
+    stated = re.search(r"`HEAD_DIM` = (\d+)", (ROOT / "program.md").read_text())
+    assert stated is not None
+    assert re.search(rf"^HEAD_DIM = {stated.group(1)}\b", (ROOT / "train.py").read_text(), re.MULTILINE)

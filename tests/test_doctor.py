@@ -1,0 +1,50 @@
+"""The doctor: what is lacking is named with what to do; ledger and git are held against one another."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.core import CampaignRecord, GateRules
+from agent.doctor import examine, verify
+from agent.ledger import Ledger
+from agent.machine import Gpu, Machine
+from agent.repo import Repository
+from tests.project import git
+from tests.test_ledger import CONDITIONS, RUN
+
+
+def test_a_gpu_that_torch_cannot_use_is_named_with_what_to_do(tmp_path: Path) -> None:
+    here = Machine("cpu", (Gpu(0, "NVIDIA H200", 1000),), 2, 1000)
+    [found] = [one for one in examine(here, tmp_path, sys.executable) if one.name == "GPU"]
+    assert not found.well
+    assert "torch cannot use it" in found.advice
+    assert "--profile mini" in found.advice
+
+
+def test_prepared_corpora_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "stdlib-mini-abc").mkdir()
+    (tmp_path / "stdlib-mini-abc" / "meta.json").write_text("{}")
+    [found] = [one for one in examine(Machine("cpu", (), 2, 1000), tmp_path, sys.executable) if one.name == "corpora"]
+    assert "stdlib-mini-abc" in found.told
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [({}, ""), ({"tree": "0" * 40}, "has another tree"), ({"commit": "0" * 40}, "is not in git")],
+)
+def test_a_run_whose_commit_is_not_what_it_was_is_found(project: Path, change: dict[str, str], problem: str) -> None:
+    ledger = Ledger(project / "ledger.jsonl", project / "lock")
+    head, tree = git(project, "rev-parse", "HEAD"), git(project, "rev-parse", "HEAD^{tree}")
+    ledger.append(replace(RUN, **{"commit": head, "tree": tree, **change}))  # type: ignore[arg-type]
+    with Repository(project) as repo:
+        found = verify(repo, ledger)
+    assert (found == []) if not problem else (problem in found[0])
+
+
+def test_a_missing_baseline_is_found(project: Path) -> None:
+    ledger = Ledger(project / "ledger.jsonl", project / "lock")
+    ledger.append(CampaignRecord(3, "t", "s", CONDITIONS, GateRules(), "b", {}, {}, "now"))
+    with Repository(project) as repo:
+        assert verify(repo, ledger) == ["branch autoresearch/baseline/main is missing"]

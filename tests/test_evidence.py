@@ -1,0 +1,101 @@
+"""Evidence: which runs count for a campaign, and how many steps the calibrated clock gives."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.core import BASELINE, CampaignRecord, RunRecord
+from agent.evidence import Evidence, board
+from agent.ledger import Ledger
+from agent.planning import Request
+from tests.test_ledger import CONDITIONS, RUN
+from tests.test_planning import plan
+
+TREES = {name: f"tree of {name}" for name in (BASELINE, "1A", "1B", "1C", "1D")}
+CAMPAIGN = CampaignRecord(3, "t", "s", CONDITIONS, None, "b", {n: n for n in TREES}, TREES, "now")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def evidence(project: Path) -> Evidence:
+    ledger = Ledger(project / "ledger.jsonl", project / "lock")
+    return Evidence(plan(project, Request(3, "mini", "stdlib")), CAMPAIGN, ledger)
+
+
+def run(name: str, seed: int, metric: float | None = 2.0, **more: object) -> RunRecord:
+    told = {"variant": name, "tree": TREES.get(name, name), "seed": seed, "metric": metric, "campaign": "now", **more}
+    return replace(RUN, **told)  # type: ignore[arg-type]
+
+
+def probe(name: str, number: int, step_seconds: float, **more: object) -> RunRecord:
+    return run(name, number, None, role="probe", metrics={"step_seconds": step_seconds}, **more)
+
+
+def test_a_run_of_the_same_tree_counts_whoever_made_it_and_other_conditions_do_not(evidence: Evidence) -> None:
+    evidence.ledger.append(run("another name", 0, tree=TREES["1A"], campaign="earlier"))
+    evidence.ledger.append(run("1A", 1, conditions=replace(CONDITIONS, machine="another")))
+    assert [one.seed for one in evidence.runs("1A")] == [0]
+    assert [(one.variant, one.seed) for one in evidence.seen()] == [("1A", 0)]
+
+
+def test_probes_are_interleaved_and_a_variant_whose_probe_failed_gets_no_more(evidence: Evidence) -> None:
+    assert [name for name, _ in evidence.missing_probes()] == [BASELINE, "1D", "1C", "1A", "1B"] * 2
+    evidence.ledger.append(probe("1D", 0, 0.1))
+    evidence.ledger.append(probe("1C", 0, 0.1, status="crash"))
+    left = evidence.missing_probes()
+    assert ("1D", 0) not in left
+    assert ("1D", 1) in left
+    assert [name for name, _ in left if name == "1C"] == []
+    assert [(one.variant, one.value) for one in evidence.seen()] == [("1C", None)]
+
+
+def test_steps_are_the_budget_over_the_quietest_probe_and_in_proportion_for_variants(evidence: Evidence) -> None:
+    for name, times in {BASELINE: (0.2, 0.1), "1D": (0.2, 0.4)}.items():
+        for number, seconds in enumerate(times):
+            evidence.ledger.append(probe(name, number, seconds))
+    assert evidence.steps(BASELINE) == 3000
+    assert evidence.steps("1D") == 1500
+
+
+def test_a_baseline_that_ran_before_keeps_its_steps_and_variants_follow_by_ratio(evidence: Evidence) -> None:
+    evidence.ledger.append(run(BASELINE, 0, steps=1000, role="baseline", campaign="earlier"))
+    for name, seconds in {BASELINE: 0.1, "1D": 0.2}.items():
+        evidence.ledger.append(probe(name, 0, seconds))
+    assert (evidence.steps(BASELINE), evidence.steps("1D")) == (1000, 500)
+
+
+def test_probes_of_an_earlier_campaign_do_not_calibrate_this_one(evidence: Evidence) -> None:
+    evidence.ledger.append(probe(BASELINE, 0, 0.1, campaign="earlier"))
+    assert evidence.probes(BASELINE) == []
+
+
+def test_groups_are_replicates_of_other_trees_without_screening_runs(evidence: Evidence) -> None:
+    for tree, seeds in {"x": (1, 2, 3), "lonely": (1,), TREES["1A"]: (1, 2)}.items():
+        for seed in seeds:
+            evidence.ledger.append(run("old", seed, float(seed), tree=tree, role="confirm", campaign="earlier"))
+    evidence.ledger.append(run("old", 9, 9.0, tree="x", role="screen", campaign="earlier"))
+    evidence.ledger.append(run("old", 8, None, tree="x", role="confirm", status="crash", campaign="earlier"))
+    assert evidence.groups() == [[1.0, 2.0, 3.0]]
+
+
+def test_a_contended_run_is_shown_to_the_gate_as_such(evidence: Evidence) -> None:
+    evidence.ledger.append(run("1A", 0, 2.0, status="contended"))
+    assert [one.contended for one in evidence.seen()] == [True]
+    assert evidence.usual_speed(run("1A", 1)) == []
+
+
+def test_only_this_campaigns_time_is_counted_as_spent(evidence: Evidence) -> None:
+    evidence.ledger.append(run("1A", 0, seconds=10.0))
+    evidence.ledger.append(probe("1A", 0, 0.1, seconds=2.0))
+    evidence.ledger.append(run("1A", 1, seconds=99.0, campaign="earlier"))
+    assert evidence.spent() == 12.0
+
+
+def test_a_variants_published_value_is_its_confirmation_mean_never_the_screening_minimum(evidence: Evidence) -> None:
+    for seed, (metric, role) in enumerate([(1.0, "screen"), (2.0, "confirm"), (3.0, "confirm")]):
+        evidence.ledger.append(run("1D", seed, metric, role=role))
+    evidence.ledger.append(run("1C", 0, 2.5, role="screen"))
+    rows = {row.name: row for row in board(evidence, "b" * 40, None, "command").rows}
+    assert (rows["1D"].mean, rows["1D"].n) == (2.5, 2)
+    assert (rows["1C"].mean, rows["1C"].n) == (2.5, 1)
+    assert rows[BASELINE].mean is None
