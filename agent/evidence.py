@@ -1,6 +1,6 @@
 """What the ledger knows of a campaign: observations for the gate, steps for the clock, the board for a reader."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent import gate
@@ -21,8 +21,12 @@ class Evidence:
 
     def runs(self, name: str) -> list[RunRecord]:
         """The comparable runs of a variant's tree, whichever campaign made them, in the order in which they ended."""
-        tree = self.campaign.trees[name]
-        return [run for run in self.ledger.runs(self.campaign.conditions) if run.tree == tree]
+        return [run for run in self._counted() if run.tree == self.campaign.trees[name]]
+
+    def _counted(self) -> list[RunRecord]:
+        """Comparable runs that say something here: a failure may have passed, so it counts in its own campaign only."""
+        runs = self.ledger.runs(self.campaign.conditions)
+        return [run for run in runs if run.metric is not None or run.campaign == self.campaign.at]
 
     def probes(self, name: str) -> list[RunRecord]:
         """The probes of a variant in this campaign."""
@@ -64,8 +68,7 @@ class Evidence:
         failed = [
             self._failed_probe(name) for name in names.values() if any(p.status != "ok" for p in self.probes(name))
         ]
-        runs = self.ledger.runs(self.campaign.conditions)
-        return failed + [_observation(names[run.tree], run) for run in runs if run.tree in names]
+        return failed + [_observation(names[run.tree], run) for run in self._counted() if run.tree in names]
 
     def _failed_probe(self, name: str) -> gate.Observation:
         return gate.Observation(name, self.plan.track.seeds[0], "baseline" if name == BASELINE else "screen", None)
@@ -102,7 +105,8 @@ def board(evidence: Evidence, current: str, current_shape: Shape | None, command
     plan, record = evidence.plan, evidence.ledger.verdict(evidence.campaign)
     judged = {row.variant: row for row in record.variants} if record else {}
     resolved = (plan.baseline, *plan.variants)
-    rows = tuple(_row(evidence, one, judged.get(one.variant.name)) for one in resolved)
+    published = {one.variant.name: _published(evidence.runs(one.variant.name), one.variant.name) for one in resolved}
+    rows = tuple(_row(evidence, one, published, judged.get(one.variant.name)) for one in resolved)
     verdict = record.verdict if record else None
     told = (current, current_shape, command, plan.notices)
     return Board(plan.spec, plan.track, evidence.campaign, rows, verdict, *told)
@@ -114,27 +118,27 @@ def sets(plan: Plan, one: Resolved) -> dict[str, str]:
     return {name: str(one.constants[name]) for name in dict.fromkeys(edit.name for edit in edits)}
 
 
-def _row(evidence: Evidence, one: Resolved, verdict: Verdict | None) -> Row:
+def _row(evidence: Evidence, one: Resolved, published: Mapping[str, Sequence[float]], verdict: Verdict | None) -> Row:
     plan, name = evidence.plan, one.variant.name
-    runs = evidence.runs(name)
-    published = _published(runs, name)
-    values = [run.metric for run in published if run.metric is not None]
+    values = published[name]
+    others = [group for other, group in published.items() if other != name]
     return Row(
         name=name,
         sets=sets(plan, one),
         why=one.variant.why,
         commit=evidence.campaign.commits[name],
         shape=one.shapes.get(plan.profile),
-        runs=tuple(runs),
+        runs=tuple(evidence.runs(name)),
         verdict=verdict,
         mean=sum(values) / len(values) if values else None,
-        spread=gate.spread(values, evidence.groups(), plan.rules.alpha),
+        spread=gate.spread(values, [*others, *evidence.groups()]),
         n=len(values),
     )
 
 
-def _published(runs: Sequence[RunRecord], name: str) -> list[RunRecord]:
-    """The runs whose mean is a variant's value: never the screening run where there are others (it was selected)."""
+def _published(runs: Sequence[RunRecord], name: str) -> list[float]:
+    """The values whose mean is a variant's: never the screening run where there are others (it was selected)."""
     quiet = [run for run in runs if run.status == "ok"]
     unselected = [run for run in quiet if run.role != "screen"]
-    return unselected if unselected or name == BASELINE else quiet
+    chosen = unselected if unselected or name == BASELINE else quiet
+    return [run.metric for run in chosen if run.metric is not None]

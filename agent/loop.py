@@ -79,9 +79,9 @@ def run(parts: Parts, plan: Plan) -> Board:
 
 
 def finished(parts: Parts, plan: Plan) -> CampaignRecord | None:
-    """The latest campaign that asked the same question, where it has its answer."""
+    """The latest campaign that asked the same question, where it has its answer and is not to be asked again."""
     asked = [c for c in parts.ledger.campaigns(plan.spec.issue.number) if _same_question(parts, plan, c)]
-    return asked[-1] if asked and parts.ledger.verdict(asked[-1]) else None
+    return asked[-1] if asked and parts.ledger.verdict(asked[-1]) and not plan.retry else None
 
 
 def _same_question(parts: Parts, plan: Plan, campaign: CampaignRecord) -> bool:
@@ -109,7 +109,7 @@ def _start(parts: Parts, plan: Plan) -> CampaignRecord:
     writable(parts.ledger.path.parent)
     conditions = _conditions(parts, plan, _fingerprint(parts, plan))
     began = [c for c in parts.ledger.campaigns(plan.spec.issue.number) if _same_question(parts, plan, c)]
-    if began and began[-1].conditions == conditions:
+    if began and began[-1].conditions == conditions and not parts.ledger.verdict(began[-1]):
         return began[-1]
     _place_baseline(parts, plan)
     commits = {BASELINE: plan.base} | {
@@ -135,7 +135,17 @@ def _fingerprint(parts: Parts, plan: Plan) -> str:
     if plan.track.prepare is None:
         return "none"
     argv = (parts.python, plan.track.prepare, "--json", "--corpus", plan.corpus, "--profile", plan.profile)
-    job = Job("prepare", plan.base, 0, "probe", argv, parts.env, parts.repo.git_dir / "autoresearch" / "prepare", 24 * 3600.0, "")
+    job = Job(
+        "prepare",
+        plan.base,
+        0,
+        "probe",
+        argv,
+        parts.env,
+        parts.repo.git_dir / "autoresearch" / "prepare",
+        24 * 3600.0,
+        "",
+    )
     parts.tell(Notice(f"preparing corpus {plan.corpus} for profile {plan.profile}"))
     result = _only(parts, job)
     if result.status != "ok":

@@ -39,6 +39,7 @@ class Request:
     clock: Clock | None = None
     gate: GateKind | None = None
     committed: bool = False
+    retry: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Plan:
     rules: GateRules
     estimate_s: float | None
     notices: tuple[str, ...]
+    retry: bool
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -96,7 +98,7 @@ def make(request: Request, repo: Repository, ledger: Ledger, tracker: Tracker, m
     estimate = _estimate(budget, clock, request.profile, gate.plan_size(rules, len(variants)), len(variants))
     _check_cap(told, estimate)
     notices = _notices(repo, track, base)
-    settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices)
+    settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request.retry)
     return Plan(told, track, base, baseline, tuple(variants), *settled)
 
 

@@ -46,16 +46,16 @@ class Board:
 
 def number(value: float | None, digits: int = 4) -> str:
     """A number for a table; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"  # noqa: RUF001 (an en dash is what a table shows)
+    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.4f}"  # noqa: RUF001
+    return "–" if value is None else f"{value:+.4f}"
 
 
 def _interval(verdict: Verdict | None) -> str:
     if verdict is None or verdict.interval is None:
-        return "–"  # noqa: RUF001
+        return "–"
     low, high = verdict.interval
     return f"{low:+.4f} to {high:+.4f}"
 
@@ -118,7 +118,7 @@ def _table(board: Board) -> str:
 def _cells(row: Row, names: Sequence[str]) -> list[str]:
     shape, tokens = row.shape, _mean_of(row.runs, "total_tokens_M")
     speed, memory = _mean_of(row.runs, "tokens_per_second"), _mean_of(row.runs, "peak_vram_mb")
-    shaped = ["–"] * 3 if shape is None else [str(shape.model_dim), str(shape.n_head), f"{shape.params:,}"]  # noqa: RUF001
+    shaped = ["–"] * 3 if shape is None else [str(shape.model_dim), str(shape.n_head), f"{shape.params:,}"]
     spread = "" if row.spread is None else f" ± {row.spread:.4f}"
     judged = row.verdict if row.name != BASELINE else None
     return [
@@ -129,9 +129,9 @@ def _cells(row: Row, names: Sequence[str]) -> list[str]:
         _signed(judged.gain if judged else None),
         _interval(judged),
         str(row.n),
-        "–" if tokens is None else f"{tokens:.2f} M",  # noqa: RUF001
-        "–" if speed is None else f"{speed:,.0f}",  # noqa: RUF001
-        "–" if memory is None else f"{memory:,.0f} MB",  # noqa: RUF001
+        "–" if tokens is None else f"{tokens:.2f} M",
+        "–" if speed is None else f"{speed:,.0f}",
+        "–" if memory is None else f"{memory:,.0f} MB",
         _status(row),
     ]
 

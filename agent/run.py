@@ -73,6 +73,7 @@ def _choices(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--tracker", choices=("auto", *TRACKERS), default="auto", help="where issues are (auto)")
     group.add_argument("--executor", choices=tuple(EXECUTORS), default="local", help="where runs go (local)")
     group.add_argument("--committed", action="store_true", help="ignore uncommitted changes of the script")
+    group.add_argument("--retry", action="store_true", help="ask again: what failed runs anew, what succeeded does not")
     group.add_argument("--json", action="store_true", help="print JSON on standard output, events on standard error")
 
 
@@ -127,6 +128,7 @@ def _request(args: argparse.Namespace, here: Machine) -> Request:
         clock=args.clock,
         gate=args.gate,
         committed=args.committed,
+        retry=args.retry,
     )
 
 
@@ -266,7 +268,7 @@ def _simulate(args: argparse.Namespace) -> int:
     if args.json:
         _print(told)
     else:
-        print("\n".join(f"{name}: {'–' if value is None else f'{value:.4f}'}" for name, value in told.items()))  # noqa: RUF001
+        print("\n".join(f"{name}: {'–' if value is None else f'{value:.4f}'}" for name, value in told.items()))
     return 0
 
 

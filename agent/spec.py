@@ -560,11 +560,7 @@ class _Names:
 
 
 def _spelled(name: str) -> str:
-    """How prose writes an ID: in any case where a digit tells it from a word, else as the table does."""
-    escaped = re.escape(name)
-    if len(name) == 1 or name.isdigit():
-        return escaped + _LATER
-    return f"(?i:{escaped})" if re.search(r"[0-9]", name) else escaped
+    return re.escape(name) + (_LATER if len(name) == 1 or name.isdigit() else "")
 
 
 def _is_quantity(word: str) -> bool:

@@ -5,7 +5,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,7 @@ def commands() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of this repository as it is committed, with this environment as its .venv."""
     folder = tmp_path_factory.mktemp("readme") / "clone"
     git(ROOT, "clone", "--quiet", str(ROOT), str(folder))
@@ -40,7 +39,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         git(folder, "add", "--all")
         git(folder, "commit", "--quiet", "--message", "as it is")
     (folder / ".venv").symlink_to(Path(sys.prefix))
-    yield folder
+    return folder
 
 
 def shell(clone: Path, cache: Path, line: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -45,7 +45,7 @@ def imports(text: str) -> set[str]:
 
 
 def upward(name: str, text: str) -> list[str]:
-    """The imports of module `name` that do not go strictly down; a package's registry may be asked by its own floor up."""
+    """The imports of module `name` that do not go strictly down."""
     own = [module.removeprefix("agent.") for module in imports(text) if module.startswith("agent.")]
     return [other for other in own if FLOOR.get(other, 99) >= FLOOR[name] and name.split(".")[0] != other]
 

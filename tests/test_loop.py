@@ -6,12 +6,15 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.project import agent, command, commit, edit, environment, git
+from agent.core import RunRecord
+from agent.ledger import decode, encode
+from tests.project import agent, command, commit, edit, environment, git, make
 
 STEPS = ("--issue", "3", "--budget", "5steps")  # the same number for all: no probes, so campaigns are comparable
 
@@ -130,7 +133,7 @@ def test_another_budget_is_another_campaign_from_the_same_base(project: Path) ->
 
 def test_the_next_issue_starts_from_the_winner_and_uses_its_confirmations(project: Path) -> None:
     assert agent(project, *STEPS).returncode == 0
-    issue = "---\nnumber: 4\ntitle: Next\nlabels: [experiment]\n---\n| ID | DEPTH |\n|---|---|\n| 2A | 10 |\n"
+    issue = "---\nnumber: 4\ntitle: Next\nlabels: [experiment]\n---\n| ID | DEPTH |\n|---|---|\n| 2A | 12 |\n"
     (project / "experiments" / "issues" / "0004-next.md").write_text(issue)
     out = agent(project, "--issue", "4", "--budget", "5steps")
     assert out.returncode == 0, out.stderr
@@ -196,8 +199,8 @@ def test_a_variant_that_fails_is_named_and_the_rest_goes_on(project: Path, mode:
         edit(
             project,
             "train.py",
-            'if "AUTORESEARCH_SLEEP"',
-            'if MODE == "flood":\n        sys.exit(3)\n    if "AUTORESEARCH_SLEEP"',
+            "    time.sleep(PAUSE)",
+            '    time.sleep(PAUSE)\n    if MODE == "flood":\n        sys.exit(3)',
         )
     commit(project, f"1D ends with {mode}")
     out = agent(project, *STEPS).stdout
@@ -232,17 +235,30 @@ def test_the_size_label_stops_a_campaign_before_it_runs_over(project: Path) -> N
     assert not (project / "experiments" / "ledger.jsonl").exists()
 
 
+def test_retry_runs_what_failed_and_only_that(project: Path) -> None:
+    broken = project.parent / "broken"
+    broken.touch()
+    guard = f"if Path({str(broken)!r}).exists() and ASPECT_RATIO == 96:\n    MODE = 'crash'\n\n\ndef main():"
+    edit(project, "train.py", "def main():", guard)
+    commit(project, "1D fails for a passing reason")
+    assert "verdict: keep 1C" in agent(project, *STEPS).stdout
+    broken.unlink()
+    assert "verdict: keep 1C" in agent(project, *STEPS).stdout
+    again = agent(project, *STEPS, "--retry").stdout
+    assert re.findall(r"run \d+/\d+: (\w+) seed", again) == ["1D"] * 4
+    assert "verdict: keep 1D" in again
+    assert agent(project, *STEPS).stdout.strip() == again[again.index("\nvariant") :].strip()
+
+
 # --- interruptions ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """The end state of a campaign that nothing disturbed."""
-    from tests.project import make
-
     project = make(tmp_path_factory.mktemp("calm") / "project")
     assert agent(project, *STEPS).returncode == 0
-    yield end_state(project)
+    return end_state(project)
 
 
 def start(project: Path) -> subprocess.Popen[str]:
@@ -299,3 +315,49 @@ def test_a_second_harness_in_the_same_repository_is_told_who_is_first(project: P
         program.communicate()
     assert second.returncode == 1
     assert re.search(rf"repository is in use by process {program.pid} \(issue 3\)", second.stderr)
+
+
+def test_on_the_wall_clock_a_run_that_others_slowed_is_run_once_more(project: Path) -> None:
+    edit(project, "train.py", '"tokens_per_second": 1000.0', '"tokens_per_second": slow()')
+    flag = project.parent / "slowed"
+    body = f"""
+def slow():
+    if (DEPTH, ASPECT_RATIO) != (8, 64) or os.environ["AUTORESEARCH_SEED"] != "3" or Path({str(flag)!r}).exists():
+        return 1000.0 + int(os.environ["AUTORESEARCH_SEED"])
+    Path({str(flag)!r}).write_text("")
+    return 500.0
+
+
+def main():"""
+    edit(project, "train.py", "def main():", body)
+    edit(project, "experiments/main/track.toml", "seeds = [0, 1, 2]", "seeds = [0, 1, 2, 3]")
+    commit(project, "the fourth baseline run is disturbed")
+    out = agent(project, "--issue", "3", "--budget", "2", "--clock", "wall")
+    assert out.returncode == 0, out.stderr
+    runs = [(run["seed"], run["status"]) for run in status(project)["runs"] if run["variant"] == "baseline"]
+    assert runs == [(0, "ok"), (1, "ok"), (2, "ok"), (3, "contended"), (3, "ok")]
+    assert "500 tok/s, where this model usually has more" in (project / "experiments" / "ledger.jsonl").read_text()
+
+
+def test_a_campaign_that_reaches_its_cap_pauses_and_goes_on_with_a_larger_label(project: Path) -> None:
+    edit(project, "experiments/issues/0003-depth-vs-width.md", "size: S", "size: M")
+    commit(project, "a larger size")
+    ledger = project / "experiments" / "ledger.jsonl"
+    with start(project) as program:
+        assert program.stdout is not None
+        wait_for(program.stdout.readline, "run 2/")
+        program.kill()
+        program.communicate()
+    inflate(ledger, 4 * 3600.0)
+    paused = agent(project, *STEPS)
+    assert paused.returncode == 3
+    assert "give the issue a larger size label" in paused.stderr
+    edit(project, "experiments/issues/0003-depth-vs-width.md", "size: M", "size: L")
+    assert agent(project, *STEPS).returncode == 0
+
+
+def inflate(path: Path, seconds: float) -> None:
+    """Make the ledger's runs as long as it takes to reach a cap."""
+    records = [decode(line) for line in path.read_text().splitlines()]
+    longer = [replace(record, seconds=seconds) if isinstance(record, RunRecord) else record for record in records]
+    path.write_text("".join(f"{encode(record)}\n" for record in longer if record is not None))

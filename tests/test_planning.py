@@ -90,5 +90,5 @@ def test_a_probe_is_a_tenth_of_the_budget_within_bounds(seconds: float, probe: f
 
 def test_an_unknown_strategy_is_answered_with_those_there_are(project: Path) -> None:
     edit(project, ISSUE, "## Objective", "```yaml\n# autoresearch\nstrategy: guess\n```\n\n## Objective")
-    with pytest.raises(BadInput, match="guess.*\n.*table"):
+    with pytest.raises(BadInput, match=r"guess.*\n.*table"):
         plan(project)

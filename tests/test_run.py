@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import ISSUE, ROOT, agent, commit, edit, git
+from tests.project import ISSUE, ROOT, agent, command, commit, edit, environment, git
 
 ROW_1A = "| 1A | 6 | 128 | 768 | 6 | HIGH |"
 
@@ -110,14 +110,13 @@ def test_a_repository_without_a_commit_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_to_is_named(project: Path) -> None:
     folder = project / "experiments"
     if os.geteuid() == 0:  # root writes anywhere but to a mount that is read-only
-        command = ["unshare", "--mount", "sh", "-c"]
-        inner = f"mount --bind -o ro {project} {project} && mount -o remount,bind,ro {project} && cd {project} && exec $0 $@"
-        if subprocess.run([*command, "mount --bind /tmp /tmp"], capture_output=True, check=False).returncode:
+        namespace = ["unshare", "--mount", "sh", "-c"]
+        mount = f"mount --bind -o ro {project} {project} && mount -o remount,bind,ro {project}"
+        inner = f"{mount} && cd {project} && exec $0 $@"
+        if subprocess.run([*namespace, "mount --bind /tmp /tmp"], capture_output=True, check=False).returncode:
             pytest.skip("this machine lets nobody mount")
-        from tests.project import command as argv, environment
-
         run = subprocess.run(
-            [*command, inner, *argv("--issue", "3")],
+            [*namespace, inner, *command("--issue", "3")],
             capture_output=True,
             text=True,
             env=environment(project),

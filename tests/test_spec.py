@@ -272,9 +272,8 @@ def test_a_number_may_be_written_as_people_write_it(cell: str) -> None:
 
 
 def test_columns_that_are_no_constant_describe_or_state() -> None:
-    body = (
-        "id|DEPTH|heads|params|head_dim|Owner|Rationale|Notes\n:-|-|-|-|-|-|-|-:\n`x-1`|6|6|~50M|128|me|a \\| `b`|*c*"
-    )
+    header = "id|DEPTH|heads|params|head_dim|Owner|WHY|Notes|PRIORITY\n:-|-|-|-|-|-|-|-:|-"
+    body = f"{header}\n`x-1`|6|6|~50M|128|me|a \\| <b>`b`</b><!-- d -->|*c*|low"
     variant = parse(body).variants[0]
     assert variant.name == "x-1"
     assert variant.why == "a | b; c"
@@ -311,6 +310,7 @@ def test_a_rule_of_long_dashes_is_a_rule() -> None:
         ("Run 1D first and 1A last", "1D 1B 1C 1A"),
         ("Last, run 1A. First, run 1D.", "1D 1B 1C 1A"),
         ("Run 1A and 1B, but 1D first.", "1D 1A 1B 1C"),
+        ("Run 1A. The first is 1D, the last one 1B.", "1D 1A 1C 1B"),
         ("Run 1B, 1A. In any case run 1B last.", "1A 1C 1D 1B"),
         ("1D runs first. If 1D wins, 1A is moot; 1C next.", "1D 1C 1A 1B"),
         ("First the best: 1C (1B params, 5M tokens).", "1C 1A 1B 1D"),
