@@ -16,7 +16,7 @@ if __name__ == "__main__":
     # `python agent/run.py` puts agent/ first on the path, where a module could shadow a library; the root belongs there
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from agent import doctor, gate, loop, machine, planning, preflight, report, spec
+from agent import doctor, gate, loop, machine, planning, preflight, prose, report
 from agent.core import BadInput, Event, GateKind, GateRules, HarnessError, Notice, Profile, RunOutput
 from agent.executors import EXECUTORS
 from agent.executors.local import LocalExecutor
@@ -124,7 +124,7 @@ def _request(args: argparse.Namespace, here: Machine) -> Request:
         issue=args.issue,
         profile=cast(Profile, args.profile or os.environ.get("AUTORESEARCH_PROFILE") or here.profile),
         corpus=_corpus(args.corpus or os.environ.get("AUTORESEARCH_CORPUS") or "stdlib"),
-        budget=spec.parse_budget(args.budget) if args.budget else None,
+        budget=prose.parse_budget(args.budget) if args.budget else None,
         clock=args.clock,
         gate=args.gate,
         committed=args.committed,
@@ -146,7 +146,7 @@ def _asked_before(issue: int, ledger: Ledger) -> Request:
     told, gate_kind = campaigns[-1].conditions, campaigns[-1].gate.kind
     clock = None if told.clock == "steps" else told.clock
     corpus = told.corpus.rpartition(":")[0]
-    return Request(issue, told.profile, corpus, spec.parse_budget(told.budget), clock, gate_kind, committed=True)
+    return Request(issue, told.profile, corpus, prose.parse_budget(told.budget), clock, gate_kind, committed=True)
 
 
 # --- wiring -----------------------------------------------------------------------------------------------

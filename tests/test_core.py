@@ -7,7 +7,7 @@ import pytest
 
 from agent import core
 from agent.core import BadInput, Budget, HarnessError, Issue, Paused, Spec, Variant
-from agent.spec import parse_budget
+from agent.prose import parse_budget
 
 
 def test_an_error_reads_where_what_and_what_next() -> None:
