@@ -67,6 +67,7 @@ EXIT_NAN = 11  # the loss is not finite, or diverged
 EXIT_OOM = 12  # out of memory
 EXIT_INTERRUPTED = 130
 
+PROBE_STEPS = 10  # a probe takes at least so many: from fewer no step time can be told on a busy machine
 VERSION = 1  # of the preparation: raise it when the same corpus would give other token files
 SCHEMA = 1  # of result.json
 BOS = "<|bos|>"
@@ -781,7 +782,8 @@ class Clock:
         return min(1.0, self._used() / self.settings.amount)
 
     def done(self) -> bool:
-        return self.steps > 0 and self._used() >= self.settings.amount
+        fewest = PROBE_STEPS if self.settings.probe and self.settings.kind == "seconds" else 1
+        return self.steps >= fewest and self._used() >= self.settings.amount
 
     def _used(self) -> float:
         if self.settings.kind == "seconds":

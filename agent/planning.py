@@ -24,7 +24,7 @@ from agent.preflight import Resolved, Sources
 from agent.repo import Repository
 from agent.strategies import STRATEGIES
 
-PROBE_ROUNDS = 2  # short runs of every variant, interleaved, before a calibrated campaign
+PROBE_ROUNDS = 3  # short runs of every variant, interleaved, before a calibrated campaign
 _OVERHEAD_S = {"full": 40.0, "mini": 8.0}  # start-up, evaluation and checkpoint of one run, for estimates only
 
 

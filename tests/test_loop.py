@@ -180,12 +180,12 @@ def test_equal_variants_promote_nothing(project: Path) -> None:
 def test_the_calibrated_clock_gives_steps_in_proportion_to_speed(project: Path) -> None:
     run = agent(project, "--issue", "3", "--budget", "10")
     assert run.returncode == 0, run.stderr
-    assert "calibrating: 10 probes" in run.stdout
+    assert "calibrating: 15 probes" in run.stdout
     records = [json.loads(line) for line in (project / "experiments" / "ledger.jsonl").read_text().splitlines()]
     steps = {r["variant"]: r["steps"] for r in records if r["kind"] == "run" and r["role"] != "probe"}
     depth = {"baseline": 8, "1A": 6, "1B": 12, "1C": 10, "1D": 8}
     assert steps == {name: round(10 / (0.01 * 8) * 8 / layers) for name, layers in depth.items()}
-    assert [r["variant"] for r in records if r.get("role") == "probe"] == ["baseline", "1D", "1C", "1A", "1B"] * 2
+    assert [r["variant"] for r in records if r.get("role") == "probe"] == ["baseline", "1D", "1C", "1A", "1B"] * 3
     assert all(r["conditions"]["clock"] == "calibrated" for r in records if r["kind"] == "run")
 
 

@@ -326,6 +326,13 @@ def test_a_probe_tells_the_speed_and_neither_saves_nor_scores(corpus_cache: Path
 
 
 @pytest.mark.slow
+def test_a_probe_takes_steps_enough_to_tell_a_step_time(corpus_cache: Path, tmp_path: Path) -> None:
+    done = run_train(tmp_path, corpus_cache, BUDGET="0.1", PROBE="1")
+    assert done.returncode == 0, done.stderr
+    assert result(tmp_path)["metrics"]["num_steps"] == prepare.PROBE_STEPS
+
+
+@pytest.mark.slow
 def test_the_committed_model_learns(corpus_cache: Path, tmp_path: Path) -> None:
     """8 bits a byte is no model at all; 100 steps of the baseline are known to reach about 2.3."""
     done = run_train(tmp_path, corpus_cache, STEPS="100")
