@@ -291,7 +291,9 @@ def test_every_character_outside_the_literal_is_kept(case: tuple[str, str, objec
 
 def _span(text: str, name: str) -> tuple[int, int]:
     """Where the statement's value stands, brackets around it included, found without libcst."""
-    found = next(s for s in ast.parse(text).body if isinstance(s, ast.Assign | ast.AnnAssign) and name in ast.dump(s))
+    found = next(
+        s for s in ast.parse(text).body if isinstance(s, ast.Assign | ast.AnnAssign) and f"id='{name}'" in ast.dump(s)
+    )
     lines = text.replace("\r\n", "\n").split("\n")
     width = 2 if "\r\n" in text else 1
     starts = [sum(len(line) + width for line in lines[:number]) for number in range(len(lines) + 1)]
