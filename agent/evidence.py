@@ -100,7 +100,9 @@ def _observation(name: str, run: RunRecord) -> gate.Observation:
     return gate.Observation(name, run.seed, role, run.metric, contended=run.status == "contended")
 
 
-def board(evidence: Evidence, current: str, current_shape: Shape | None, command: str) -> Board:
+def board(
+    evidence: Evidence, current: str, current_shape: Shape | None, command: str, notices: Sequence[str] = ()
+) -> Board:
     """Everything a report of the campaign speaks from; `current` is the track's baseline commit as it is now."""
     plan, record = evidence.plan, evidence.ledger.verdict(evidence.campaign)
     judged = {row.variant: row for row in record.variants} if record else {}
@@ -108,7 +110,7 @@ def board(evidence: Evidence, current: str, current_shape: Shape | None, command
     published = {one.variant.name: _published(evidence.runs(one.variant.name), one.variant.name) for one in resolved}
     rows = tuple(_row(evidence, one, published, judged.get(one.variant.name)) for one in resolved)
     verdict = record.verdict if record else None
-    told = (current, current_shape, command, plan.notices)
+    told = (current, current_shape, command, (*plan.notices, *notices))
     return Board(plan.spec, plan.track, evidence.campaign, rows, verdict, *told)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,24 +27,29 @@ def _write_note(note: Path, what: str) -> None:
     note.write_text(json.dumps({"pid": os.getpid(), "what": what, "since": since}))
 
 
-@contextmanager
-def exclusive(path: Path, what: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold `path` while the block runs. Where another holds it: call `waiting` with its name and wait, or raise.
-
-    Raises HarnessError naming the holder where `waiting` is None. The kernel frees the lock of a killed process.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock, note = FileLock(path), path.with_suffix(".holder")
+def _acquired(lock: FileLock) -> bool:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        if waiting is None:
+        return False
+    return True
+
+
+@contextmanager
+def exclusive(path: Path, what: str, wait: Callable[[str], bool] = lambda _: False) -> Iterator[None]:
+    """Hold `path` while the block runs. Where another holds it, `wait` is told who, twice a second, until it says no.
+
+    Raises HarnessError naming the holder when `wait` says no. The kernel frees the lock of a killed process.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock, note = FileLock(path), path.with_suffix(".holder")
+    while not _acquired(lock):
+        if not wait(holder := _holder(note)):
             raise HarnessError(
-                f"{path.stem} is in use by {_holder(note)}",
+                f"{path.stem} is in use by {holder}",
                 next_step="wait until it ends, or stop it: what it has done is kept",
-            ) from None
-        waiting(_holder(note))
-        lock.acquire()
+            )
+        time.sleep(0.5)
     try:
         _write_note(note, what)
         yield

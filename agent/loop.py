@@ -323,10 +323,7 @@ def _promote(parts: Parts, evidence: Evidence) -> None:
     new, here = campaign.commits[record.verdict.variant], parts.repo.resolve(f"refs/heads/{branch(track)}")
     own = {campaign.base, new} | {p.new for p in promotions if p.issue == campaign.issue}
     if here not in own or not (here == new or parts.repo.move(branch(track), new, here)):
-        raise HarnessError(
-            f"{record.verdict.variant} is not promoted: the baseline has moved to {(here or 'nothing')[:7]} meanwhile",
-            next_step=f"to promote it by hand: git update-ref refs/heads/{branch(track)} {new}",
-        )
+        return  # another moved it meanwhile; the board says so
     profile = campaign.conditions.profile
     parts.ledger.append(
         PromotionRecord(campaign.issue, campaign.at, track, record.verdict.variant, profile, campaign.base, new, now())
@@ -350,7 +347,20 @@ def _board(parts: Parts, evidence: Evidence) -> Board:
     plan = evidence.plan
     here = parts.repo.resolve(f"refs/heads/{branch(plan.track.name)}") or plan.base
     shape = resolved_at(parts.repo, plan.track, here).shapes.get("full")
-    return board(evidence, here, shape, _command(plan))
+    return board(evidence, here, shape, _command(plan), _unpromoted(parts, evidence, here))
+
+
+def _unpromoted(parts: Parts, evidence: Evidence, here: str) -> tuple[str, ...]:
+    """A notice where the winner is not the baseline although it was kept: somebody else had moved the baseline."""
+    campaign, track = evidence.campaign, evidence.plan.track.name
+    record = parts.ledger.verdict(campaign)
+    if record is None or record.verdict.decision != "keep" or record.verdict.variant is None:
+        return ()
+    if any(promotion.campaign == campaign.at for promotion in parts.ledger.promotions(track)):
+        return ()
+    told = f"{record.verdict.variant} is not promoted: the baseline had moved to {here[:7]} meanwhile"
+    new = campaign.commits[record.verdict.variant]
+    return (f"{told}; to promote it by hand: git update-ref refs/heads/{branch(track)} {new}",)
 
 
 def _command(plan: Plan) -> str:

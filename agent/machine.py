@@ -13,11 +13,12 @@ from agent.core import Profile
 
 @dataclass(frozen=True)
 class Gpu:
-    """One CUDA device: its index for CUDA_VISIBLE_DEVICES, its name, its memory in MB."""
+    """One CUDA device: its index in the order of the PCI bus, its name, its memory in MB."""
 
     index: int
     name: str
     memory_mb: int
+    uuid: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,26 +41,35 @@ class Machine:
 
 
 def _gpus() -> tuple[Gpu, ...]:
+    """The devices that the driver answers for; none where there is no driver, or it is broken."""
     try:
         pynvml.nvmlInit()
+        gpus = tuple(_gpu(index) for index in range(pynvml.nvmlDeviceGetCount()))
+        pynvml.nvmlShutdown()
     except pynvml.NVMLError:
         return ()
-    handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-    gpus = tuple(
-        Gpu(index, str(pynvml.nvmlDeviceGetName(handle)), int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) >> 20)
-        for index, handle in enumerate(handles)
-    )
-    pynvml.nvmlShutdown()
-    return _visible(gpus)
+    return visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
-def _visible(gpus: tuple[Gpu, ...]) -> tuple[Gpu, ...]:
-    """Those that CUDA_VISIBLE_DEVICES leaves, where it names devices by index."""
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+def _gpu(index: int) -> Gpu:
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    memory_mb = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) >> 20
+    return Gpu(index, str(pynvml.nvmlDeviceGetName(handle)), memory_mb, str(pynvml.nvmlDeviceGetUUID(handle)))
+
+
+def visible(gpus: tuple[Gpu, ...], shown: str | None) -> tuple[Gpu, ...]:
+    """Those that CUDA_VISIBLE_DEVICES (None: unset) leaves: indices or beginnings of UUIDs, up to the first unknown."""
     if shown is None:
         return gpus
-    indices = [int(part) for part in shown.split(",") if part.strip().isdigit()]
-    return tuple(gpus[index] for index in indices if index < len(gpus))
+    found = []
+    for part in map(str.strip, shown.split(",")):
+        match = [
+            gpu for gpu in gpus if part == str(gpu.index) or (part.startswith("GPU-") and gpu.uuid.startswith(part))
+        ]
+        if not match:
+            break
+        found.append(match[0])
+    return tuple(found)
 
 
 def _processor() -> str:

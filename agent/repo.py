@@ -27,6 +27,10 @@ def _environment(date: str | None = None) -> dict[str, str]:
     return env
 
 
+class _GitError(HarnessError):
+    """Git said no; the text is git's."""
+
+
 class Repository:
     """The experiment's repository. Every ref this class writes is under `autoresearch/` or is the notes ref."""
 
@@ -58,7 +62,10 @@ class Repository:
 
     def _git(self, *args: str, env: Mapping[str, str] | None = None, strip: bool = True) -> str:
         argv = ["git", "-c", "core.hooksPath=/dev/null", *args]
-        out = self._repo.git.execute(argv, env=dict(env or {}), strip_newline_in_stdout=strip)
+        try:
+            out = self._repo.git.execute(argv, env=dict(env or {}), strip_newline_in_stdout=strip)
+        except git.GitCommandError as error:
+            raise _GitError(str(error.stderr).strip().removeprefix("stderr: "), where=f"git {args[0]}") from None
         assert isinstance(out, str)
         return out
 
@@ -66,7 +73,7 @@ class Repository:
         """Output of a git command whose failure is an answer: None."""
         try:
             return self._git(*args, strip=strip)
-        except git.GitCommandError:
+        except _GitError:
             return None
 
     # --- reading ---
@@ -122,7 +129,13 @@ class Repository:
         """Compare-and-swap `branch` from `old` (None: it must not exist) to `new`; False where it was elsewhere."""
         if not _BRANCH.fullmatch(branch) or ".." in branch or branch.endswith((".lock", ".")):
             raise HarnessError(f"{branch!r} is no branch of ours", next_step="expected autoresearch/<name>/<name>")
-        return self._try("update-ref", "--no-deref", f"refs/heads/{branch}", new, old or ZERO) is not None
+        try:
+            self._git("update-ref", "--no-deref", f"refs/heads/{branch}", new, old or ZERO)
+        except _GitError:
+            if self.resolve(f"refs/heads/{branch}") == old:  # it was where it should be, so git has another reason
+                raise
+            return False
+        return True
 
     def keep(self, branch: str, commit: str) -> None:
         """Make `branch` name `commit`; what it named before stays reachable as `<branch>-<commit>`."""

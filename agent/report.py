@@ -269,7 +269,7 @@ def _verdict_lines(board: Board) -> list[str]:
     named = f" {verdict.variant}" if verdict.variant else ""
     outcome = _outcome(board).removeprefix("> ")
     lines = [f"verdict: {verdict.decision}{named}", verdict.reason, f"the issue expected: {outcome}" if outcome else ""]
-    lines.append(f"baseline {board.track.name}: {board.current[:7]}")
+    lines += [f"baseline {board.track.name}: {board.current[:7]}", *board.notices]
     return [line for line in lines if line]
 
 

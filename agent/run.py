@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
@@ -91,6 +92,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # a full or read-only disk, met anywhere: what was recorded before it is intact
+        print(f"error: {error.filename or 'disk'}: {error.strerror or error}", file=sys.stderr)
+        return HarnessError.exit_code
     except KeyboardInterrupt:
         print("interrupted: the run was stopped, what had finished is kept; the same command goes on", file=sys.stderr)
         return 130
@@ -122,7 +126,7 @@ def _dispatch(args: argparse.Namespace) -> int:
 def _request(args: argparse.Namespace, here: Machine) -> Request:
     return Request(
         issue=args.issue,
-        profile=cast(Profile, args.profile or os.environ.get("AUTORESEARCH_PROFILE") or here.profile),
+        profile=_profile(args.profile or os.environ.get("AUTORESEARCH_PROFILE") or here.profile),
         corpus=_corpus(args.corpus or os.environ.get("AUTORESEARCH_CORPUS") or "stdlib"),
         budget=prose.parse_budget(args.budget) if args.budget else None,
         clock=args.clock,
@@ -130,6 +134,12 @@ def _request(args: argparse.Namespace, here: Machine) -> Request:
         committed=args.committed,
         retry=args.retry,
     )
+
+
+def _profile(name: str) -> Profile:
+    if name not in preflight.PROFILES:
+        raise BadInput(f"AUTORESEARCH_PROFILE is {name!r}", next_step=f"profiles: {', '.join(preflight.PROFILES)}")
+    return name
 
 
 def _corpus(name: str) -> str:
@@ -184,6 +194,8 @@ def _campaign(args: argparse.Namespace, plan: Plan, wiring: _Wiring) -> int:
         return _show_board(loop.board_now(silent, plan), args)
     if done is not None:
         return _show_board(loop.run(silent, plan), args)
+    if plan.profile == "full" and not wiring.here.gpus:
+        raise BadInput("profile full needs a CUDA device, and there is none", next_step="rehearse with --profile mini")
     lock = wiring.repo.git_dir / "autoresearch" / "repository.lock"
     writable(wiring.ledger.path.parent)
     writable(lock.parent)
@@ -263,6 +275,8 @@ def _show_board(board: Board, args: argparse.Namespace) -> int:
 
 
 def _simulate(args: argparse.Namespace) -> int:
+    if args.variants < 1 or args.campaigns < 1 or not math.isfinite(args.gain):
+        raise BadInput("nothing to simulate", next_step="--variants and --campaigns from 1, --gain a number of sigmas")
     rules = GateRules(kind=cast(GateKind, args.gate or "confirmed"))
     told = asdict(gate.simulate(rules, args.variants, args.gain, args.campaigns))
     if args.json:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -54,9 +53,10 @@ def test_who_waits_is_told_for_whom_and_gets_the_lock_then(held) -> None:  # typ
     path, program = held
     told: list[str] = []
 
-    def waiting(holder: str) -> None:
+    def wait(holder: str) -> bool:
         told.append(holder)
-        threading.Timer(0.1, program.kill).start()
+        program.kill()
+        return True
 
-    with exclusive(path, "issue 4", waiting):
+    with exclusive(path, "issue 4", wait):
         assert told[0].startswith(f"process {program.pid} (issue 3)")

@@ -155,9 +155,10 @@ def test_a_baseline_that_moved_meanwhile_is_not_overwritten(project: Path) -> No
     elsewhere = git(project, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "by someone else")
     git(project, "update-ref", "refs/heads/autoresearch/baseline/main", elsewhere)
     run = agent(project, *STEPS)
-    assert run.returncode == 1
-    assert "1D is not promoted: the baseline has moved to" in run.stderr
-    assert promoted in run.stderr
+    assert run.returncode == 0
+    assert f"1D is not promoted: the baseline had moved to {elsewhere[:7]}" in run.stdout
+    assert f"git update-ref refs/heads/autoresearch/baseline/main {promoted}" in run.stdout
+    assert git(project, "rev-parse", "autoresearch/baseline/main") == elsewhere
 
 
 def test_lowest_runs_each_once_and_states_the_chance_of_a_false_winner(project: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.machine import Gpu, Machine, cache, detect
+from agent.machine import Gpu, Machine, cache, detect, visible
 
 H200 = Gpu(0, "NVIDIA H200", 143_771)
 
@@ -20,6 +20,15 @@ def test_a_gpu_makes_the_profile_full_and_gives_it_its_name() -> None:
     with_gpu, without = Machine("a processor", (H200,), 16, 1000), Machine("a processor", (), 2, 1000)
     assert (with_gpu.profile, without.profile) == ("full", "mini")
     assert (with_gpu.name_for("full"), with_gpu.name_for("mini")) == ("NVIDIA H200", "a processor")
+
+
+@pytest.mark.parametrize(
+    ("shown", "left"),
+    [(None, [0, 1]), ("", []), ("1", [1]), ("1,0", [1, 0]), ("GPU-bb", [1]), ("0,7,1", [0]), ("-1", [])],
+)
+def test_only_devices_that_cuda_shows_are_used(shown: str | None, left: list[int]) -> None:
+    gpus = (Gpu(0, "a", 1, "GPU-aa11"), Gpu(1, "b", 1, "GPU-bb22"))
+    assert [gpu.index for gpu in visible(gpus, shown)] == left
 
 
 def test_hidden_devices_are_no_devices(monkeypatch: pytest.MonkeyPatch) -> None:

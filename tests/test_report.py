@@ -114,9 +114,10 @@ def test_plain_tables_are_aligned() -> None:
 
 def test_the_board_for_a_terminal_ends_with_verdict_reason_and_baseline() -> None:
     lines = report.board_text(board()).splitlines()
-    assert lines[-4:] == [
+    assert lines[-5:] == [
         "verdict: keep 1D",
         "1D is better",
         "the issue expected: If 1D wins: go wide",
         "baseline main: ddddddd",
+        "a notice",
     ]

@@ -78,6 +78,8 @@ BAD: list[tuple[str, Callable[[Path], None], tuple[str, ...], list[str]]] = [
     ("budget", lambda _: None, ("--budget", "-5"), ["-5", "500steps"]),
     ("clock for steps", lambda _: None, ("--budget", "5steps", "--clock", "wall"), ["--clock wall"]),
     ("too long", lambda _: None, ("--budget", "3600"), ["size label allows 60"]),
+    ("profile without a GPU", lambda _: None, ("--profile", "full"), ["needs a CUDA device", "--profile mini"]),
+    ("simulating nothing", lambda _: None, ("--simulate", "--campaigns", "0"), ["--campaigns from 1"]),
     ("unknown track", row("## Objective", "```yaml\n# autoresearch\ntrack: nmaes\n```\n\n## Objective"), (), ["nmaes"]),
 ]
 
@@ -94,6 +96,20 @@ def test_bad_input_has_its_own_error_and_leaves_no_trace(
     assert "Traceback" not in run.stderr
     assert [part for part in said if part not in run.stderr] == [], run.stderr
     assert trace(project) == before
+
+
+def test_an_unknown_profile_in_the_environment_is_named(project: Path) -> None:
+    run = agent(project, "--issue", "3", "--plan", env={"AUTORESEARCH_PROFILE": "huge"})
+    assert (run.returncode, "AUTORESEARCH_PROFILE is 'huge'" in run.stderr) == (2, True)
+
+
+def test_a_branch_in_the_way_of_ours_is_named_in_gits_words(project: Path) -> None:
+    git(project, "branch", "autoresearch")
+    run = agent(project, "--issue", "3", "--budget", "5steps")
+    assert run.returncode == 1
+    assert "git update-ref: " in run.stderr
+    assert "'refs/heads/autoresearch' exists" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 def test_outside_a_repository_it_says_so(tmp_path: Path) -> None:

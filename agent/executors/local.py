@@ -35,7 +35,10 @@ class LocalExecutor:
         """`export` writes a commit into a folder; `on_line` hears a run's output, `on_wait` who holds a device."""
         self._locks = cache / "locks"
         self._export, self._on_line, self._on_wait = export, on_line, on_wait
-        gpus = [_Slot(f"gpu-{gpu.index}", {"CUDA_VISIBLE_DEVICES": str(gpu.index)}) for gpu in machine.gpus]
+        gpus = [
+            _Slot(f"gpu-{gpu.index}", {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": str(gpu.index)})
+            for gpu in machine.gpus
+        ]
         self._free: queue.Queue[_Slot] = queue.Queue()
         for slot in gpus or [_Slot("cpu", {})]:
             self._free.put(slot)
@@ -64,9 +67,17 @@ class LocalExecutor:
             future.cancel()
 
     def _one(self, job: Job) -> Result:
-        slot = self._free.get()
+        slot, told = self._free.get(), set[str]()
+
+        def wait(holder: str) -> bool:
+            """Go on waiting for the device unless the campaign was stopped; name each holder once."""
+            if holder not in told:
+                told.add(holder)
+                self._on_wait(holder)
+            return not self._stopped
+
         try:
-            with exclusive(self._locks / f"{slot.device}.lock", f"{job.variant} in {job.run_dir}", self._on_wait):
+            with exclusive(self._locks / f"{slot.device}.lock", f"{job.variant} in {job.run_dir}", wait):
                 return self._in(slot, job)
         finally:
             self._free.put(slot)
