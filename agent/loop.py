@@ -149,7 +149,7 @@ def _fingerprint(parts: Parts, plan: Plan) -> str:
     parts.tell(Notice(f"preparing corpus {plan.corpus} for profile {plan.profile}"))
     result = _only(parts, job)
     if result.status != "ok":
-        raise BadInput(result.reason, where=f"corpus {plan.corpus}", next_step=f"the whole output: {result.log}")
+        raise BadInput(result.reason, next_step=f"the whole output: {result.log}")
     answer = [line for line in Path(result.log).read_text().splitlines() if line.startswith("{")]
     return str(json.loads(answer[-1])["fingerprint"])[:12]
 
