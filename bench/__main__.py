@@ -38,7 +38,7 @@ def main() -> None:
     for name in names:
         measured[name] = BENCHES[name]()
         for what, value in measured[name].items():
-            print(f"{name:10} {what:52} {value:12.4f}", flush=True)
+            print(f"{name:10} {what:60} {value:12.4f}", flush=True)
     out = ROOT / "bench" / "out"
     out.mkdir(exist_ok=True)
     (out / "bench.json").write_text(json.dumps({**told, "measured": measured}, indent=2))

@@ -6,31 +6,35 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+
+from agent.core import Budget
+from agent.planning import PROBE_ROUNDS, probe_seconds
 
 ROOT = Path(__file__).parent.parent
 RUNS = 5
 BUDGET_S = 10
-PROBE_S = 1.0
+STEPS = 150  # of the step clock: about as many as the seconds buy on two cores
 
 
 def measure() -> dict[str, float]:
-    """Standard deviation of val_bpb over the runs, and what the clocks made of the budget."""
+    """Standard deviation of val_bpb over the runs, and what the clocks made of the budget.
+
+    As in a campaign, one calibration is for all runs. How far several calibrations would differ is a row of its own.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        fixed = _calibrated_steps(Path(folder), "fixed")
-        clocks: dict[str, Callable[[int], dict[str, str]]] = {
-            "wall": lambda _: {"AUTORESEARCH_BUDGET": str(BUDGET_S)},
-            "calibrated": lambda seed: {"AUTORESEARCH_STEPS": str(_calibrated_steps(Path(folder), f"c{seed}"))},
-            "steps": lambda _: {"AUTORESEARCH_STEPS": str(fixed)},
+        calibrations = [_calibrated_steps(Path(folder), number) for number in range(RUNS)]
+        clocks = {
+            "wall": {"AUTORESEARCH_BUDGET": str(BUDGET_S)},
+            "calibrated": {"AUTORESEARCH_STEPS": str(calibrations[0])},
+            "steps": {"AUTORESEARCH_STEPS": str(STEPS)},
         }
         found: dict[str, list[dict[str, float]]] = {name: [] for name in clocks}
         for seed in range(RUNS):
             for name, budget in clocks.items():
-                found[name].append(
-                    _train(Path(folder) / f"{name}-{seed}", {**budget(seed), "AUTORESEARCH_SEED": str(seed)})
-                )
-    table = {}
+                run_dir = Path(folder) / f"{name}-{seed}"
+                found[name].append(_train(run_dir, {**budget, "AUTORESEARCH_SEED": str(seed)}))
+    table = {"spread of steps from calibration to calibration, relative": _relative(calibrations)}
     for name, runs in found.items():
         table[f"{name}: standard deviation of val_bpb"] = statistics.stdev(run["val_bpb"] for run in runs)
         table[f"{name}: mean val_bpb"] = statistics.mean(run["val_bpb"] for run in runs)
@@ -44,10 +48,10 @@ def _relative(values) -> float:  # type: ignore[no-untyped-def]
     return statistics.stdev(numbers) / statistics.mean(numbers)
 
 
-def _calibrated_steps(folder: Path, name: str) -> int:
-    """The steps that the harness's calibrated clock would give: two probes, the lower step time."""
-    env = {"AUTORESEARCH_PROBE": "1", "AUTORESEARCH_BUDGET": str(PROBE_S)}
-    probes = [_train(folder / f"probe-{name}-{number}", env) for number in range(2)]
+def _calibrated_steps(folder: Path, calibration: int) -> int:
+    """The steps that the harness's calibrated clock gives: the lowest step time of its probes."""
+    env = {"AUTORESEARCH_PROBE": "1", "AUTORESEARCH_BUDGET": f"{probe_seconds(Budget('seconds', BUDGET_S)):g}"}
+    probes = [_train(folder / f"probe-{calibration}-{number}", env) for number in range(PROBE_ROUNDS)]
     return round(BUDGET_S / min(probe["step_seconds"] for probe in probes))
 
 
