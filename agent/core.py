@@ -10,6 +10,7 @@ Profile = Literal["full", "mini"]
 Clock = Literal["wall", "calibrated", "steps"]
 GateKind = Literal["confirmed", "lowest"]
 Role = Literal["baseline", "screen", "confirm"]
+JobRole = Literal["baseline", "screen", "confirm", "probe", "prepare"]
 Status = Literal["ok", "crash", "oom", "timeout", "nan", "no_metric", "invalid", "contended"]
 Decision = Literal["keep", "discard", "inconclusive", "failed"]
 
@@ -141,7 +142,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Outcome:
-    """'If 1D wins: ...': what the issue expects to conclude when `variant` wins."""
+    """'If 1D (wider) wins: ...': what the issue expects to conclude when `variant` wins, in its own words."""
 
     variant: str
     text: str
@@ -149,9 +150,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class GateRules:
-    """The decision gate, fixed before the first run. `min_gain` is in units of the metric."""
+    """The decision gate, fixed before the first run. `min_gain` is in units of the metric.
+
+    `seeds` are used in this order, by the baseline first; when they run out, the smallest unused numbers follow.
+    """
 
     kind: GateKind = "confirmed"
+    seeds: tuple[int, ...] = ()
     baseline_runs: int = 3
     confirm_runs: int = 3
     alpha: float = 0.05
@@ -216,12 +221,13 @@ class Job:
     variant: str
     commit: str
     seed: int
-    role: Role | Literal["probe"]
+    role: JobRole
     argv: tuple[str, ...]
     env: Mapping[str, str]
     run_dir: Path
     timeout_s: float
     metric: str
+    gpus: int = 1  # devices it needs to itself; with 0 it waits for none and holds none
 
 
 @dataclass(frozen=True)
@@ -247,7 +253,7 @@ class RunRecord:
     campaign: str
     conditions: Conditions
     variant: str
-    role: Role | Literal["probe"]
+    role: JobRole
     parent: str
     commit: str
     tree: str

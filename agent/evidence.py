@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from agent import gate
-from agent.core import BASELINE, CampaignRecord, RunRecord, SetConstant, Shape, Verdict
+from agent.core import BASELINE, CampaignRecord, Role, RunRecord, SetConstant, Shape, Verdict
 from agent.ledger import Ledger
 from agent.planning import PROBE_ROUNDS, Plan
 from agent.preflight import Resolved
@@ -71,7 +72,9 @@ class Evidence:
         return failed + [_observation(names[run.tree], run) for run in self._counted() if run.tree in names]
 
     def _failed_probe(self, name: str) -> gate.Observation:
-        return gate.Observation(name, self.plan.track.seeds[0], "baseline" if name == BASELINE else "screen", None)
+        role: Role = "baseline" if name == BASELINE else "screen"
+        how = next(probe.status for probe in self.probes(name) if probe.status != "ok")
+        return gate.Observation(name, self.plan.rules.seeds[0], role, None, failure=f"{how}, in its probe")
 
     def groups(self) -> list[list[float]]:
         """Replicates of other trees under the same conditions: more degrees of freedom for sigma.
@@ -83,6 +86,10 @@ class Evidence:
             if run.tree not in own and run.role != "screen" and run.status == "ok" and run.metric is not None:
                 values.setdefault(run.tree, []).append(run.metric)
         return [group for group in values.values() if len(group) > 1]
+
+    def usual_seconds(self) -> float | None:
+        """What a run has taken here in all so far, at most: a guide to the next one's. None before the first."""
+        return max((run.seconds for run in self._counted() if run.status == "ok"), default=None)
 
     def usual_speed(self, run: RunRecord) -> list[float]:
         """Tokens per second of the comparable quiet runs of the same tree."""
@@ -96,8 +103,9 @@ class Evidence:
 
 
 def _observation(name: str, run: RunRecord) -> gate.Observation:
-    role = run.role if run.role != "probe" else "screen"
-    return gate.Observation(name, run.seed, role, run.metric, contended=run.status == "contended")
+    role = cast(Role, run.role)  # the ledger keeps probes apart
+    slowed, failure = run.status == "contended", "" if run.status == "ok" else run.status
+    return gate.Observation(name, run.seed, role, run.metric, slowed, failure)
 
 
 def board(

@@ -33,6 +33,7 @@ class Observation:
     role: Role
     value: float | None
     contended: bool = False
+    failure: str = ""  # how it failed, in a word
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _tally(seen: Collection[Observation], sign: int) -> _Tally:
     last = {one.seed: one for one in seen if not one.contended}
     slowed = [one.seed for one in seen if one.contended and one.seed not in last]
     values = {seed: sign * v for seed, one in last.items() if (v := one.value) is not None and abs(v) <= _HUGE}
-    failures = [f"the run on seed {seed} failed" for seed in last if seed not in values]
+    failures = [_failure(one) for seed, one in last.items() if seed not in values]
     failures += [f"the run on seed {seed} was contended twice" for seed in slowed if slowed.count(seed) > 1]
     again = tuple(seed for seed in slowed if slowed.count(seed) == 1)
     return _Tally(values, again, failures[0] if failures else "")
@@ -152,6 +153,10 @@ def _counts(one: Observation, screen_seed: int | None) -> bool:
 
 def _baseline_runs(rules: GateRules) -> int:
     return 1 if rules.kind == "lowest" else rules.baseline_runs
+
+
+def _failure(one: Observation) -> str:
+    return f"the run on seed {one.seed} failed" + (f" ({one.failure})" if one.failure else "")
 
 
 # --- what to run next -------------------------------------------------------------------------------------
@@ -182,7 +187,7 @@ def plan_size(rules: GateRules, variants: int) -> int:
 def _missing_baseline(campaign: _Campaign) -> list[RunRequest]:
     own = {one.seed for one in campaign.seen if one.variant == BASELINE}
     short = _baseline_runs(campaign.rules) - len(campaign.base.values)
-    return [RunRequest(BASELINE, seed, "baseline") for seed in _seeds(campaign.base.again, own, short)]
+    return [RunRequest(BASELINE, seed, "baseline") for seed in _seeds(campaign.rules, campaign.base.again, own, short)]
 
 
 def _missing_screens(campaign: _Campaign) -> list[RunRequest]:
@@ -205,14 +210,15 @@ def _missing_confirmations(campaign: _Campaign) -> list[RunRequest]:
     if not done and not again and (baseline := _remeasurement(campaign, _since_baseline(campaign.seen))):
         return baseline
     short = campaign.rules.confirm_runs - len(done)
-    return [RunRequest(leader, seed, "confirm") for seed in _seeds(again, _used(campaign), short)]
+    return [RunRequest(leader, seed, "confirm") for seed in _seeds(campaign.rules, again, _used(campaign), short)]
 
 
 def _remeasurement(campaign: _Campaign, since: int, number: int = 0) -> list[RunRequest]:
     """One run of the baseline on the `number`th new seed, if its last one is `remeasure_every` other runs ago."""
     if campaign.lowest or not 0 < campaign.rules.remeasure_every <= since:
         return []
-    return [RunRequest(BASELINE, _seeds(campaign.base.again, _used(campaign), number + 1)[number], "baseline")]
+    seeds = _seeds(campaign.rules, campaign.base.again, _used(campaign), number + 1)
+    return [RunRequest(BASELINE, seeds[number], "baseline")]
 
 
 def _used(campaign: _Campaign) -> set[int]:
@@ -225,9 +231,11 @@ def _since_baseline(seen: Sequence[Observation]) -> int:
     return sum(one.variant != BASELINE for one in seen[measured[-1] if measured else 0 :])
 
 
-def _seeds(again: Sequence[int], used: Collection[int], wanted: int) -> list[int]:
-    """`wanted` seeds: those to run again, then the smallest ones not in `used`."""
-    return list(islice(chain(again, (seed for seed in count() if seed not in used)), max(0, wanted)))
+def _seeds(rules: GateRules, again: Sequence[int], used: Collection[int], wanted: int) -> list[int]:
+    """`wanted` seeds: those to run again, then the rules' own and the smallest others that are not in `used`."""
+    others = (seed for seed in count() if seed not in rules.seeds)
+    fresh = (seed for seed in chain(rules.seeds, others) if seed not in used)
+    return list(islice(chain(again, fresh), max(0, wanted)))
 
 
 def _leader(campaign: _Campaign) -> str | None:

@@ -57,7 +57,8 @@ def _run(fields: _Fields) -> RunRecord:
 
 
 def _campaign(fields: _Fields) -> CampaignRecord:
-    gate = GateRules(**cast(Mapping[str, object], fields["gate"]))  # type: ignore[arg-type]
+    told = cast(Mapping[str, object], fields["gate"])
+    gate = GateRules(**{**told, "seeds": tuple(cast(Sequence[int], told["seeds"]))})  # type: ignore[arg-type]
     return CampaignRecord(**{**fields, "conditions": _conditions(fields), "gate": gate})  # type: ignore[arg-type]
 
 

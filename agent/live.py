@@ -50,13 +50,13 @@ class PlainView:
     """One line an event, flushed: for a pipe, a log, a CI job."""
 
     def __init__(self, stream: IO[str]) -> None:
-        self._stream, self._began = stream, time.monotonic()
+        self._stream, self._began, self._gone = stream, time.monotonic(), False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.flush()
+        self._gone = True
 
     def tell(self, event: Event) -> None:
         """Print the event; a run's own output stays in its log."""
@@ -69,7 +69,12 @@ class PlainView:
                 self._print(f"{run.variant} {run.role} seed {run.seed}: {_outcome(run)} in {run.seconds:.1f} s")
 
     def _print(self, text: str) -> None:
-        print(f"[{_minutes(time.monotonic() - self._began)}] {text}", file=self._stream, flush=True)
+        if self._gone:
+            return
+        try:
+            print(f"[{_minutes(time.monotonic() - self._began)}] {text}", file=self._stream, flush=True)
+        except BrokenPipeError:  # the reader has left; the campaign goes on
+            self._gone = True
 
 
 class LiveView:

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +24,8 @@ def _holder(note: Path) -> str:
 
 def _write_note(note: Path, what: str) -> None:
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    note.write_text(json.dumps({"pid": os.getpid(), "what": what, "since": since}))
+    with suppress(PermissionError):  # another user's, who was killed: the lock is ours all the same
+        note.write_text(json.dumps({"pid": os.getpid(), "what": what, "since": since}))
 
 
 def _acquired(lock: FileLock) -> bool:
@@ -41,8 +42,8 @@ def exclusive(path: Path, what: str, wait: Callable[[str], bool] = lambda _: Fal
 
     Raises HarnessError naming the holder when `wait` says no. The kernel frees the lock of a killed process.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock, note = FileLock(path), path.with_suffix(".holder")
+    path.parent.mkdir(mode=0o777, parents=True, exist_ok=True)
+    lock, note = FileLock(path, mode=0o666), path.with_suffix(".holder")  # other users lock the same device
     while not _acquired(lock):
         if not wait(holder := _holder(note)):
             raise HarnessError(

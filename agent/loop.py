@@ -1,63 +1,41 @@
 """The order of things: start, calibrate, measure, judge, promote, publish. Every step asks git and the ledger first."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
-from typing import Literal
 
-from agent import gate, report
+from agent import gate
 from agent.core import (
     BASELINE,
     BadInput,
     CampaignRecord,
     Conditions,
-    Event,
-    Executor,
     HarnessError,
     Job,
+    JobRole,
     Notice,
     Paused,
-    PromotionRecord,
     Result,
-    Role,
     RunEnded,
     RunRecord,
     RunStarted,
-    Tracker,
-    Verdict,
     VerdictRecord,
 )
-from agent.evidence import Evidence, board, sets
-from agent.ledger import Ledger
-from agent.machine import Machine
-from agent.planning import Plan, branch, probe_seconds, resolved_at, run_seconds
-from agent.repo import Repository, writable
+from agent.evidence import Evidence, sets
+from agent.parts import Parts, now
+from agent.planning import Plan, branch, probe_seconds, run_seconds
+from agent.publish import board_of, promote, publish
+from agent.repo import writable
 from agent.report import Board
 
-
-@dataclass(frozen=True)
-class Parts:
-    """What a campaign is made of. `env` goes to every run; `python` is the interpreter that runs the scripts."""
-
-    repo: Repository
-    ledger: Ledger
-    tracker: Tracker
-    executor: Executor
-    machine: Machine
-    python: str
-    env: Mapping[str, str]
-    tell: Callable[[Event], None]
-
-    @property
-    def logs(self) -> Path:
-        return self.repo.root / "logs"
-
-
-def now() -> str:
-    """The time, for a record."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+DAY_S = 24 * 3600.0
+ROOM_MB = 64  # free space without which no run begins
+# What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
+WRITTEN = ("/logs/", "/experiments/ledger.jsonl", "/experiments/results.tsv", "/experiments/issues/*.comment.md")
 
 
 def run(parts: Parts, plan: Plan) -> Board:
@@ -71,8 +49,10 @@ def run(parts: Parts, plan: Plan) -> Board:
         _calibrate(parts, evidence)
         _measure(parts, evidence)
         _judge(parts, evidence)
-    _promote(parts, evidence)
-    return _publish(parts, evidence)
+    promote(parts, evidence)
+    shown = board_of(parts, evidence)
+    publish(parts, shown)
+    return shown
 
 
 # --- start ------------------------------------------------------------------------------------------------
@@ -111,6 +91,7 @@ def _start(parts: Parts, plan: Plan) -> CampaignRecord:
     began = [c for c in parts.ledger.campaigns(plan.spec.issue.number) if _same_question(parts, plan, c)]
     if began and began[-1].conditions == conditions and not parts.ledger.verdict(began[-1]):
         return began[-1]
+    parts.repo.ignore(WRITTEN)
     _place_baseline(parts, plan)
     commits = {BASELINE: plan.base} | {
         one.variant.name: _commit(parts, plan, one.variant.name) for one in plan.variants
@@ -135,23 +116,20 @@ def _fingerprint(parts: Parts, plan: Plan) -> str:
     if plan.track.prepare is None:
         return "none"
     argv = (parts.python, plan.track.prepare, "--json", "--corpus", plan.corpus, "--profile", plan.profile)
-    job = Job(
-        "prepare",
-        plan.base,
-        0,
-        "probe",
-        argv,
-        parts.env,
-        parts.repo.git_dir / "autoresearch" / "prepare",
-        24 * 3600.0,
-        "",
-    )
+    folder, env = parts.repo.git_dir / "autoresearch" / "prepare", {**parts.env, **_network()}
+    job = Job("prepare", plan.base, 0, "prepare", argv, env, folder, 24 * 3600.0, "", gpus=0)
     parts.tell(Notice(f"preparing corpus {plan.corpus} for profile {plan.profile}"))
     result = _only(parts, job)
     if result.status != "ok":
         raise BadInput(result.reason, next_step=f"the whole output: {result.log}")
     answer = [line for line in Path(result.log).read_text().splitlines() if line.startswith("{")]
     return str(json.loads(answer[-1])["fingerprint"])[:12]
+
+
+def _network() -> dict[str, str]:
+    """What a download may need from our environment; runs that train get none of it."""
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE")
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _only(parts: Parts, job: Job) -> Result:
@@ -193,6 +171,7 @@ def _calibrate(parts: Parts, evidence: Evidence) -> None:
         )
     while probes := evidence.missing_probes():
         name, number = probes[0]
+        _check_room(parts)
         job = _job(parts, evidence, name, number, "probe")
         _record(parts, evidence, job, _only(parts, job))
 
@@ -205,32 +184,50 @@ def _measure(parts: Parts, evidence: Evidence) -> None:
     """Run what the gate asks for until it can judge. The gate is asked again after every batch."""
     while wanted := _wanted(evidence):
         _check_cap(evidence)
+        _check_room(parts)
         batch = [_job(parts, evidence, r.variant, r.seed, r.role) for r in wanted[: parts.executor.slots]]
-        for job in batch:
-            parts.tell(_started(evidence, job, len(wanted)))
+        for event in _started(evidence, batch, len(wanted)):
+            parts.tell(event)
         for job, result in parts.executor.run(batch):
             _record(parts, evidence, job, result)
 
 
-def _started(evidence: Evidence, job: Job, left: int) -> RunStarted:
+def _started(evidence: Evidence, batch: Sequence[Job], left: int) -> Iterator[RunStarted]:
     done, plan = len(evidence.seen()), evidence.plan
     total = max(done + left, gate.plan_size(plan.rules, len(plan.variants)))
-    return RunStarted(job, done + 1, total, run_seconds(plan.budget, plan.profile) or 0.0)
+    for number, job in enumerate(batch, start=done + 1):
+        yield RunStarted(job, number, total, _expected(evidence) or 0.0)
+
+
+def _expected(evidence: Evidence) -> float | None:
+    """Seconds that the next run takes in all: by its budget, else by the runs before it."""
+    return run_seconds(evidence.plan.budget, evidence.plan.profile) or evidence.usual_seconds()
+
+
+def _check_room(parts: Parts) -> None:
+    """A run that dies of a full disk would be taken for a variant that fails."""
+    parts.logs.mkdir(exist_ok=True)
+    free = shutil.disk_usage(parts.logs).free >> 20
+    if free < ROOM_MB:
+        raise Paused(
+            f"{free} MB are free, and a run needs {ROOM_MB}",
+            where=str(parts.logs),
+            next_step="free some space and run the same command again: what was recorded is intact",
+        )
 
 
 def _check_cap(evidence: Evidence) -> None:
     """Stop before a run that would go over the time that the issue's size label allows."""
-    cap, plan = evidence.plan.spec.cap_s, evidence.plan
-    spent, one = evidence.spent(), run_seconds(plan.budget, plan.profile) or 0.0
-    if cap is not None and spent + one > cap:
+    cap, spent = evidence.plan.spec.cap_s, evidence.spent()
+    if cap is not None and spent + (_expected(evidence) or 0.0) > cap:
         raise Paused(
             f"the campaign has used {spent / 60:.0f} of the {cap / 60:.0f} minutes that its size label allows",
-            where=plan.spec.issue.source,
+            where=evidence.plan.spec.issue.source,
             next_step="give the issue a larger size label and run the same command again: nothing is lost",
         )
 
 
-def _job(parts: Parts, evidence: Evidence, name: str, seed: int, role: Role | Literal["probe"]) -> Job:
+def _job(parts: Parts, evidence: Evidence, name: str, seed: int, role: JobRole) -> Job:
     plan, campaign = evidence.plan, evidence.campaign
     env = {
         **parts.env,
@@ -241,10 +238,18 @@ def _job(parts: Parts, evidence: Evidence, name: str, seed: int, role: Role | Li
     }
     folder = parts.logs / f"issue-{campaign.issue}" / name / f"{'probe' if role == 'probe' else 'seed'}-{seed}"
     argv = (parts.python, plan.track.script)
-    return Job(name, campaign.commits[name], seed, role, argv, env, folder, _limit(plan), plan.track.metric)
+    limit = _limit(evidence, role)
+    return Job(name, campaign.commits[name], seed, role, argv, env, _unused(parts, folder), limit, plan.track.metric)
 
 
-def _budget_env(evidence: Evidence, name: str, role: Role | Literal["probe"]) -> dict[str, str]:
+def _unused(parts: Parts, folder: Path) -> Path:
+    """`folder`, or the first of `folder-2`, `folder-3`, ... that is not the home of a run in the ledger."""
+    taken = {(parts.repo.root / run.log).parent for role in ("", "probe") for run in parts.ledger.runs(role=role)}
+    names = chain([folder.name], (f"{folder.name}-{number}" for number in count(2)))
+    return next(home for name in names if (home := folder.with_name(name)) not in taken)
+
+
+def _budget_env(evidence: Evidence, name: str, role: JobRole) -> dict[str, str]:
     budget, clock = evidence.plan.budget, evidence.plan.clock
     if role == "probe":
         return {"AUTORESEARCH_PROBE": "1", "AUTORESEARCH_BUDGET": f"{probe_seconds(budget):g}"}
@@ -254,14 +259,23 @@ def _budget_env(evidence: Evidence, name: str, role: Role | Literal["probe"]) ->
     return {f"AUTORESEARCH_{variable}": f"{budget.amount:.10g}"}
 
 
-def _limit(plan: Plan) -> float:
-    """Seconds after which a run is killed. A fixed number of steps may take long on a busy machine."""
-    seconds = plan.budget.amount if plan.budget.kind == "seconds" else plan.track.budget_s
-    return max(2 * seconds, seconds + 120) * (1 if plan.clock == "wall" else 2)
+def _limit(evidence: Evidence, role: JobRole) -> float:
+    """Seconds after which a run is killed: twice what it should take, and more where steps and not seconds end it.
+
+    How long a number of steps takes is known after the first run; that one may take what the issue may take in all.
+    """
+    plan = evidence.plan
+    if plan.budget.kind == "seconds":
+        seconds = probe_seconds(plan.budget) if role == "probe" else plan.budget.amount
+        return max(2 * seconds, seconds + 120) * (1 if plan.clock == "wall" else 2)
+    usual = evidence.usual_seconds()
+    return plan.spec.cap_s or DAY_S if usual is None else 4 * usual + 120
 
 
 def _record(parts: Parts, evidence: Evidence, job: Job, result: Result) -> None:
     """Put a finished run in the ledger; nothing of it is believed before this."""
+    if result.status != "ok":
+        _check_room(parts)
     plan, campaign = evidence.plan, evidence.campaign
     steps = job.env.get("AUTORESEARCH_STEPS")
     record = RunRecord(
@@ -310,90 +324,3 @@ def _judge(parts: Parts, evidence: Evidence) -> None:
     plan, campaign = evidence.plan, evidence.campaign
     said = gate.judge(plan.rules, plan.order, evidence.seen(), evidence.groups())
     parts.ledger.append(VerdictRecord(campaign.issue, campaign.at, said.verdict, said.variants, now()))
-
-
-def _promote(parts: Parts, evidence: Evidence) -> None:
-    """Move the baseline to the winner, once: from the campaign's base, or from what this issue promoted before."""
-    campaign, track = evidence.campaign, evidence.plan.track.name
-    record = parts.ledger.verdict(campaign)
-    promotions = parts.ledger.promotions(track)
-    done = any(promotion.campaign == campaign.at for promotion in promotions)
-    if done or record is None or record.verdict.decision != "keep" or record.verdict.variant is None:
-        return
-    new, here = campaign.commits[record.verdict.variant], parts.repo.resolve(f"refs/heads/{branch(track)}")
-    own = {campaign.base, new} | {p.new for p in promotions if p.issue == campaign.issue}
-    if here not in own or not (here == new or parts.repo.move(branch(track), new, here)):
-        return  # another moved it meanwhile; the board says so
-    profile = campaign.conditions.profile
-    parts.ledger.append(
-        PromotionRecord(campaign.issue, campaign.at, track, record.verdict.variant, profile, campaign.base, new, now())
-    )
-    parts.tell(Notice(f"baseline {track} is now {new[:7]} ({record.verdict.variant})"))
-
-
-def board_now(parts: Parts, plan: Plan) -> Board:
-    """The board of the plan's latest campaign as it stands. Raises BadInput where the issue was edited since."""
-    asked = [c for c in parts.ledger.campaigns(plan.spec.issue.number) if _same_question(parts, plan, c)]
-    if not asked:
-        raise BadInput(
-            "the issue, the baseline or this machine is another than in the latest campaign",
-            where=plan.spec.issue.source,
-            next_step="run the issue again to have an answer to what it says now",
-        )
-    return _board(parts, Evidence(plan, asked[-1], parts.ledger))
-
-
-def _board(parts: Parts, evidence: Evidence) -> Board:
-    plan = evidence.plan
-    here = parts.repo.resolve(f"refs/heads/{branch(plan.track.name)}") or plan.base
-    shape = resolved_at(parts.repo, plan.track, here).shapes.get("full")
-    return board(evidence, here, shape, _command(plan), _unpromoted(parts, evidence, here))
-
-
-def _unpromoted(parts: Parts, evidence: Evidence, here: str) -> tuple[str, ...]:
-    """A notice where the winner is not the baseline although it was kept: somebody else had moved the baseline."""
-    campaign, track = evidence.campaign, evidence.plan.track.name
-    record = parts.ledger.verdict(campaign)
-    if record is None or record.verdict.decision != "keep" or record.verdict.variant is None:
-        return ()
-    if any(promotion.campaign == campaign.at for promotion in parts.ledger.promotions(track)):
-        return ()
-    told = f"{record.verdict.variant} is not promoted: the baseline had moved to {here[:7]} meanwhile"
-    new = campaign.commits[record.verdict.variant]
-    return (f"{told}; to promote it by hand: git update-ref refs/heads/{branch(track)} {new}",)
-
-
-def _command(plan: Plan) -> str:
-    """The command that brings about the same campaign anywhere."""
-    clock = "" if plan.clock == "steps" else f" --clock {plan.clock}"
-    told = f"--budget {plan.budget}{clock} --gate {plan.rules.kind} --profile {plan.profile}"
-    return f"python agent/run.py --issue {plan.spec.issue.number} {told} --corpus {plan.corpus}"
-
-
-def _publish(parts: Parts, evidence: Evidence) -> Board:
-    """Write what can be read elsewhere: notes, results.tsv, the comment. All are derived, and written only if new."""
-    shown = _board(parts, evidence)
-    for row in shown.rows:
-        text = report.note(row, evidence.plan.track.metric)
-        if parts.repo.noted(row.commit) != text:
-            parts.repo.note(row.commit, text)
-    _export(parts.ledger)
-    parts.tracker.comment(evidence.plan.spec.issue, report.comment(shown))
-    return shown
-
-
-def _export(ledger: Ledger) -> None:
-    """results.tsv beside the ledger, whole each time."""
-    path = ledger.path.with_name("results.tsv")
-    text = report.results_tsv(list(_decided(ledger)))
-    if not path.exists() or path.read_text() != text:
-        draft = path.with_suffix(".draft")
-        draft.write_text(text)
-        draft.replace(path)
-
-
-def _decided(ledger: Ledger) -> Iterator[tuple[Verdict, list[RunRecord]]]:
-    runs = ledger.runs()
-    for campaign in ledger.campaigns():
-        if record := ledger.verdict(campaign):
-            yield record.verdict, [run for run in runs if run.campaign == campaign.at]

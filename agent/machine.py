@@ -2,6 +2,7 @@
 
 import os
 import platform
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,22 +14,26 @@ from agent.core import Profile
 
 @dataclass(frozen=True)
 class Gpu:
-    """One CUDA device: its index in the order of the PCI bus, its name, its memory in MB."""
+    """One CUDA device: its index in the order of the PCI bus, its name, its memory in MB (None: unknown)."""
 
     index: int
     name: str
-    memory_mb: int
+    memory_mb: int | None
     uuid: str = ""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """`name` tells machines apart in the ledger: two machines of one name are taken to be equally fast."""
+    """`name` tells machines apart in the ledger: two machines of one name are taken to be equally fast.
+
+    `hidden` names the devices that the driver has and CUDA_VISIBLE_DEVICES keeps from us.
+    """
 
     name: str
     gpus: tuple[Gpu, ...]
     cores: int
     memory_mb: int
+    hidden: tuple[str, ...] = ()
 
     @property
     def profile(self) -> Profile:
@@ -48,13 +53,20 @@ def _gpus() -> tuple[Gpu, ...]:
         pynvml.nvmlShutdown()
     except pynvml.NVMLError:
         return ()
-    return visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return gpus
 
 
 def _gpu(index: int) -> Gpu:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-    memory_mb = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) >> 20
-    return Gpu(index, str(pynvml.nvmlDeviceGetName(handle)), memory_mb, str(pynvml.nvmlDeviceGetUUID(handle)))
+    return Gpu(index, str(pynvml.nvmlDeviceGetName(handle)), _memory_mb(handle), str(pynvml.nvmlDeviceGetUUID(handle)))
+
+
+def _memory_mb(handle: object) -> int | None:
+    """A device that shares the host's memory has none of its own to tell."""
+    try:
+        return int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) >> 20
+    except pynvml.NVMLError:
+        return None
 
 
 def visible(gpus: tuple[Gpu, ...], shown: str | None) -> tuple[Gpu, ...]:
@@ -84,9 +96,18 @@ def detect() -> Machine:
     """Look at the machine; a driver without a device counts as no GPU."""
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     memory_mb = psutil.virtual_memory().total >> 20
-    return Machine(f"{_processor()}, {cores} cores", _gpus(), cores, memory_mb)
+    every = _gpus()
+    shown = visible(every, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    hidden = tuple(gpu.name for gpu in every if gpu not in shown)
+    return Machine(f"{_processor()}, {cores} cores", shown, cores, memory_mb, hidden)
 
 
 def cache() -> Path:
     """The folder for what all clones on this machine share: token files, compiled code, device locks."""
-    return Path(os.environ.get("AUTORESEARCH_CACHE") or Path.home() / ".cache" / "autoresearch")
+    named = Path(os.environ.get("AUTORESEARCH_CACHE") or Path.home() / ".cache" / "autoresearch")
+    return named.expanduser().resolve()
+
+
+def locks() -> Path:
+    """The folder for device locks: one for all users and caches of the machine."""
+    return Path(tempfile.gettempdir()) / "autoresearch-locks"

@@ -1,11 +1,10 @@
 """From what the user asked to a Plan: the issue read, every variant resolved, the time counted. Writes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, replace
 from typing import cast
 
-from agent import gate, preflight, spec, tracks
+from agent import gate, preflight, registry, spec, tracks
 from agent.core import (
     BadInput,
     Budget,
@@ -40,6 +39,7 @@ class Request:
     gate: GateKind | None = None
     committed: bool = False
     retry: bool = False
+    answered: bool = False  # by an earlier campaign that is only asked about: a closed issue may be
 
 
 @dataclass(frozen=True)
@@ -83,21 +83,24 @@ def probe_seconds(budget: Budget) -> float:
 def make(request: Request, repo: Repository, ledger: Ledger, tracker: Tracker, machine: Machine) -> Plan:
     """Make the plan. Raises BadInput for whatever would stop the campaign; nothing has been written then."""
     issue = tracker.fetch(request.issue)
+    if request.answered:
+        issue = replace(issue, state="open")
     track = tracks.load(repo.root, spec.named_track(issue) or "main")
     base = base_commit(repo, ledger, track, issue.number)
     sources = _sources(repo, track, base)
+    _check_branches(repo, track, issue.number)
     _check_committed(repo, track, base, request.committed)
     baseline = preflight.baseline(track, sources)
     told = spec.parse(issue, track, baseline.constants)
-    proposed = _strategy(told)(told, base, [])
-    variants = preflight.variants(told, track, sources, proposed)
+    propose = cast(Strategy, registry.load(STRATEGIES, "strategy", told.strategy))
+    variants = preflight.variants(told, track, sources, propose(told, base, []))
     _check_memory((baseline, *variants), request.profile, machine)
     budget = request.budget or told.budget or Budget("seconds", track.budget_s)
     clock = _clock(request, budget)
     rules = _rules(request, told, track)
     estimate = _estimate(budget, clock, request.profile, gate.plan_size(rules, len(variants)), len(variants))
     _check_cap(told, estimate)
-    notices = _notices(repo, track, base)
+    notices = _notices(repo, track, base, machine)
     settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request.retry)
     return Plan(told, track, base, baseline, tuple(variants), *settled)
 
@@ -118,9 +121,16 @@ def base_commit(repo: Repository, ledger: Ledger, track: Track, issue: int) -> s
     now = repo.resolve(f"refs/heads/{branch(track.name)}")
     natural = head if now is None or repo.is_ancestor(now, head) else now
     began = [c.base for c in ledger.campaigns(issue) if c.conditions.track == track.name and repo.resolve(c.base)]
-    promoted = [p.new for p in ledger.promotions(track.name) if p.issue == issue and repo.resolve(p.new)]
-    own = any(_same_files(repo, track, known, natural) for known in began[-1:] + promoted)
+    won = [commit for commit in _winners(ledger, track, issue) if repo.resolve(commit)]
+    own = any(_same_files(repo, track, known, natural) for known in began[-1:] + won)
     return began[-1] if began and own else natural
+
+
+def _winners(ledger: Ledger, track: Track, issue: int) -> list[str]:
+    """The commits that an issue's verdicts keep, promoted or about to be: a crash may have come in between."""
+    campaigns = [c for c in ledger.campaigns(issue) if c.conditions.track == track.name]
+    verdicts = [(campaign, record.verdict) for campaign in campaigns if (record := ledger.verdict(campaign))]
+    return [c.commits[said.variant] for c, said in verdicts if said.decision == "keep" and said.variant]
 
 
 def _same_files(repo: Repository, track: Track, old: str, new: str) -> bool:
@@ -128,11 +138,25 @@ def _same_files(repo: Repository, track: Track, old: str, new: str) -> bool:
     return old == new or files.isdisjoint(repo.changed(old, new))
 
 
-def _notices(repo: Repository, track: Track, base: str) -> tuple[str, ...]:
-    """What the user may not expect of the baseline."""
-    if repo.is_ancestor(base, "HEAD") or repo.is_ancestor("HEAD", base):
-        return ()
-    return (f"HEAD has commits that the baseline {base[:7]} lacks; to build on both: git merge {branch(track.name)}",)
+def _notices(repo: Repository, track: Track, base: str, machine: Machine) -> tuple[str, ...]:
+    """What the user may not expect of the baseline or of the machine."""
+    notices = []
+    if not repo.is_ancestor(base, "HEAD") and not repo.is_ancestor("HEAD", base):
+        join = f"git merge {branch(track.name)}"
+        notices.append(f"HEAD has commits that the baseline {base[:7]} lacks; to build on both: {join}")
+    if machine.hidden and not machine.gpus:
+        notices.append(f"CUDA_VISIBLE_DEVICES hides {', '.join(machine.hidden)}: running on the processor")
+    return tuple(notices)
+
+
+def _check_branches(repo: Repository, track: Track, issue: int) -> None:
+    for wanted in (branch(track.name), f"autoresearch/issue-{issue}/x"):
+        blocking = repo.in_the_way(wanted)
+        if blocking is not None:
+            raise BadInput(
+                f"the branch {blocking} keeps git from making branches below it",
+                next_step=f"rename it: git branch -m {blocking} {blocking.replace('/', '-')}-old",
+            )
 
 
 def _text(repo: Repository, commit: str, path: str) -> str:
@@ -163,15 +187,9 @@ def _check_committed(repo: Repository, track: Track, base: str, committed: bool)
         )
 
 
-def _strategy(told: Spec) -> Strategy:
-    path = STRATEGIES.get(told.strategy)
-    if path is None:
-        raise BadInput(f"no strategy {told.strategy!r}", next_step=f"strategies: {', '.join(STRATEGIES)}")
-    return cast(Strategy, import_module(path).propose)
-
-
 def _check_memory(resolved: Sequence[Resolved], profile: Profile, machine: Machine) -> None:
-    memory = [gpu.memory_mb for gpu in machine.gpus] if profile == "full" else [machine.memory_mb]
+    told = [gpu.memory_mb for gpu in machine.gpus] if profile == "full" else [machine.memory_mb]
+    memory = [size for size in told if size is not None]
     if memory:
         preflight.fits(resolved, profile, min(memory))
 
@@ -189,10 +207,11 @@ def _clock(request: Request, budget: Budget) -> Clock:
 
 
 def _rules(request: Request, told: Spec, track: Track) -> GateRules:
-    kind = request.gate or told.gate or "confirmed"
+    kind, seeds = request.gate or told.gate or "confirmed", told.seeds or track.seeds
     return GateRules(
         kind=kind,
-        baseline_runs=1 if kind == "lowest" else len(track.seeds),
+        seeds=seeds,
+        baseline_runs=1 if kind == "lowest" else len(seeds),
         confirm_runs=0 if kind == "lowest" else 3,
         min_gain=track.min_gain,
         goal=track.goal,

@@ -25,22 +25,19 @@ ALLOWED = re.compile(
     r"PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|(CUDA|NVIDIA|NCCL|OMP|MKL|TORCH|TORCHINDUCTOR|TRITON)_\w+"
 )
 _REAPER = Path(__file__).with_name("reaper.py")
+_HUGE = 1e300  # beyond it a number is none: what a float cannot hold, and infinity
 _METRIC_LINE = re.compile(rb"^(?:METRIC\s+)?(\w+)\s*[:=]\s*([-+]?[\d.][\d.eE+-]*)\s*$", re.MULTILINE)
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a run: the allowed part of ours, and `extra`."""
-    return {name: value for name, value in os.environ.items() if ALLOWED.fullmatch(name)} | dict(extra)
+    """The environment of a run: the allowed part of ours, and `extra`. Its output comes line by line, in order."""
+    allowed = {name: value for name, value in os.environ.items() if ALLOWED.fullmatch(name)}
+    return {**allowed, "PYTHONUNBUFFERED": "1", **extra}
 
 
 def fresh(folder: Path) -> Path:
-    """Make `folder` empty; a finished run that is there is kept beside it as `<name>~1`, `~2`, ..."""
-    if (folder / "result.json").exists():
-        number = 1
-        while (kept := folder.with_name(f"{folder.name}~{number}")).exists():
-            number += 1
-        folder.rename(kept)
-    elif folder.exists():
+    """Make `folder` empty: what a killed run left there must not be taken for a result."""
+    if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     return folder
@@ -166,12 +163,13 @@ def classify(job: Job, ending: Ending) -> Result:
     metrics, phases = _numbers(reported.get("metrics")), _numbers(reported.get("phases"))
     status, reason = _failure(job, ending)
     if status == "ok":
-        raw = cast(Mapping[str, object], reported.get("metrics") or {}).get(job.metric)
         metrics = metrics if reported else _printed(job.run_dir / "run.log")
+        wanted = "step_seconds" if job.role == "probe" else job.metric
+        raw = _object(reported.get("metrics")).get(wanted)
         if isinstance(raw, float) and not math.isfinite(raw):
-            status, reason = "nan", f"result.json says {job.metric} = {raw}"
-        elif job.role != "probe" and job.metric not in metrics:
-            status, reason = "no_metric", f"exit 0, and no {job.metric} in result.json"
+            status, reason = "nan", f"result.json says {wanted} = {raw}"
+        elif job.role != "prepare" and wanted not in metrics:
+            status, reason = "no_metric", f"exit 0, and no {wanted} in result.json"
     return Result(status, metrics, phases, ending.seconds, reason, str(job.run_dir / "run.log"))
 
 
@@ -187,10 +185,21 @@ def _failure(job: Job, ending: Ending) -> tuple[Status, str]:
         return "crash", f"ended by signal {ending.signal}"
     told = _json(job.run_dir / "failure.json")
     status = told.get("status")
-    reason = str(told.get("reason") or f"exit status {ending.code}")
+    reason = str(told.get("reason") or f"exit status {ending.code}{_last_words(job.run_dir / 'run.log')}")
     if status == "nan" or status == "oom":
         return status, reason
     return "crash", reason
+
+
+def _last_words(log: Path) -> str:
+    """The last line that a run printed, bounded and without control characters: where Python names its exception."""
+    lines = log.read_bytes()[-LINE_CAP:].decode(errors="replace").split("\n") if log.exists() else []
+    words = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return ": " + "".join(filter(str.isprintable, words))[:200] if words else ""
+
+
+def _object(found: object) -> Mapping[str, object]:
+    return found if isinstance(found, dict) else {}
 
 
 def _json(path: Path) -> Mapping[str, object]:
@@ -199,18 +208,13 @@ def _json(path: Path) -> Mapping[str, object]:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return _object(found)
 
 
 def _numbers(fields: object) -> dict[str, float]:
     """The finite numbers of a JSON object."""
-    if not isinstance(fields, dict):
-        return {}
-    return {
-        str(name): value
-        for name, value in fields.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    }
+    numbers = {name: value for name, value in _object(fields).items() if type(value) in (int, float)}
+    return {name: float(cast(float, value)) for name, value in numbers.items() if abs(cast(float, value)) < _HUGE}
 
 
 def _printed(log: Path) -> dict[str, float]:

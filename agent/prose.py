@@ -220,7 +220,7 @@ def _clause(words: Sequence[tuple[int, str]], names: Names, place: int) -> Itera
 
 
 _WINS = re.compile(
-    rf"if\s+(?P<who>.{{1,120}}?)\s+wins?\b[^:,{DASH}]{{0,80}}?(?:[:,{DASH}]|\s-\s|\bthen\b)\s*(?:then\s+)?(?P<text>\S.*)",
+    rf"if\s+(?P<who>.{{1,120}}?)\s+wins?\b[^:,{DASH}]{{0,80}}?(?:[:,{DASH}]|\s-\s|\bthen\b)\s*(?:then\s+)?\S",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -231,7 +231,7 @@ def outcomes(page: Page, names: Names) -> Iterator[Outcome]:
         for line in re.split(r"\n(?=if\s)", prose.text, flags=re.IGNORECASE):
             found = _WINS.match(line)
             if found:
-                text = " ".join(found["text"].split())
+                text = " ".join(line.split())
                 yield from (Outcome(name, text) for name in _winners(page, prose, names, found["who"]))
 
 

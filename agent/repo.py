@@ -2,13 +2,15 @@
 
 import os
 import re
+import shutil
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else the import fails where git is missing, and not the check
 import git
 
 from agent.core import BadInput, HarnessError
@@ -36,6 +38,8 @@ class Repository:
 
     def __init__(self, path: Path) -> None:
         """Open the repository that holds `path`. Raises BadInput where there is none, or none with a commit."""
+        if shutil.which("git") is None:
+            raise BadInput("git is not installed", next_step="install it: the harness keeps every experiment in git")
         try:
             self._repo = git.Repo(path, search_parent_directories=True)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError):
@@ -47,6 +51,7 @@ class Repository:
             raise BadInput(f"{path} is a bare repository", next_step="run it in a clone with a work tree")
         self.root = Path(self._repo.working_tree_dir)
         self.git_dir = Path(self._repo.common_dir).resolve()
+        self._git("rev-parse", "--git-dir")  # what git has against the repository, it says here
         if self.resolve("HEAD") is None:
             raise BadInput(
                 f"the repository {self.root} has no commit yet", next_step="commit train.py and prepare.py first"
@@ -103,10 +108,11 @@ class Repository:
         """The paths in which two commits differ."""
         return self._git("diff-tree", "-r", "--name-only", old, new).splitlines()
 
-    def branches(self, prefix: str) -> dict[str, str]:
-        """Branch name to commit, for every branch under `prefix`."""
-        lines = self._git("for-each-ref", "--format=%(refname:short) %(objectname)", f"refs/heads/{prefix}")
-        return dict(line.split(" ", 1) for line in lines.splitlines())
+    def in_the_way(self, branch: str) -> str | None:
+        """A branch that keeps git from making `branch`: one that is called like a folder of its path."""
+        parts = branch.split("/")
+        above = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+        return next((name for name in above if self.resolve(f"refs/heads/{name}")), None)
 
     # --- writing objects and refs ---
 
@@ -156,19 +162,31 @@ class Repository:
         """The note on a commit, or None."""
         return self._try("notes", f"--ref={NOTES}", "show", commit)
 
+    def ignore(self, patterns: Sequence[str]) -> None:
+        """Have git overlook what a campaign writes, in a repository whose .gitignore does not: in info/exclude."""
+        path = self.git_dir / "info" / "exclude"
+        path.parent.mkdir(exist_ok=True)
+        text = path.read_text() if path.exists() else ""
+        missing = [pattern for pattern in patterns if pattern not in text.splitlines()]
+        if missing:
+            path.write_text("\n".join([*text.splitlines(), *missing, ""]))
+
     # --- what a run sees ---
 
     def export(self, commit: str, folder: Path) -> None:
         """Write the files of a commit into an empty folder: no .git, no untracked file, nothing of the work tree."""
         with tempfile.TemporaryFile() as archive:
             argv = ["git", "archive", "--format=tar", commit]
-            self._repo.git.execute(argv, output_stream=archive)
+            try:
+                self._repo.git.execute(argv, output_stream=archive)
+            except git.GitCommandError as error:
+                raise _GitError(str(error.stderr).strip(), where="git archive") from None
             archive.seek(0)
             with tarfile.open(fileobj=archive) as tar:
                 tar.extractall(folder, filter="data")
 
 
-def writable(folder: Path) -> None:
+def writable(folder: Path, advice: str = "free some space, or run in a clone that you can write to") -> None:
     """Raise BadInput unless files can be made in `folder` (a read-only disk, a full one, a wrong owner)."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,5 +198,5 @@ def writable(folder: Path) -> None:
         raise BadInput(
             f"cannot write there: {error.strerror}",
             where=str(folder),
-            next_step="free some space, or run in a clone that you can write to",
+            next_step=advice,
         ) from None

@@ -104,7 +104,7 @@ def _outcome(board: Board) -> str:
     if verdict is None or verdict.decision != "keep":
         return ""
     texts = [outcome.text for outcome in board.spec.outcomes if outcome.variant == verdict.variant]
-    return "\n".join(f"> If {verdict.variant} wins: {text}" for text in texts)
+    return "\n".join(f"> {text}" for text in texts)
 
 
 def _table(board: Board) -> str:
@@ -292,12 +292,13 @@ def _tsv_line(run: RunRecord, verdict: Verdict) -> str:
     return f"{run.commit[:7]}\t{run.metric:.6f}\t{memory:.1f}\t{'keep' if kept else 'discard'}\t{told}"
 
 
-def note(row: Row, metric: str) -> str:
-    """The git note of a commit: its runs, a line each, then what the gate said."""
-    lines = [f"{row.name}: {_status(row)}"]
-    for run in row.runs:
-        told = run.reason if run.metric is None else f"{metric} {run.metric:.6f}"
-        lines.append(f"seed {run.seed} ({run.role}): {run.status}, {told}")
-    if row.verdict is not None and row.name != BASELINE:
-        lines.append(json.dumps(verdict_json(row.verdict)))
-    return "\n".join(lines)
+def note(campaign: CampaignRecord, name: str, verdict: Verdict | None, runs: Sequence[RunRecord], metric: str) -> str:
+    """One campaign's section of a commit's git note: its runs, a line each, then what the gate said."""
+    told = campaign.conditions
+    lines = [
+        f"{name}: {verdict.decision if verdict else BASELINE} (issue {campaign.issue}, {told.budget}, {told.profile})"
+    ]
+    for run in runs:
+        value = run.reason if run.metric is None else f"{metric} {run.metric:.6f}"
+        lines.append(f"seed {run.seed} ({run.role}): {run.status}, {value}")
+    return "\n".join([*lines, *([json.dumps(verdict_json(verdict))] if verdict else [])])

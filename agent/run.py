@@ -11,26 +11,37 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import cast
+from typing import TextIO, cast
 
 if __name__ == "__main__":
     # `python agent/run.py` puts agent/ first on the path, where a module could shadow a library; the root belongs there
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from agent import doctor, gate, loop, machine, planning, preflight, prose, report
-from agent.core import BadInput, Event, GateKind, GateRules, HarnessError, Notice, Profile, RunOutput
+from agent import doctor, gate, loop, machine, planning, preflight, prose, registry, report
+from agent.core import (
+    BadInput,
+    Event,
+    Executor,
+    GateKind,
+    GateRules,
+    HarnessError,
+    Notice,
+    Profile,
+    RunOutput,
+    Tracker,
+)
 from agent.executors import EXECUTORS
 from agent.executors.local import LocalExecutor
 from agent.ledger import Ledger
 from agent.live import view
 from agent.locks import exclusive
-from agent.loop import Parts
 from agent.machine import Machine
+from agent.parts import Parts
 from agent.planning import Plan, Request
+from agent.publish import board_now, owed, publish
 from agent.repo import Repository, writable
 from agent.report import Board
 from agent.trackers import TRACKERS
-from agent.trackers.markdown import MarkdownTracker
 
 EPILOG = """\
 exit status: 0 a verdict (or the question answered), 1 an error, 2 bad usage or a bad issue, 3 paused: run the same
@@ -92,6 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # whoever read our output has left; what there was to do is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:  # a full or read-only disk, met anywhere: what was recorded before it is intact
         print(f"error: {error.filename or 'disk'}: {error.strerror or error}", file=sys.stderr)
         return HarnessError.exit_code
@@ -107,17 +121,54 @@ def _dispatch(args: argparse.Namespace) -> int:
     if args.doctor:
         return _doctor(here)
     with Repository(Path.cwd()) as repo:
-        ledger = Ledger(repo.root / "experiments" / "ledger.jsonl", repo.git_dir / "autoresearch" / "ledger.lock")
         if args.verify:
-            return _verify(repo, ledger)
+            return _verify(repo)
         if args.issue is None:
             parser().error("which issue? --issue N (local issues are in experiments/issues/)")
-        tracker = MarkdownTracker(repo.root)
-        asked = _asked_before(args.issue, ledger) if args.status or args.report else _request(args, here)
-        plan = planning.make(asked, repo, ledger, tracker, here)
-        if args.plan:
-            return _show_plan(plan, args)
-        return _campaign(args, plan, _Wiring(repo, ledger, tracker, here))
+        wiring = _Wiring(repo, _tracker(args.tracker, repo), here, args.executor)
+        if args.status or args.report:
+            plan, parts = wiring.ready(lambda ledger: _asked_before(args.issue, ledger), lambda _: None)
+            return _show_board(board_now(parts, plan), args)
+        return _plan_or_run(args, wiring)
+
+
+def _plan_or_run(args: argparse.Namespace, wiring: "_Wiring") -> int:
+    """Answer from the ledger where the answer is there; else run, with the repository to ourselves."""
+    asked = _request(args, wiring.here)
+    plan, silent = wiring.ready(lambda _: asked, lambda _: None)
+    if args.plan:
+        return _show_plan(plan, args)
+    done = loop.finished(silent, plan)
+    if done is not None and not owed(silent.ledger, done):
+        return _show_again(args, silent, plan)
+    if plan.profile == "full" and not wiring.here.gpus:
+        raise BadInput("profile full needs a CUDA device, and there is none", next_step="rehearse with --profile mini")
+    return _run(args, asked, wiring)
+
+
+def _show_again(args: argparse.Namespace, parts: Parts, plan: Plan) -> int:
+    """Print the answer first: a disk that cannot take the exports once more must not hide it."""
+    board = board_now(parts, plan)
+    _show_board(board, args)
+    publish(parts, board)
+    return 0
+
+
+def _run(args: argparse.Namespace, asked: Request, wiring: "_Wiring") -> int:
+    state = wiring.repo.git_dir / "autoresearch"
+    writable(wiring.repo.root / "experiments")
+    writable(state)
+    writable(machine.cache(), "set AUTORESEARCH_CACHE to a folder that can be written to")
+    with exclusive(state / "repository.lock", f"issue {args.issue}"), view(_events(args)) as shown, _signals():
+        plan, parts = wiring.ready(lambda _: asked, shown.tell)  # again: another harness may just have finished
+        for line in _intent(plan):
+            shown.tell(Notice(line))
+        board = loop.run(parts, plan)
+    return _show_board(board, args)
+
+
+def _events(args: argparse.Namespace) -> TextIO:
+    return sys.stderr if args.json else sys.stdout
 
 
 # --- what the user asked for ------------------------------------------------------------------------------
@@ -143,9 +194,15 @@ def _profile(name: str) -> Profile:
 
 
 def _corpus(name: str) -> str:
-    """A file's path must hold wherever the run's folder is."""
+    """A file's path must hold wherever the run's folder is: it is looked for here, then in AUTORESEARCH_DATA."""
     kind, _, path = name.partition(":")
-    return f"file:{Path(path).expanduser().resolve()}" if kind == "file" else name
+    if kind != "file":
+        return name
+    if not path:
+        raise BadInput("corpus file: names no file", next_step="give its path: --corpus file:texts/mine.txt")
+    places = [Path(path).expanduser(), Path(os.environ.get("AUTORESEARCH_DATA") or ".").expanduser() / path]
+    found = next((place for place in places if place.exists()), places[0])
+    return f"file:{found.resolve()}"
 
 
 def _asked_before(issue: int, ledger: Ledger) -> Request:
@@ -156,54 +213,56 @@ def _asked_before(issue: int, ledger: Ledger) -> Request:
     told, gate_kind = campaigns[-1].conditions, campaigns[-1].gate.kind
     clock = None if told.clock == "steps" else told.clock
     corpus = told.corpus.rpartition(":")[0]
-    return Request(issue, told.profile, corpus, prose.parse_budget(told.budget), clock, gate_kind, committed=True)
+    return Request(
+        issue, told.profile, corpus, prose.parse_budget(told.budget), clock, gate_kind, committed=True, answered=True
+    )
 
 
 # --- wiring -----------------------------------------------------------------------------------------------
 
 
+def _tracker(name: str, repo: Repository) -> Tracker:
+    chosen = "markdown" if name == "auto" else name
+    make = cast(Callable[[Path], Tracker], registry.load(TRACKERS, "tracker", chosen))
+    return make(repo.root)
+
+
 @dataclass(frozen=True)
 class _Wiring:
-    """The parts that exist before a view does."""
+    """What is chosen before the issue is read."""
 
     repo: Repository
-    ledger: Ledger
-    tracker: MarkdownTracker
+    tracker: Tracker
     here: Machine
+    executor: str
 
-    def parts(self, tell: Callable[[Event], None]) -> Parts:
-        """A campaign's parts, speaking to `tell`."""
-        cache = machine.cache()
-        executor = LocalExecutor(
-            self.here,
-            cache,
+    def ready(self, ask: Callable[[Ledger], Request], tell: Callable[[Event], None]) -> tuple[Plan, Parts]:
+        """Read the ledger, make the plan, pick the parts. `ask` says what is asked for, `tell` hears the events."""
+        ledger = _ledger(self.repo)
+        plan = planning.make(ask(ledger), self.repo, ledger, self.tracker, self.here)
+        executor = self._executor(plan, tell)
+        return plan, Parts(self.repo, ledger, self.tracker, executor, self.here, sys.executable, _run_env(), tell)
+
+    def _executor(self, plan: Plan, tell: Callable[[Event], None]) -> Executor:
+        make = cast(type[LocalExecutor], registry.load(EXECUTORS, "executor", self.executor))
+        return make(
+            self.here.gpus if plan.profile == "full" else (),
+            machine.locks(),
             self.repo.export,
             on_line=lambda job, line: tell(RunOutput(job, line)),
             on_wait=lambda holder: tell(Notice(f"waiting: the device is in use by {holder}")),
         )
-        env = {"AUTORESEARCH_CACHE": str(cache)}
-        if data := os.environ.get("AUTORESEARCH_DATA"):
-            env["AUTORESEARCH_DATA"] = str(Path(data).resolve())
-        return Parts(self.repo, self.ledger, self.tracker, executor, self.here, sys.executable, env, tell)
 
 
-def _campaign(args: argparse.Namespace, plan: Plan, wiring: _Wiring) -> int:
-    silent = wiring.parts(lambda _: None)
-    done = loop.finished(silent, plan)
-    if args.status or args.report:
-        return _show_board(loop.board_now(silent, plan), args)
-    if done is not None:
-        return _show_board(loop.run(silent, plan), args)
-    if plan.profile == "full" and not wiring.here.gpus:
-        raise BadInput("profile full needs a CUDA device, and there is none", next_step="rehearse with --profile mini")
-    lock = wiring.repo.git_dir / "autoresearch" / "repository.lock"
-    writable(wiring.ledger.path.parent)
-    writable(lock.parent)
-    with exclusive(lock, f"issue {args.issue}"), view(sys.stderr if args.json else sys.stdout) as shown, _signals():
-        for line in _intent(plan):
-            shown.tell(Notice(line))
-        board = loop.run(wiring.parts(shown.tell), plan)
-    return _show_board(board, args)
+def _ledger(repo: Repository) -> Ledger:
+    return Ledger(repo.root / "experiments" / "ledger.jsonl", repo.git_dir / "autoresearch" / "ledger.lock")
+
+
+def _run_env() -> dict[str, str]:
+    """What every run is told of this machine."""
+    data = os.environ.get("AUTORESEARCH_DATA")
+    shared = {"AUTORESEARCH_DATA": str(Path(data).expanduser().resolve())} if data else {}
+    return {"AUTORESEARCH_CACHE": str(machine.cache()), **shared}
 
 
 @contextmanager
@@ -295,8 +354,8 @@ def _doctor(here: Machine) -> int:
     return 0 if all(one.well for one in findings) else 1
 
 
-def _verify(repo: Repository, ledger: Ledger) -> int:
-    problems = doctor.verify(repo, ledger)
+def _verify(repo: Repository) -> int:
+    problems = doctor.verify(repo, _ledger(repo))
     print("\n".join(problems) if problems else "ledger and git agree")
     return 1 if problems else 0
 

@@ -38,7 +38,7 @@ def load(root: Path, name: str) -> Track:
         raise BadInput(f"there is no track {name!r}", where=str(path), next_step=f"tracks here: {known}")
     try:
         told = _TrackFile.model_validate(tomllib.loads(path.read_text()))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
         raise BadInput(_first(error), where=str(path)) from None
     return Track(
         name=name,

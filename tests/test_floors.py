@@ -10,13 +10,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     ["core", "reaper"],
-    ["page", "shape", "edit", "gate", "report"],
+    ["registry", "page", "shape", "edit", "gate", "report"],
     ["prose"],
     ["spec", "preflight"],
     ["repo", "process", "ledger", "locks", "machine", "tracks"],
     ["strategies.table", "executors.local", "trackers.markdown", "strategies", "executors", "trackers", "live"],
-    ["planning"],
+    ["planning", "parts"],
     ["evidence", "doctor"],
+    ["publish"],
     ["loop"],
     ["run"],
 ]
@@ -41,6 +42,8 @@ def imports(text: str) -> set[str]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            found |= {f"agent.{node.module}"} if node.module else {f"agent.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | ({f"agent.{a.name}" for a in node.names} if node.module == "agent" else set())
     return found
@@ -61,6 +64,8 @@ def test_every_module_imports_strictly_lower_floors_only(name: str) -> None:
 def test_an_upward_import_and_a_sibling_import_are_noticed() -> None:
     assert upward("gate", "from agent import loop") == ["loop"]
     assert upward("gate", "def f():\n    from agent.spec import parse") == ["spec"]
+    assert upward("gate", "from . import loop") == ["loop"]
+    assert upward("gate", "from .loop import run") == ["loop"]
     assert upward("loop", "from agent.gate import judge") == []
 
 

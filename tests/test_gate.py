@@ -574,3 +574,18 @@ def test_standard_errors_shrink_with_the_root_of_the_campaigns() -> None:
     assert few.runs_mean_se / many.runs_mean_se == pytest.approx(4, rel=0.5)
     p = many.false_promotion
     assert many.false_promotion_se == pytest.approx(math.sqrt(p * (1 - p) / 1600))
+
+
+def test_the_rules_own_seeds_come_first_and_in_their_order() -> None:
+    rules = replace(RULES, seeds=(7, 5, 9))
+    seen: list[Observation] = []
+    asked = []
+    while wanted := next_runs(rules, ["1A"], seen):
+        asked += [(run.variant, run.seed) for run in wanted]
+        seen += [Observation(run.variant, run.seed, run.role, 1.0 if run.variant == "1A" else 2.0) for run in wanted]
+    assert asked == [(BASELINE, 7), (BASELINE, 5), (BASELINE, 9), ("1A", 5), ("1A", 0), ("1A", 1), ("1A", 2)]
+
+
+def test_how_a_run_failed_is_in_the_reason() -> None:
+    seen = [Observation(BASELINE, 0, "baseline", None, failure="oom")]
+    assert "the run on seed 0 failed (oom)" in judge(RULES, ["1A"], seen).verdict.reason

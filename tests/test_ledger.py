@@ -52,7 +52,9 @@ VERDICT = Verdict("1A", "keep", 0.1, (0.05, 0.15), 3, 0.01, "1A is better")
 RECORDS: list[Record] = [
     RUN,
     replace(RUN, status="crash", metric=None, metrics={}, steps=None, reason="exit status 1"),
-    CampaignRecord(3, "title", "s" * 64, CONDITIONS, GateRules(), "b" * 40, {"1A": "c" * 40}, {"1A": "t" * 40}, RUN.at),
+    CampaignRecord(
+        3, "title", "s" * 64, CONDITIONS, GateRules(seeds=(7, 8)), "b" * 40, {"1A": "c" * 40}, {"1A": "t" * 40}, RUN.at
+    ),
     VerdictRecord(3, RUN.campaign, VERDICT, (VERDICT, replace(VERDICT, interval=None, p=None)), RUN.at),
     PromotionRecord(3, RUN.campaign, "main", "1A", "mini", "b" * 40, "c" * 40, RUN.at),
 ]

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from agent.core import Job
 from agent.executors.local import LocalExecutor
 from agent.locks import exclusive
-from agent.machine import Gpu, Machine
+from agent.machine import Gpu
 
 SCRIPT = """
 import json, os, pathlib, sys, time
@@ -25,8 +26,8 @@ told = {"metrics": {"m": 1.0, "began": began, "ended": time.monotonic()}}
 """
 
 
-def machine(gpus: int) -> Machine:
-    return Machine("a processor", tuple(Gpu(i, "a gpu", 1000) for i in range(gpus)), 2, 1000)
+def devices(count: int) -> list[Gpu]:
+    return [Gpu(number, "a gpu", 1000) for number in range(count)]
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def executor(tmp_path: Path) -> Callable[[int], LocalExecutor]:
         folder.mkdir()
         (folder / "script.py").write_text(SCRIPT)
 
-    return lambda gpus: LocalExecutor(machine(gpus), tmp_path / "cache", export, lambda *_: None, waits.append)
+    return lambda gpus: LocalExecutor(devices(gpus), tmp_path / "locks", export, lambda *_: None, waits.append)
 
 
 waits: list[str] = []
@@ -93,9 +94,28 @@ def test_a_device_that_another_harness_uses_is_waited_for_and_its_user_named(
     tmp_path: Path, executor: Callable[[int], LocalExecutor]
 ) -> None:
     waits.clear()
-    lock = exclusive(tmp_path / "cache" / "locks" / "cpu.lock", "1X in another clone")
+    lock = exclusive(tmp_path / "locks" / "cpu.lock", "1X in another clone")
     lock.__enter__()
     threading.Timer(0.5, lambda: lock.__exit__(None, None, None)).start()
     [(_, result)] = executor(0).run(jobs(tmp_path, 1, 0))
     assert result.status == "ok"
     assert "1X in another clone" in waits[0]
+
+
+def test_a_job_that_needs_no_device_waits_for_none(tmp_path: Path, executor: Callable[[int], LocalExecutor]) -> None:
+    waits.clear()
+    [job] = jobs(tmp_path, 1, 0)
+    with exclusive(tmp_path / "locks" / "cpu.lock", "1X in another clone"):
+        [(_, result)] = executor(0).run([replace(job, gpus=0)])
+    assert (result.status, waits) == ("ok", [])
+
+
+def test_a_stopped_campaign_does_not_wait_for_a_device_any_longer(
+    tmp_path: Path, executor: Callable[[int], LocalExecutor]
+) -> None:
+    with exclusive(tmp_path / "locks" / "gpu-1.lock", "1X in another clone"):
+        runs = executor(2).run(jobs(tmp_path, 1, 0) + jobs(tmp_path / "more", 1, 0))
+        next(runs)
+        began = time.monotonic()
+        runs.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 5

@@ -54,7 +54,7 @@ def test_issue_3_runs_to_its_verdict_and_the_baseline_moves(project: Path) -> No
     run = agent(project, *STEPS)
     assert run.returncode == 0, run.stderr
     assert "verdict: keep 1D" in run.stdout
-    assert "If 1D wins: model is width-starved" in run.stdout
+    assert "If 1D (wider) wins: model is width-starved" in run.stdout
     told = status(project)
     assert [(r["variant"], r["seed"]) for r in told["runs"]] == (
         [("baseline", 0), ("baseline", 1), ("baseline", 2), ("1D", 0), ("1D", 3), ("1D", 4), ("1D", 5)]

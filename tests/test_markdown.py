@@ -50,6 +50,8 @@ def test_an_unknown_issue_is_answered_with_those_there_are(write) -> None:  # ty
         ("---\nnumber: 8\ntitle: x\n---\n", "the file is named 7 and says number: 8"),
         ("---\nnumber: 7\ntitle: x\nlables: []\n---\n", "lables: Extra inputs are not permitted"),
         ("---\nnumber: [\n---\n", "the front matter is no YAML"),
+        ('---\nnumber: !!int ""\n---\n', "the front matter is no YAML"),
+        ("---\nnumber: 7\ntitle: 2024-99-99\n---\n", "the front matter is no YAML"),
         ("---\njust text\n---\n", "front matter: Input should be"),
     ],
 )
@@ -73,3 +75,11 @@ def test_a_comment_replaces_the_earlier_one_and_is_no_issue(write, tmp_path: Pat
     assert (folder / "0007-a.comment.md").read_text() == "second"
     assert tracker.numbers() == [7]
     assert tracker.fetch(7) == issue
+
+
+def test_a_byte_order_mark_is_no_text(write) -> None:  # type: ignore[no-untyped-def]
+    assert write("0007-a.md", "\ufeff" + HEADER + "body\n").fetch(7).body == "body\n"
+
+
+def test_an_issue_may_have_more_than_four_digits(write) -> None:  # type: ignore[no-untyped-def]
+    assert write("12345-a.md", HEADER.replace("7", "12345")).fetch(12345).number == 12345

@@ -242,10 +242,10 @@ def test_expected_outcomes_are_read_from_the_start_of_lines_and_other_lines_are_
         "- If nothing wins: stop\n- If neither 1A nor 1B wins: stop\n- 1B likely negative\n- Say if 1A wins: no\n"
     )
     assert parse(f"{TABLE}\n## Outcomes\n\n{prose}").outcomes == (
-        Outcome("1D", "wide is good"),
-        Outcome("1C", "deep"),
-        Outcome("1A", "both"),
-        Outcome("1B", "both"),
+        Outcome("1D", "If 1D (wider, or so) wins: wide is good"),
+        Outcome("1C", "if 1C wins, then deep"),
+        Outcome("1A", "If 1A or 1B win \u2014 both"),
+        Outcome("1B", "If 1A or 1B win \u2014 both"),
     )
 
 

@@ -18,7 +18,7 @@ SPEC = Spec(
     None,
     None,
     None,
-    (Outcome("1D", "go wide"), Outcome("1C", "go deep")),
+    (Outcome("1D", "If 1D (wider) wins: go wide"), Outcome("1C", "If 1C wins: go deep")),
     "s",
 )
 CAMPAIGN = CampaignRecord(3, "Depth", "a" * 64, CONDITIONS, GateRules(), "b" * 40, {}, {}, "now")
@@ -48,7 +48,7 @@ def board(verdict: Verdict | None = WON) -> Board:
 
 
 def test_the_comment_quotes_the_outcome_that_came_true_and_no_other() -> None:
-    assert "> If 1D wins: go wide" in report.comment(board())
+    assert "> If 1D (wider) wins: go wide" in report.comment(board())
     assert "go deep" not in report.comment(board())
     assert "wins:" not in report.comment(board(replace(WON, decision="inconclusive")))
 
@@ -101,7 +101,8 @@ def test_a_tab_in_a_rationale_does_not_break_results_tsv() -> None:
 
 
 def test_a_note_names_every_run_and_the_gates_word() -> None:
-    text = report.note(row("1D", WON, run("1D", 0, 2.5), run("1D", 3, None, "nan")), "val_bpb")
+    text = report.note(CAMPAIGN, "1D", WON, [run("1D", 0, 2.5), run("1D", 3, None, "nan")], "val_bpb")
+    assert text.startswith("1D: keep (issue 3, 20s, mini)\n")
     assert "seed 0 (screen): ok, val_bpb 2.500000" in text
     assert "seed 3 (screen): nan" in text
     assert '"decision": "keep"' in text
@@ -117,7 +118,7 @@ def test_the_board_for_a_terminal_ends_with_verdict_reason_and_baseline() -> Non
     assert lines[-5:] == [
         "verdict: keep 1D",
         "1D is better",
-        "the issue expected: If 1D wins: go wide",
+        "the issue expected: If 1D (wider) wins: go wide",
         "baseline main: ddddddd",
         "a notice",
     ]

@@ -60,8 +60,8 @@ def test_issue_3_is_read_as_it_is() -> None:
     assert found.cap_s == 3600
     assert (found.track, found.strategy, found.gate, found.seeds) == ("main", "table", None, None)
     assert found.outcomes == (
-        Outcome("1D", "model is width-starved, bias toward wider shapes"),
-        Outcome("1C", "depth matters, GQA reinvestment becomes attractive"),
+        Outcome("1D", "If 1D (wider) wins: model is width-starved, bias toward wider shapes"),
+        Outcome("1C", "If 1C (deeper) wins: depth matters, GQA reinvestment becomes attractive"),
     )
     assert found.body_sha256 == hashlib.sha256(issue_3().body.encode()).hexdigest()
 

@@ -1,3 +1,3 @@
-"""The registry of executors: name to module. A module is imported when it is chosen."""
+"""The registry of executors: name to part."""
 
-EXECUTORS = {"local": "agent.executors.local"}
+EXECUTORS = {"local": "agent.executors.local:LocalExecutor"}

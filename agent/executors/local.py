@@ -10,7 +10,7 @@ from threading import Lock
 from agent import process
 from agent.core import Job, Result
 from agent.locks import exclusive
-from agent.machine import Machine
+from agent.machine import Gpu
 
 
 @dataclass(frozen=True)
@@ -21,26 +21,32 @@ class _Slot:
     env: dict[str, str]
 
 
+def _slot(gpu: Gpu) -> _Slot:
+    """A device is locked by its UUID: its index depends on who looks."""
+    shown = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": str(gpu.index)}
+    return _Slot(gpu.uuid or f"gpu-{gpu.index}", shown)
+
+
 class LocalExecutor:
     """GPU slots of one machine. A device is locked for the length of a run, against other harnesses too."""
 
     def __init__(
         self,
-        machine: Machine,
-        cache: Path,
+        gpus: Sequence[Gpu],
+        locks: Path,
         export: Callable[[str, Path], None],
         on_line: Callable[[Job, str], None],
         on_wait: Callable[[str], None],
     ) -> None:
-        """`export` writes a commit into a folder; `on_line` hears a run's output, `on_wait` who holds a device."""
-        self._locks = cache / "locks"
+        """Without `gpus` jobs run on the processor, one at a time.
+
+        `locks` is the folder of the device locks, `export` writes a commit into a folder, `on_line` hears a run's
+        output, `on_wait` who holds a device.
+        """
+        self._locks = locks
         self._export, self._on_line, self._on_wait = export, on_line, on_wait
-        gpus = [
-            _Slot(f"gpu-{gpu.index}", {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": str(gpu.index)})
-            for gpu in machine.gpus
-        ]
         self._free: queue.Queue[_Slot] = queue.Queue()
-        for slot in gpus or [_Slot("cpu", {})]:
+        for slot in [_slot(gpu) for gpu in gpus] or [_Slot("cpu", {})]:
             self._free.put(slot)
         self.slots = self._free.qsize()
         self._running: list[process.Running] = []
@@ -67,6 +73,8 @@ class LocalExecutor:
             future.cancel()
 
     def _one(self, job: Job) -> Result:
+        if job.gpus == 0:
+            return self._in(_Slot("none", {}), job)
         slot, told = self._free.get(), set[str]()
 
         def wait(holder: str) -> bool:

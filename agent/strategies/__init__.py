@@ -1,3 +1,3 @@
-"""The registry of strategies: name to module. A module is imported when it is chosen."""
+"""The registry of strategies: name to part."""
 
-STRATEGIES = {"table": "agent.strategies.table"}
+STRATEGIES = {"table": "agent.strategies.table:propose"}

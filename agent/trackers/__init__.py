@@ -1,3 +1,3 @@
-"""The registry of trackers: name to module. A module is imported when it is chosen."""
+"""The registry of trackers: name to part."""
 
-TRACKERS = {"markdown": "agent.trackers.markdown"}
+TRACKERS = {"markdown": "agent.trackers.markdown:MarkdownTracker"}

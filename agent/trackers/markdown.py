@@ -1,6 +1,7 @@
 """The local tracker: issues are experiments/issues/NNNN-slug.md, comments NNNN-slug.comment.md beside them."""
 
 import os
+import re
 from pathlib import Path
 
 import yaml
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agent.core import BadInput, Issue
 
 FOLDER = Path("experiments") / "issues"
+_FILE = re.compile(r"(\d{4,9})-.*\.md")
 
 
 class _FrontMatter(BaseModel):
@@ -31,14 +33,14 @@ class MarkdownTracker:
 
     def numbers(self) -> list[int]:
         """The issues there are."""
-        return sorted(int(path.name[:4]) for path in self._files())
+        return sorted(_number(path) for path in self._files())
 
     def _files(self) -> list[Path]:
-        found = (self._root / FOLDER).glob("[0-9][0-9][0-9][0-9]-*.md")
-        return [path for path in found if not path.name.endswith(".comment.md")]
+        found = (self._root / FOLDER).glob("*.md")
+        return [path for path in found if _FILE.fullmatch(path.name) and not path.name.endswith(".comment.md")]
 
     def _path(self, number: int) -> Path:
-        paths = [path for path in self._files() if int(path.name[:4]) == number]
+        paths = [path for path in self._files() if _number(path) == number]
         if len(paths) == 1:
             return paths[0]
         if paths:
@@ -55,7 +57,9 @@ class MarkdownTracker:
         """The issue. Raises BadInput where there is none or where its front matter is wrong."""
         path = self._path(number)
         where = str(path.relative_to(self._root))
-        header, body, first_line = _split(path.read_text(encoding="utf-8", errors="replace"), where)
+        header, body, first_line = _split(
+            path.read_text(encoding="utf-8", errors="replace").removeprefix("\ufeff"), where
+        )
         told = _front_matter(header, where)
         if told.number != number:
             raise BadInput(f"the file is named {number} and says number: {told.number}", where=where)
@@ -72,12 +76,18 @@ class MarkdownTracker:
         )
 
     def comment(self, issue: Issue, text: str) -> str:
-        """Write the comment beside the issue, in place of an earlier one, and return its path."""
+        """Write the comment beside the issue, in place of an earlier one that says something else; return its path."""
         path = (self._root / issue.source).with_suffix(".comment.md")
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            return str(path.relative_to(self._root))
         draft = path.with_name(f".{path.name}.draft")
         draft.write_text(text, encoding="utf-8")
         os.replace(draft, path)  # noqa: PTH105 (the one atomic call)
         return str(path.relative_to(self._root))
+
+
+def _number(path: Path) -> int:
+    return int(path.name.partition("-")[0])
 
 
 def _split(text: str, where: str) -> tuple[str, str, int]:
@@ -96,9 +106,9 @@ def _split(text: str, where: str) -> tuple[str, str, int]:
 def _front_matter(header: str, where: str) -> _FrontMatter:
     try:
         return _FrontMatter.model_validate(yaml.safe_load(header))
-    except yaml.YAMLError as error:
-        raise BadInput(f"the front matter is no YAML: {error}", where=f"{where}:2") from None
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])) or "front matter"
         raise BadInput(f"{name}: {first['msg']}", where=f"{where}:2") from None
+    except (yaml.YAMLError, ValueError, LookupError, TypeError) as error:  # the latter from YAML's own constructors
+        raise BadInput(f"the front matter is no YAML: {error}", where=f"{where}:2") from None

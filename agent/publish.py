@@ -1,0 +1,118 @@
+"""What follows a verdict: the promotion, and everything that can be read elsewhere. Done once, however often asked."""
+
+import shlex
+
+from agent import report
+from agent.core import BASELINE, BadInput, CampaignRecord, Notice, PromotionRecord, RunRecord, Verdict
+from agent.evidence import Evidence, board
+from agent.ledger import Ledger
+from agent.parts import Parts, now
+from agent.planning import Plan, branch, resolved_at
+from agent.report import Board
+
+
+def owed(ledger: Ledger, campaign: CampaignRecord) -> str | None:
+    """The variant that a campaign's verdict keeps and that is not promoted yet."""
+    record = ledger.verdict(campaign)
+    if record is None or record.verdict.decision != "keep":
+        return None
+    done = any(promotion.campaign == campaign.at for promotion in ledger.promotions(campaign.conditions.track))
+    return None if done else record.verdict.variant
+
+
+def promote(parts: Parts, evidence: Evidence) -> None:
+    """Move the baseline to the winner, once: from the campaign's base, or from what this issue promoted before.
+
+    Where somebody else has moved it meanwhile it stays, and the board says so.
+    """
+    campaign, track = evidence.campaign, evidence.plan.track.name
+    variant = owed(parts.ledger, campaign)
+    if variant is None:
+        return
+    new, here = campaign.commits[variant], parts.repo.resolve(f"refs/heads/{branch(track)}")
+    own = {None, campaign.base, new} | {p.new for p in parts.ledger.promotions(track) if p.issue == campaign.issue}
+    if here not in own or not (here == new or parts.repo.move(branch(track), new, here)):
+        return
+    old = here if here not in (None, new) else campaign.base
+    told = (variant, campaign.conditions.profile, old, new, now())
+    parts.ledger.append(PromotionRecord(campaign.issue, campaign.at, track, *told))
+    parts.tell(Notice(f"baseline {track} is now {new[:7]} ({variant})"))
+
+
+def board_now(parts: Parts, plan: Plan) -> Board:
+    """The board of the issue's latest campaign as it stands. Raises BadInput where the issue was edited since."""
+    asked = parts.ledger.campaigns(plan.spec.issue.number)[-1]
+    if (asked.body_sha256, asked.base) != (plan.spec.body_sha256, plan.base):
+        raise BadInput(
+            "the issue or its baseline has changed since it ran",
+            where=plan.spec.issue.source,
+            next_step="run the issue again to have an answer to what it says now",
+        )
+    return board_of(parts, Evidence(plan, asked, parts.ledger))
+
+
+def board_of(parts: Parts, evidence: Evidence) -> Board:
+    """The board of a campaign as it stands."""
+    plan = evidence.plan
+    here = parts.repo.resolve(f"refs/heads/{branch(plan.track.name)}") or plan.base
+    shape = resolved_at(parts.repo, plan.track, here).shapes.get("full")
+    return board(evidence, here, shape, _command(plan), _notices(parts.ledger, evidence, here))
+
+
+def _notices(ledger: Ledger, evidence: Evidence, here: str) -> list[str]:
+    """What is left for the user to do."""
+    campaign, notices = evidence.campaign, []
+    if variant := owed(ledger, campaign):
+        by_hand = f"git update-ref refs/heads/{branch(evidence.plan.track.name)} {campaign.commits[variant]}"
+        notices.append(f"{variant} is not promoted: the baseline had moved to {here[:7]}; to promote it: {by_hand}")
+    if ledger.verdict(campaign) and any(seen.value is None for seen in evidence.seen()):
+        notices.append("to run what failed once more, and only that, add --retry")
+    return notices
+
+
+def _command(plan: Plan) -> str:
+    """The command that brings about the same campaign anywhere."""
+    clock = "" if plan.clock == "steps" else f" --clock {plan.clock}"
+    told = f"--budget {plan.budget}{clock} --gate {plan.rules.kind} --profile {plan.profile}"
+    return f"python agent/run.py --issue {plan.spec.issue.number} {told} --corpus {shlex.quote(plan.corpus)}"
+
+
+def publish(parts: Parts, shown: Board) -> None:
+    """Write notes, results.tsv and the comment. All are derived from the ledger, and written only where they differ."""
+    for commit in shown.campaign.commits.values():
+        text = _note(parts.ledger, commit, shown.track.metric)
+        if parts.repo.noted(commit) != text:
+            parts.repo.note(commit, text)
+    _export(parts.ledger)
+    parts.tracker.comment(shown.spec.issue, report.comment(shown))
+
+
+def _decided(ledger: Ledger) -> list[tuple[CampaignRecord, tuple[Verdict, ...], list[RunRecord]]]:
+    """Campaigns with a verdict: the verdict first, then that of each variant, and the runs the campaign made."""
+    runs, found = ledger.runs(), []
+    for campaign in ledger.campaigns():
+        if record := ledger.verdict(campaign):
+            made = [run for run in runs if run.campaign == campaign.at]
+            found.append((campaign, (record.verdict, *record.variants), made))
+    return found
+
+
+def _note(ledger: Ledger, commit: str, metric: str) -> str:
+    """What every decided campaign that had the commit in it found, one after another: no later one hides an earlier."""
+    sections = []
+    for campaign, (_, *variants), made in _decided(ledger):
+        for name in (name for name, known in campaign.commits.items() if known == commit):
+            verdict = next((one for one in variants if one.variant == name and name != BASELINE), None)
+            runs = [run for run in made if run.commit == commit]
+            sections.append(report.note(campaign, name, verdict, runs, metric))
+    return "\n\n".join(sections)
+
+
+def _export(ledger: Ledger) -> None:
+    """results.tsv beside the ledger, whole each time."""
+    path = ledger.path.with_name("results.tsv")
+    text = report.results_tsv([(verdict, made) for _, (verdict, *_), made in _decided(ledger)])
+    if not path.exists() or path.read_text() != text:
+        draft = path.with_suffix(".draft")
+        draft.write_text(text)
+        draft.replace(path)
