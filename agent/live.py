@@ -101,9 +101,9 @@ class LiveView:
         match event:
             case Notice(text):
                 self._console.print(Text(text, style="dim"))
-            case RunStarted(job, number, total):
+            case RunStarted(job, number, total, expected_s):
                 self._number, self._total = number, total
-                self._running[_key(job)] = (0.0, "starting")
+                self._running[_key(job)] = (0.0, f"about {expected_s:.0f} s" if expected_s else "starting")
             case RunOutput(job, line) if found := _PROGRESS.search(line):
                 self._running[_key(job)] = _progress(found)
             case RunEnded(run):

@@ -52,6 +52,10 @@ def test_a_terminal_gets_progress_loss_and_the_board() -> None:
     assert "crash: exit status 1" in after
 
 
+def test_a_run_that_has_said_nothing_yet_is_shown_with_what_it_should_take() -> None:
+    assert "about 28 s" in shown(Terminal(), EVENTS[:2])
+
+
 def test_a_pipe_and_a_terminal_have_their_own_views() -> None:
     assert isinstance(view(io.StringIO()), PlainView)
     assert isinstance(view(Terminal()), LiveView)
