@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from agent.core import BASELINE
@@ -27,7 +26,8 @@ class Finding:
 
 def examine(machine: Machine, cache: Path, python: str) -> list[Finding]:
     """Look at everything a campaign needs. A GPU is probed by using it: nvidia-smi working proves nothing."""
-    found = [_torch(), *_gpus(machine, python)]
+    torch = Finding("torch", machine.torch is not None, machine.torch or "not installed", 'pip install -e ".[dev]"')
+    found = [torch, *_gpus(machine, python)]
     found.append(Finding("processor", True, f"{machine.name}, {machine.memory_mb:,} MB of memory"))
     found.append(Finding("git", True, version_of("git")))
     prepared = sorted(path.parent.name for path in cache.glob("*/meta.json"))
@@ -38,13 +38,6 @@ def examine(machine: Machine, cache: Path, python: str) -> list[Finding]:
         Finding("disk", free >= 5, f"{free} GiB free beside the cache", "token files and checkpoints need room")
     )
     return found
-
-
-def _torch() -> Finding:
-    try:
-        return Finding("torch", True, version("torch"))
-    except PackageNotFoundError:
-        return Finding("torch", False, "not installed", 'pip install -e ".[dev]"')
 
 
 def _gpus(machine: Machine, python: str) -> list[Finding]:

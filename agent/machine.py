@@ -4,6 +4,7 @@ import os
 import platform
 import tempfile
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -26,7 +27,8 @@ class Gpu:
 class Machine:
     """`name` tells machines apart in the ledger: two machines of one name are taken to be equally fast.
 
-    `hidden` names the devices that the driver has and CUDA_VISIBLE_DEVICES keeps from us.
+    `hidden` names the devices that the driver has and CUDA_VISIBLE_DEVICES keeps from us; `torch` is its version, as
+    installed beside us, None where it is not.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Machine:
     cores: int
     memory_mb: int
     hidden: tuple[str, ...] = ()
+    torch: str | None = None
 
     @property
     def profile(self) -> Profile:
@@ -41,8 +44,9 @@ class Machine:
         return "full" if self.gpus else "mini"
 
     def name_for(self, profile: Profile) -> str:
-        """What the numbers of a profile were measured on: the GPU for `full`, the processor for `mini`."""
-        return self.gpus[0].name if profile == "full" and self.gpus else self.name
+        """What the numbers of a profile were measured on: the GPU or the processor, and torch, which sets its speed."""
+        device = self.gpus[0].name if profile == "full" and self.gpus else self.name
+        return device if self.torch is None else f"{device}, torch {self.torch}"
 
 
 def _gpus() -> tuple[Gpu, ...]:
@@ -99,7 +103,14 @@ def detect() -> Machine:
     every = _gpus()
     shown = visible(every, os.environ.get("CUDA_VISIBLE_DEVICES"))
     hidden = tuple(gpu.name for gpu in every if gpu not in shown)
-    return Machine(f"{_processor()}, {cores} cores", shown, cores, memory_mb, hidden)
+    return Machine(f"{_processor()}, {cores} cores", shown, cores, memory_mb, hidden, _torch())
+
+
+def _torch() -> str | None:
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        return None
 
 
 def cache() -> Path:

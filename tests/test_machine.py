@@ -31,6 +31,11 @@ def test_only_devices_that_cuda_shows_are_used(shown: str | None, left: list[int
     assert [gpu.index for gpu in visible(gpus, shown)] == left
 
 
+def test_another_torch_is_another_machine_to_the_ledger() -> None:
+    old, new = (Machine("cpu", (), 2, 1000, torch=version).name_for("mini") for version in ("2.11.0", "2.13.0"))
+    assert (old, new) == ("cpu, torch 2.11.0", "cpu, torch 2.13.0")
+
+
 def test_hidden_devices_are_no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert detect().gpus == ()

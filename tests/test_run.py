@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -231,3 +232,10 @@ def test_doctor_looks_at_torch_git_the_device_and_the_disk(project: Path) -> Non
 def test_an_issue_number_is_asked_for(project: Path) -> None:
     run = agent(project)
     assert (run.returncode, "which issue?" in run.stderr) == (2, True)
+
+
+def test_the_installed_command_is_the_same_program(project: Path) -> None:
+    script = Path(sys.prefix) / "bin" / "autoresearch"
+    argv = [str(script), "--issue", "3", "--plan"]
+    run = subprocess.run(argv, cwd=project, env=environment(project), capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, agent(project, "--issue", "3", "--plan").stdout), run.stderr
