@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import project as stand_in
+
+settings.register_profile("any machine", deadline=None)  # how fast an example runs is a matter for the bench
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
