@@ -112,7 +112,12 @@ def _table(board: Board) -> str:
     head = ["ID", *names, "model_dim", "n_head", "params", board.track.metric, "gain", "90 % interval", "n"]
     head += ["tokens", "tok/s", "memory", "status"]
     lines = [head, ["---"] * len(head), *(_cells(row, names) for row in board.rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join(f"| {' | '.join(map(_escaped, cells))} |" for cells in lines)
+
+
+def _escaped(cell: str) -> str:
+    """A cell that ends neither itself nor its row."""
+    return " ".join(cell.replace("|", "\\|").split())
 
 
 def _cells(row: Row, names: Sequence[str]) -> list[str]:

@@ -71,6 +71,13 @@ def test_the_comment_states(fact: str) -> None:
     assert fact in report.comment(board())
 
 
+def test_a_constant_with_a_bar_or_a_line_end_does_not_break_the_table() -> None:
+    odd = replace(board(), rows=(replace(board().rows[0], sets={"DEPTH": "a|b\nc"}), *board().rows[1:]))
+    lines = [line for line in report.comment(odd).splitlines() if line.startswith("| ")]
+    assert "a\\|b c" in lines[2]
+    assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+
+
 def test_without_a_verdict_the_comment_says_that_it_runs() -> None:
     assert "no verdict yet" in report.comment(board(None))
 
