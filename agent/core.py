@@ -152,7 +152,8 @@ class Outcome:
 class GateRules:
     """The decision gate, fixed before the first run. `min_gain` is in units of the metric.
 
-    `seeds` are used in this order, by the baseline first; when they run out, the smallest unused numbers follow.
+    `seeds` are used in this order, by the baseline first; when they run out, the smallest unused numbers follow. Runs
+    that the ledger has already are used before any is made, whatever their seeds.
     """
 
     kind: GateKind = "confirmed"

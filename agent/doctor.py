@@ -43,10 +43,17 @@ def examine(machine: Machine, cache: Path, python: str) -> list[Finding]:
 def _gpus(machine: Machine, python: str) -> list[Finding]:
     if not machine.gpus:
         return [Finding("GPU", True, "none: campaigns run on the processor with profile mini, 1/8 of the width")]
-    probe = subprocess.run([python, "-c", _CUDA_PROBE], capture_output=True, text=True, timeout=120, check=False)
-    told = ", ".join(f"{gpu.name} ({gpu.memory_mb:,} MB)" for gpu in machine.gpus)
-    advice = (probe.stderr.strip().splitlines() or ["no output"])[-1]
-    return [Finding("GPU", probe.returncode == 0, told, f"torch cannot use it: {advice}; or take --profile mini")]
+    told = ", ".join(f"{gpu.name} ({_megabytes(gpu.memory_mb)})" for gpu in machine.gpus)
+    try:
+        probe = subprocess.run([python, "-c", _CUDA_PROBE], capture_output=True, text=True, timeout=120, check=False)
+        well, words = probe.returncode == 0, (probe.stderr.strip().splitlines() or ["no output"])[-1]
+    except subprocess.TimeoutExpired:
+        well, words = False, "no answer in 120 s"
+    return [Finding("GPU", well, told, f"torch cannot use it: {words}; or take --profile mini")]
+
+
+def _megabytes(size: int | None) -> str:
+    return "memory unknown" if size is None else f"{size:,} MB"
 
 
 def version_of(program: str) -> str:

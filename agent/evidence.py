@@ -25,9 +25,9 @@ class Evidence:
         return [run for run in self._counted() if run.tree == self.campaign.trees[name]]
 
     def _counted(self) -> list[RunRecord]:
-        """Comparable runs that say something here: a failure may have passed, so it counts in its own campaign only."""
+        """Comparable runs that say something here: a failure, or a slow neighbour, counts in its own campaign only."""
         runs = self.ledger.runs(self.campaign.conditions)
-        return [run for run in runs if run.metric is not None or run.campaign == self.campaign.at]
+        return [run for run in runs if run.status == "ok" or run.campaign == self.campaign.at]
 
     def probes(self, name: str) -> list[RunRecord]:
         """The probes of a variant in this campaign."""
@@ -87,9 +87,17 @@ class Evidence:
                 values.setdefault(run.tree, []).append(run.metric)
         return [group for group in values.values() if len(group) > 1]
 
-    def usual_seconds(self) -> float | None:
-        """What a run has taken here in all so far, at most: a guide to the next one's. None before the first."""
-        return max((run.seconds for run in self._counted() if run.status == "ok"), default=None)
+    def usual_seconds(self, name: str) -> float | None:
+        """What a run of `name` should take in all, by the slowest run so far and the FLOPs of both; None before one."""
+        names = {tree: known for known, tree in self.campaign.trees.items()}
+        runs = [run for run in self._counted() if run.status == "ok" and run.tree in names]
+        paces = [run.seconds / self._work(names[run.tree]) for run in runs]
+        return max(paces) * self._work(name) if paces else None
+
+    def _work(self, name: str) -> float:
+        """FLOPs a token, or 1 for a script that has no shape."""
+        shape = self.plan.resolved(name).shapes.get(self.plan.profile)
+        return 1.0 if shape is None else float(shape.flops_per_token)
 
     def usual_speed(self, run: RunRecord) -> list[float]:
         """Tokens per second of the comparable quiet runs of the same tree."""

@@ -140,9 +140,14 @@ def _read(rules: GateRules, order: Sequence[str], seen: Sequence[Observation]) -
     base = _tally([one for one in runs[BASELINE] if one.role != "screen"], _sign(rules))
     # The seeds that came first, and not all of them: a later one may be smaller, and the screening seed must not move.
     first = list(base.values)[: _baseline_runs(rules)]
-    seed = min(first) if len(first) == _baseline_runs(rules) else None
+    seed = _first(rules, first) if len(first) == _baseline_runs(rules) else None
     tallies = {name: _tally([o for o in runs[name] if _counts(o, seed)], _sign(rules)) for name in order}
     return _Campaign(rules, order, seen, base, tallies, seed)
+
+
+def _first(rules: GateRules, seeds: Sequence[int]) -> int:
+    """The baseline's first seed, whichever of its runs ended first."""
+    return next((seed for seed in rules.seeds if seed in seeds), min(seeds))
 
 
 def _counts(one: Observation, screen_seed: int | None) -> bool:

@@ -24,8 +24,15 @@ def _holder(note: Path) -> str:
 
 def _write_note(note: Path, what: str) -> None:
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    with suppress(PermissionError):  # another user's, who was killed: the lock is ours all the same
+    with suppress(OSError):  # another user's, who was killed: the lock is ours all the same
         note.write_text(json.dumps({"pid": os.getpid(), "what": what, "since": since}))
+
+
+def _shared(folder: Path) -> None:
+    """Make a folder in which other users can lock the same device, whatever our umask."""
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o1777)
 
 
 def _acquired(lock: FileLock) -> bool:
@@ -42,8 +49,8 @@ def exclusive(path: Path, what: str, wait: Callable[[str], bool] = lambda _: Fal
 
     Raises HarnessError naming the holder when `wait` says no. The kernel frees the lock of a killed process.
     """
-    path.parent.mkdir(mode=0o777, parents=True, exist_ok=True)
-    lock, note = FileLock(path, mode=0o666), path.with_suffix(".holder")  # other users lock the same device
+    _shared(path.parent)
+    lock, note = FileLock(path, mode=0o666), path.with_suffix(".holder")
     while not _acquired(lock):
         if not wait(holder := _holder(note)):
             raise HarnessError(
@@ -55,5 +62,6 @@ def exclusive(path: Path, what: str, wait: Callable[[str], bool] = lambda _: Fal
         _write_note(note, what)
         yield
     finally:
-        note.unlink(missing_ok=True)
+        with suppress(OSError):
+            note.unlink(missing_ok=True)
         lock.release()

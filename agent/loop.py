@@ -122,8 +122,12 @@ def _fingerprint(parts: Parts, plan: Plan) -> str:
     result = _only(parts, job)
     if result.status != "ok":
         raise BadInput(result.reason, next_step=f"the whole output: {result.log}")
-    answer = [line for line in Path(result.log).read_text().splitlines() if line.startswith("{")]
-    return str(json.loads(answer[-1])["fingerprint"])[:12]
+    lines = Path(result.log).read_text(errors="replace").splitlines()
+    try:
+        return str(json.loads(next(line for line in reversed(lines) if line.startswith("{")))["fingerprint"])[:12]
+    except (StopIteration, ValueError, KeyError):
+        problem = f"{plan.track.prepare} --json printed no line of JSON with a fingerprint"
+        raise BadInput(problem, next_step=f"its whole output: {result.log}") from None
 
 
 def _network() -> dict[str, str]:
@@ -183,7 +187,7 @@ def _wanted(evidence: Evidence) -> list[gate.RunRequest]:
 def _measure(parts: Parts, evidence: Evidence) -> None:
     """Run what the gate asks for until it can judge. The gate is asked again after every batch."""
     while wanted := _wanted(evidence):
-        _check_cap(evidence)
+        _check_cap(evidence, wanted[0].variant)
         _check_room(parts)
         batch = [_job(parts, evidence, r.variant, r.seed, r.role) for r in wanted[: parts.executor.slots]]
         for event in _started(evidence, batch, len(wanted)):
@@ -196,12 +200,12 @@ def _started(evidence: Evidence, batch: Sequence[Job], left: int) -> Iterator[Ru
     done, plan = len(evidence.seen()), evidence.plan
     total = max(done + left, gate.plan_size(plan.rules, len(plan.variants)))
     for number, job in enumerate(batch, start=done + 1):
-        yield RunStarted(job, number, total, _expected(evidence) or 0.0)
+        yield RunStarted(job, number, total, _expected(evidence, job.variant) or 0.0)
 
 
-def _expected(evidence: Evidence) -> float | None:
+def _expected(evidence: Evidence, name: str) -> float | None:
     """Seconds that the next run takes in all: by its budget, else by the runs before it."""
-    return run_seconds(evidence.plan.budget, evidence.plan.profile) or evidence.usual_seconds()
+    return run_seconds(evidence.plan.budget, evidence.plan.profile) or evidence.usual_seconds(name)
 
 
 def _check_room(parts: Parts) -> None:
@@ -216,10 +220,10 @@ def _check_room(parts: Parts) -> None:
         )
 
 
-def _check_cap(evidence: Evidence) -> None:
+def _check_cap(evidence: Evidence, name: str) -> None:
     """Stop before a run that would go over the time that the issue's size label allows."""
     cap, spent = evidence.plan.spec.cap_s, evidence.spent()
-    if cap is not None and spent + (_expected(evidence) or 0.0) > cap:
+    if cap is not None and spent + (_expected(evidence, name) or 0.0) > cap:
         raise Paused(
             f"the campaign has used {spent / 60:.0f} of the {cap / 60:.0f} minutes that its size label allows",
             where=evidence.plan.spec.issue.source,
@@ -238,7 +242,7 @@ def _job(parts: Parts, evidence: Evidence, name: str, seed: int, role: JobRole) 
     }
     folder = parts.logs / f"issue-{campaign.issue}" / name / f"{'probe' if role == 'probe' else 'seed'}-{seed}"
     argv = (parts.python, plan.track.script)
-    limit = _limit(evidence, role)
+    limit = _limit(evidence, name, role)
     return Job(name, campaign.commits[name], seed, role, argv, env, _unused(parts, folder), limit, plan.track.metric)
 
 
@@ -259,7 +263,7 @@ def _budget_env(evidence: Evidence, name: str, role: JobRole) -> dict[str, str]:
     return {f"AUTORESEARCH_{variable}": f"{budget.amount:.10g}"}
 
 
-def _limit(evidence: Evidence, role: JobRole) -> float:
+def _limit(evidence: Evidence, name: str, role: JobRole) -> float:
     """Seconds after which a run is killed: twice what it should take, and more where steps and not seconds end it.
 
     How long a number of steps takes is known after the first run; that one may take what the issue may take in all.
@@ -268,7 +272,7 @@ def _limit(evidence: Evidence, role: JobRole) -> float:
     if plan.budget.kind == "seconds":
         seconds = probe_seconds(plan.budget) if role == "probe" else plan.budget.amount
         return max(2 * seconds, seconds + 120) * (1 if plan.clock == "wall" else 2)
-    usual = evidence.usual_seconds()
+    usual = evidence.usual_seconds(name)
     return plan.spec.cap_s or DAY_S if usual is None else 4 * usual + 120
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pynvml
 
-from agent.core import Profile
+from agent.core import BadInput, Profile
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,23 @@ def _torch() -> str | None:
         return None
 
 
+def expanded(what: str, path: str) -> Path:
+    """A path that may begin with `~`. Raises BadInput, naming `what` said it, where that is nobody's home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise BadInput(f"{path!r}: {error}", where=what, next_step="give the whole path") from None
+
+
+def folder(variable: str) -> Path | None:
+    """The folder that an environment variable names, or None."""
+    named = os.environ.get(variable)
+    return expanded(variable, named).resolve() if named else None
+
+
 def cache() -> Path:
-    """The folder for what all clones on this machine share: token files, compiled code, device locks."""
-    named = Path(os.environ.get("AUTORESEARCH_CACHE") or Path.home() / ".cache" / "autoresearch")
-    return named.expanduser().resolve()
+    """The folder for what all clones of a user share: token files and compiled code."""
+    return folder("AUTORESEARCH_CACHE") or Path.home() / ".cache" / "autoresearch"
 
 
 def locks() -> Path:

@@ -84,9 +84,11 @@ def make(request: Request, repo: Repository, ledger: Ledger, tracker: Tracker, m
     """Make the plan. Raises BadInput for whatever would stop the campaign; nothing has been written then."""
     issue = tracker.fetch(request.issue)
     if request.answered:
-        issue = replace(issue, state="open")
+        issue = replace(issue, state="open", labels=("experiment",))
     track = tracks.load(repo.root, spec.named_track(issue) or "main")
     base = base_commit(repo, ledger, track, issue.number)
+    if request.answered:
+        base = ledger.campaigns(issue.number)[-1].base
     sources = _sources(repo, track, base)
     _check_branches(repo, track, issue.number)
     _check_committed(repo, track, base, request.committed)
@@ -114,26 +116,27 @@ def base_commit(repo: Repository, ledger: Ledger, track: Track, issue: int) -> s
     """The commit an issue's variants are edits of: what it started from before, else the baseline, else HEAD.
 
     A HEAD that contains the baseline is ahead of it by the user's own commits, and is what the user means. An issue
-    stays with its first base until one of the track's files differs both from there and from what it promoted itself.
+    stays with its base, and so with its answer, until the user changes one of the track's files: what experiments
+    promote meanwhile does not ask its question again.
     """
     head = repo.resolve("HEAD")
     assert head is not None
     now = repo.resolve(f"refs/heads/{branch(track.name)}")
     natural = head if now is None or repo.is_ancestor(now, head) else now
     began = [c.base for c in ledger.campaigns(issue) if c.conditions.track == track.name and repo.resolve(c.base)]
-    won = [commit for commit in _winners(ledger, track, issue) if repo.resolve(commit)]
-    own = any(_same_files(repo, track, known, natural) for known in began[-1:] + won)
+    won = [commit for commit in _winners(ledger, track) if repo.resolve(commit)]
+    own = any(same_files(repo, track, known, natural) for known in began[-1:] + won)
     return began[-1] if began and own else natural
 
 
-def _winners(ledger: Ledger, track: Track, issue: int) -> list[str]:
-    """The commits that an issue's verdicts keep, promoted or about to be: a crash may have come in between."""
-    campaigns = [c for c in ledger.campaigns(issue) if c.conditions.track == track.name]
+def _winners(ledger: Ledger, track: Track) -> list[str]:
+    """The commits that verdicts keep, promoted or about to be: a crash may have come in between."""
+    campaigns = [c for c in ledger.campaigns() if c.conditions.track == track.name]
     verdicts = [(campaign, record.verdict) for campaign in campaigns if (record := ledger.verdict(campaign))]
     return [c.commits[said.variant] for c, said in verdicts if said.decision == "keep" and said.variant]
 
 
-def _same_files(repo: Repository, track: Track, old: str, new: str) -> bool:
+def same_files(repo: Repository, track: Track, old: str, new: str) -> bool:
     files = {track.script, *track.editable, *([track.prepare] if track.prepare else [])}
     return old == new or files.isdisjoint(repo.changed(old, new))
 

@@ -185,7 +185,8 @@ def _failure(job: Job, ending: Ending) -> tuple[Status, str]:
         return "crash", f"ended by signal {ending.signal}"
     told = _json(job.run_dir / "failure.json")
     status = told.get("status")
-    reason = str(told.get("reason") or f"exit status {ending.code}{_last_words(job.run_dir / 'run.log')}")
+    said = str(told.get("reason") or f"exit status {ending.code}{_last_words(job.run_dir / 'run.log')}")
+    reason = "".join(filter(str.isprintable, said))[:300]
     if status == "nan" or status == "oom":
         return status, reason
     return "crash", reason

@@ -7,7 +7,7 @@ from agent.core import BASELINE, BadInput, CampaignRecord, Notice, PromotionReco
 from agent.evidence import Evidence, board
 from agent.ledger import Ledger
 from agent.parts import Parts, now
-from agent.planning import Plan, branch, resolved_at
+from agent.planning import Plan, branch, resolved_at, same_files
 from agent.report import Board
 
 
@@ -29,9 +29,9 @@ def promote(parts: Parts, evidence: Evidence) -> None:
     variant = owed(parts.ledger, campaign)
     if variant is None:
         return
-    new, here = campaign.commits[variant], parts.repo.resolve(f"refs/heads/{branch(track)}")
-    own = {None, campaign.base, new} | {p.new for p in parts.ledger.promotions(track) if p.issue == campaign.issue}
-    if here not in own or not (here == new or parts.repo.move(branch(track), new, here)):
+    here = parts.repo.resolve(f"refs/heads/{branch(track)}")
+    new = _promoted(parts, evidence, campaign.commits[variant], here)
+    if new is None or not (here == new or parts.repo.move(branch(track), new, here)):
         return
     old = here if here not in (None, new) else campaign.base
     told = (variant, campaign.conditions.profile, old, new, now())
@@ -39,12 +39,29 @@ def promote(parts: Parts, evidence: Evidence) -> None:
     parts.tell(Notice(f"baseline {track} is now {new[:7]} ({variant})"))
 
 
+def _promoted(parts: Parts, evidence: Evidence, winner: str, here: str | None) -> str | None:
+    """What the baseline is to be where it now is `here`; None where that is another's experiment.
+
+    Where the user's own commits have moved it (a README, the next issue), the winner's edits are put on top of them.
+    """
+    campaign, track = evidence.campaign, evidence.plan.track
+    own = {p.new for p in parts.ledger.promotions(track.name) if p.issue == campaign.issue}
+    if here is None or here in {campaign.base, winner, *own}:
+        return winner
+    if same_files(parts.repo, track, winner, here):  # a crash came between the move and its record
+        return here
+    if not same_files(parts.repo, track, campaign.base, here):
+        return None
+    files = {path: parts.repo.read(winner, path) or "" for path in parts.repo.changed(campaign.base, winner)}
+    return parts.repo.commit(here, files, f"experiment: winner of issue {campaign.issue}, measured as {winner[:7]}")
+
+
 def board_now(parts: Parts, plan: Plan) -> Board:
     """The board of the issue's latest campaign as it stands. Raises BadInput where the issue was edited since."""
     asked = parts.ledger.campaigns(plan.spec.issue.number)[-1]
-    if (asked.body_sha256, asked.base) != (plan.spec.body_sha256, plan.base):
+    if asked.body_sha256 != plan.spec.body_sha256:
         raise BadInput(
-            "the issue or its baseline has changed since it ran",
+            "the issue has changed since it ran",
             where=plan.spec.issue.source,
             next_step="run the issue again to have an answer to what it says now",
         )
@@ -65,7 +82,8 @@ def _notices(ledger: Ledger, evidence: Evidence, here: str) -> list[str]:
     if variant := owed(ledger, campaign):
         by_hand = f"git update-ref refs/heads/{branch(evidence.plan.track.name)} {campaign.commits[variant]}"
         notices.append(f"{variant} is not promoted: the baseline had moved to {here[:7]}; to promote it: {by_hand}")
-    if ledger.verdict(campaign) and any(seen.value is None for seen in evidence.seen()):
+    record = ledger.verdict(campaign)
+    if record and "failed" in {said.decision for said in (record.verdict, *record.variants)}:
         notices.append("to run what failed once more, and only that, add --retry")
     return notices
 
@@ -111,8 +129,8 @@ def _note(ledger: Ledger, commit: str, metric: str) -> str:
 def _export(ledger: Ledger) -> None:
     """results.tsv beside the ledger, whole each time."""
     path = ledger.path.with_name("results.tsv")
-    text = report.results_tsv([(verdict, made) for _, (verdict, *_), made in _decided(ledger)])
-    if not path.exists() or path.read_text() != text:
+    text = report.results_tsv([(verdict, made) for _, (verdict, *_), made in _decided(ledger)]).encode()
+    if not path.exists() or path.read_bytes() != text:
         draft = path.with_suffix(".draft")
-        draft.write_text(text)
+        draft.write_bytes(text)
         draft.replace(path)

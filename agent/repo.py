@@ -155,12 +155,15 @@ class Repository:
 
     def note(self, commit: str, text: str) -> None:
         """Attach `text` to a commit under refs/notes/autoresearch, replacing an earlier note."""
-        args = ("notes", f"--ref={NOTES}", "add", "--force", "--message", text, commit)
-        self._git(*args, env=_environment())
+        with tempfile.NamedTemporaryFile() as file:  # a text may be longer than a command line, and keeps its blanks
+            file.write(text.encode())
+            file.flush()
+            blob = self._git("hash-object", "-w", "--no-filters", file.name)
+        self._git("notes", f"--ref={NOTES}", "add", "--force", "--reuse-message", blob, commit, env=_environment())
 
     def noted(self, commit: str) -> str | None:
         """The note on a commit, or None."""
-        return self._try("notes", f"--ref={NOTES}", "show", commit)
+        return self._try("notes", f"--ref={NOTES}", "show", commit, strip=False)
 
     def ignore(self, patterns: Sequence[str]) -> None:
         """Have git overlook what a campaign writes, in a repository whose .gitignore does not: in info/exclude."""

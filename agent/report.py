@@ -1,6 +1,7 @@
 """Records and verdicts to text: the issue's comment, --status, results.tsv, git notes. Pure; depends on core only."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -117,7 +118,7 @@ def _table(board: Board) -> str:
 
 def _escaped(cell: str) -> str:
     """A cell that ends neither itself nor its row."""
-    return " ".join(cell.replace("|", "\\|").split())
+    return " ".join(re.sub(r"([|<\\])", r"\\\1", cell).split())
 
 
 def _cells(row: Row, names: Sequence[str]) -> list[str]:
@@ -147,7 +148,7 @@ def _chart(board: Board) -> str:
     if len(shown) < 2:
         return ""
     values = [value for _, value in shown]
-    room = (max(values) - min(values)) * 0.25 or 0.01
+    room = (max(values) - min(values)) * 0.25 + 0.001
     names = ", ".join(f'"{name}"' for name, _ in shown)
     bars = ", ".join(f"{value:.4f}" for value in values)
     axis = f'y-axis "{board.track.metric}" {min(values) - room:.4f} --> {max(values) + room:.4f}'

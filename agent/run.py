@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import TextIO, cast
@@ -30,6 +31,7 @@ from agent.core import (
     RunOutput,
     Tracker,
 )
+from agent.evidence import Evidence
 from agent.executors import EXECUTORS
 from agent.executors.local import LocalExecutor
 from agent.ledger import Ledger
@@ -38,7 +40,7 @@ from agent.locks import exclusive
 from agent.machine import Machine
 from agent.parts import Parts
 from agent.planning import Plan, Request
-from agent.publish import board_now, owed, publish
+from agent.publish import board_now, board_of, owed, publish
 from agent.repo import Repository, writable
 from agent.report import Board
 from agent.trackers import TRACKERS
@@ -98,6 +100,9 @@ def _simulation(group: argparse._ArgumentGroup) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     args = parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal of another alphabet must not end a campaign
+            stream.reconfigure(errors="replace")
     try:
         return _dispatch(args)
     except HarnessError as error:
@@ -140,15 +145,15 @@ def _plan_or_run(args: argparse.Namespace, wiring: "_Wiring") -> int:
         return _show_plan(plan, args)
     done = loop.finished(silent, plan)
     if done is not None and not owed(silent.ledger, done):
-        return _show_again(args, silent, plan)
+        return _show_again(args, silent, Evidence(plan, done, silent.ledger))
     if plan.profile == "full" and not wiring.here.gpus:
         raise BadInput("profile full needs a CUDA device, and there is none", next_step="rehearse with --profile mini")
     return _run(args, asked, wiring)
 
 
-def _show_again(args: argparse.Namespace, parts: Parts, plan: Plan) -> int:
+def _show_again(args: argparse.Namespace, parts: Parts, evidence: Evidence) -> int:
     """Print the answer first: a disk that cannot take the exports once more must not hide it."""
-    board = board_now(parts, plan)
+    board = board_of(parts, evidence)
     _show_board(board, args)
     publish(parts, board)
     return 0
@@ -200,7 +205,8 @@ def _corpus(name: str) -> str:
         return name
     if not path:
         raise BadInput("corpus file: names no file", next_step="give its path: --corpus file:texts/mine.txt")
-    places = [Path(path).expanduser(), Path(os.environ.get("AUTORESEARCH_DATA") or ".").expanduser() / path]
+    data = machine.folder("AUTORESEARCH_DATA") or Path()
+    places = [machine.expanded("--corpus", path), data / path]
     found = next((place for place in places if place.exists()), places[0])
     return f"file:{found.resolve()}"
 
@@ -260,8 +266,8 @@ def _ledger(repo: Repository) -> Ledger:
 
 def _run_env() -> dict[str, str]:
     """What every run is told of this machine."""
-    data = os.environ.get("AUTORESEARCH_DATA")
-    shared = {"AUTORESEARCH_DATA": str(Path(data).expanduser().resolve())} if data else {}
+    data = machine.folder("AUTORESEARCH_DATA")
+    shared = {"AUTORESEARCH_DATA": str(data)} if data else {}
     return {"AUTORESEARCH_CACHE": str(machine.cache()), **shared}
 
 

@@ -16,7 +16,7 @@ from tests.test_ledger import CONDITIONS, RUN
 
 
 def test_a_gpu_that_torch_cannot_use_is_named_with_what_to_do(tmp_path: Path) -> None:
-    here = Machine("cpu", (Gpu(0, "NVIDIA H200", 1000),), 2, 1000)
+    here = Machine("cpu", (Gpu(0, "NVIDIA H200", None),), 2, 1000)
     [found] = [one for one in examine(here, tmp_path, sys.executable) if one.name == "GPU"]
     assert not found.well
     assert "torch cannot use it" in found.advice

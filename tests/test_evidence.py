@@ -80,6 +80,7 @@ def test_groups_are_replicates_of_other_trees_without_screening_runs(evidence: E
 
 def test_a_contended_run_is_shown_to_the_gate_as_such(evidence: Evidence) -> None:
     evidence.ledger.append(run("1A", 0, 2.0, status="contended"))
+    evidence.ledger.append(run("1A", 0, 2.0, status="contended", campaign="earlier"))
     assert [one.contended for one in evidence.seen()] == [True]
     assert evidence.usual_speed(run("1A", 1)) == []
 
@@ -99,3 +100,10 @@ def test_a_variants_published_value_is_its_confirmation_mean_never_the_screening
     assert (rows["1D"].mean, rows["1D"].n) == (2.5, 2)
     assert (rows["1C"].mean, rows["1C"].n) == (2.5, 1)
     assert rows[BASELINE].mean is None
+
+
+def test_what_a_run_should_take_follows_from_the_slowest_and_the_flops_of_both(evidence: Evidence) -> None:
+    assert evidence.usual_seconds("1D") is None
+    evidence.ledger.append(run(BASELINE, 0, seconds=10.0))
+    shapes = {name: evidence.plan.resolved(name).shapes["mini"].flops_per_token for name in (BASELINE, "1D")}
+    assert evidence.usual_seconds("1D") == pytest.approx(10.0 * shapes["1D"] / shapes[BASELINE])

@@ -583,7 +583,7 @@ def test_the_rules_own_seeds_come_first_and_in_their_order() -> None:
     while wanted := next_runs(rules, ["1A"], seen):
         asked += [(run.variant, run.seed) for run in wanted]
         seen += [Observation(run.variant, run.seed, run.role, 1.0 if run.variant == "1A" else 2.0) for run in wanted]
-    assert asked == [(BASELINE, 7), (BASELINE, 5), (BASELINE, 9), ("1A", 5), ("1A", 0), ("1A", 1), ("1A", 2)]
+    assert asked == [(BASELINE, 7), (BASELINE, 5), (BASELINE, 9), ("1A", 7), ("1A", 0), ("1A", 1), ("1A", 2)]
 
 
 def test_how_a_run_failed_is_in_the_reason() -> None:

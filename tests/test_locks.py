@@ -60,3 +60,16 @@ def test_who_waits_is_told_for_whom_and_gets_the_lock_then(held) -> None:  # typ
 
     with exclusive(path, "issue 4", wait):
         assert told[0].startswith(f"process {program.pid} (issue 3)")
+
+
+def test_a_note_that_cannot_be_written_or_removed_does_not_hold_the_lock(tmp_path: Path) -> None:
+    note = tmp_path / "locks" / "cpu.holder"
+    note.mkdir(parents=True)
+    for _ in range(2):
+        with exclusive(tmp_path / "locks" / "cpu.lock", "issue 4"):
+            assert note.is_dir()
+
+
+def test_the_folder_of_the_locks_is_for_every_user(tmp_path: Path) -> None:
+    with exclusive(tmp_path / "locks" / "cpu.lock", "issue 4"):
+        assert (tmp_path / "locks").stat().st_mode & 0o7777 == 0o1777

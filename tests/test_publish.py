@@ -139,3 +139,74 @@ def test_the_seeds_that_an_issue_names_are_the_seeds_that_run(project: Path) -> 
     out = agent(project, *STEPS).stdout
     seeds = [line.split()[-2] for line in out.splitlines() if "] run " in line]
     assert seeds == ["7", "8", "7", "7", "7", "7", "0", "1", "2"]
+
+
+def test_an_earlier_question_gets_its_own_answer_again(project: Path) -> None:
+    first = agent(project, *STEPS).stdout
+    assert "one run" in agent(project, "--issue", "3", "--budget", "7steps", "--gate", "lowest").stdout
+    again = agent(project, *STEPS).stdout
+    assert again.strip() == first[first.index("\nvariant") :].strip()
+    comment = (project / "experiments" / "issues" / "0003-depth-vs-width.comment.md").read_text()
+    assert "5steps a run" in comment
+    assert "gate confirmed" in comment
+
+
+def write_issue(project: Path, number: int, name: str, row: str) -> tuple[str, ...]:
+    table = f"| ID | DEPTH | ASPECT_RATIO |\n|-|-|-|\n| {name} |{row}|\n"
+    text = f"---\nnumber: {number}\ntitle: t\nlabels: [experiment]\n---\n{table}"
+    (project / "experiments" / "issues" / f"{number:04d}-t.md").write_text(text)
+    return ("--issue", str(number), "--budget", "5steps")
+
+
+def test_what_other_issues_promote_does_not_ask_a_decided_question_again(project: Path) -> None:
+    fourth, fifth = write_issue(project, 4, "4A", " 6 | 128 "), write_issue(project, 5, "5A", " 8 | 96 ")
+    commit(project, "two issues")
+    assert "verdict: discard" in agent(project, *fourth).stdout
+    assert "verdict: keep 5A" in agent(project, *fifth).stdout
+    again = agent(project, *fourth)
+    assert ("run 1/" in again.stdout, "verdict: discard" in again.stdout) == (False, True)
+    edit(project, "experiments/issues/0004-t.md", "labels: [experiment]", "labels: []")
+    assert "verdict: discard" in agent(project, "--issue", "4", "--status").stdout
+
+
+def test_the_users_own_commits_do_not_keep_a_winner_from_promotion(project: Path) -> None:
+    fourth = write_issue(project, 4, "4A", " 6 | 128 ")
+    first = commit(project, "an issue")
+    assert "verdict: discard" in agent(project, *fourth).stdout
+    sixth = write_issue(project, 6, "6A", " 12 | 32 ")
+    commit(project, "the next issue")
+    assert "verdict: discard" in agent(project, *sixth).stdout
+    assert git(project, "rev-parse", "autoresearch/baseline/main") != first
+    third = ("--issue", "4", "--budget", "6steps")
+    edit(project, "experiments/issues/0004-t.md", "| 4A | 6 | 128 |", "| 4A | 8 | 96 |")
+    assert "verdict: keep 4A" in agent(project, *third).stdout
+    promoted = git(project, "rev-parse", "autoresearch/baseline/main")
+    assert git(project, "diff", "--name-only", "main", promoted) == "train.py"
+    assert "not promoted" not in agent(project, *third).stdout
+    assert git(project, "rev-parse", "autoresearch/baseline/main") == promoted
+
+
+def test_a_baseline_that_another_experiment_moved_meanwhile_is_not_overwritten(project: Path) -> None:
+    assert agent(project, *STEPS).returncode == 0
+    promoted, main = (git(project, "rev-parse", name) for name in ("autoresearch/baseline/main", "main"))
+    ledger = project / "experiments" / "ledger.jsonl"
+    lines = ledger.read_text().splitlines(keepends=True)
+    ledger.write_text("".join(line for line in lines if '"kind":"promotion"' not in line))
+    git(project, "update-ref", "refs/heads/autoresearch/baseline/main", main)
+    assert "verdict: keep 5A" in agent(project, *write_issue(project, 5, "5A", " 10 | 64 ")).stdout
+    run = agent(project, *STEPS)
+    elsewhere = git(project, "rev-parse", "autoresearch/issue-5/5A")
+    assert run.returncode == 0
+    assert f"1D is not promoted: the baseline had moved to {elsewhere[:7]}" in run.stdout
+    assert f"git update-ref refs/heads/autoresearch/baseline/main {promoted}" in run.stdout
+    assert git(project, "rev-parse", "autoresearch/baseline/main") == elsewhere
+
+
+def test_exports_that_something_spoilt_are_written_anew(project: Path) -> None:
+    assert agent(project, *STEPS).returncode == 0
+    spoilt = [project / "experiments" / "results.tsv", project / "experiments/issues/0003-depth-vs-width.comment.md"]
+    good = [path.read_bytes() for path in spoilt]
+    for path in spoilt:
+        path.write_bytes(b"\xff\xfe")
+    assert agent(project, *STEPS).returncode == 0
+    assert [path.read_bytes() for path in spoilt] == good

@@ -155,3 +155,9 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match=r"file/sub: cannot write there: Not a directory"):
         writable(tmp_path / "file" / "sub")
+
+
+def test_a_note_may_be_long_and_keeps_its_blanks(project: Path, repo: Repository) -> None:
+    text = "a line with blanks  \n\n\n" + "x" * 300_000
+    repo.note(head(project), text)
+    assert repo.noted(head(project)) == text

@@ -30,9 +30,14 @@ def row(old: str, new: str) -> Callable[[Path], None]:
 
 def script(old: str, new: str) -> Callable[[Path], None]:
     """Change the script and commit."""
+    return script_of("train.py", old, new)
+
+
+def script_of(path: str, old: str, new: str) -> Callable[[Path], None]:
+    """Change another committed file."""
 
     def change(project: Path) -> None:
-        edit(project, "train.py", old, new)
+        edit(project, path, old, new)
         commit(project, "changed")
 
     return change
@@ -85,6 +90,13 @@ BAD: list[tuple[str, Callable[[Path], object], tuple[str, ...], list[str]]] = [
         lambda p: git(p, "branch", "autoresearch"),
         (),
         ["autoresearch keeps git", "git branch -m"],
+    ),
+    ("nobody's home", lambda _: None, ("--corpus", "file:~nobody-here/x"), ["--corpus", "~nobody-here"]),
+    (
+        "a prepare.py that says nothing",
+        script_of("prepare.py", "    print(json", "    str(json"),
+        (),
+        ["prepare.py --json"],
     ),
     ("simulating nothing", lambda _: None, ("--simulate", "--campaigns", "0"), ["--campaigns from 1"]),
     ("unknown track", row("## Objective", "```yaml\n# autoresearch\ntrack: nmaes\n```\n\n## Objective"), (), ["nmaes"]),
@@ -239,3 +251,9 @@ def test_the_installed_command_is_the_same_program(project: Path) -> None:
     argv = [str(script), "--issue", "3", "--plan"]
     run = subprocess.run(argv, cwd=project, env=environment(project), capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout) == (0, agent(project, "--issue", "3", "--plan").stdout), run.stderr
+
+
+def test_a_terminal_of_another_alphabet_ends_nothing(project: Path) -> None:
+    assert agent(project, "--issue", "3", "--budget", "5steps").returncode == 0
+    run = agent(project, "--issue", "3", "--status", env={"PYTHONIOENCODING": "ascii"})
+    assert (run.returncode, "verdict: keep 1D" in run.stdout) == (0, True)

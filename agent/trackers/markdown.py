@@ -78,10 +78,10 @@ class MarkdownTracker:
     def comment(self, issue: Issue, text: str) -> str:
         """Write the comment beside the issue, in place of an earlier one that says something else; return its path."""
         path = (self._root / issue.source).with_suffix(".comment.md")
-        if path.exists() and path.read_text(encoding="utf-8") == text:
+        if path.exists() and path.read_bytes() == text.encode():
             return str(path.relative_to(self._root))
         draft = path.with_name(f".{path.name}.draft")
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(text.encode())
         os.replace(draft, path)  # noqa: PTH105 (the one atomic call)
         return str(path.relative_to(self._root))
 
