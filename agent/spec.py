@@ -159,7 +159,8 @@ def _key_lines(page: Page, block: str, first: int) -> dict[str, int]:
 def _loaded(page: Page, block: str, first: int) -> object:
     try:
         return yaml.safe_load(block) or {}
-    except Exception as error:  # YAMLError, and whatever its constructors meet: `!!int ''` is an IndexError
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        # all but the first come from YAML's own constructors: `!!int ''` is an IndexError
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "it cannot be read"
         raise page.error(f"the block is no YAML: {problem}", first + (mark.line if mark else 0), _KEYS) from None
