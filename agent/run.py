@@ -18,7 +18,7 @@ if __name__ == "__main__":
     # `python agent/run.py` puts agent/ first on the path, where a module could shadow a library; the root belongs there
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from agent import doctor, gate, loop, machine, planning, preflight, prose, registry, report
+from agent import doctor, gate, loop, machine, planning, preflight, prose, registry, report, simulation
 from agent.core import (
     BadInput,
     Event,
@@ -343,7 +343,7 @@ def _simulate(args: argparse.Namespace) -> int:
     if args.variants < 1 or args.campaigns < 1 or not math.isfinite(args.gain):
         raise BadInput("nothing to simulate", next_step="--variants and --campaigns from 1, --gain a number of sigmas")
     rules = GateRules(kind=cast(GateKind, args.gate or "confirmed"))
-    told = asdict(gate.simulate(rules, args.variants, args.gain, args.campaigns))
+    told = asdict(simulation.simulate(rules, args.variants, args.gain, args.campaigns))
     if args.json:
         _print(told)
     else:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = [
     ["core", "reaper"],
     ["registry", "page", "shape", "edit", "gate", "report"],
-    ["prose"],
+    ["prose", "simulation"],
     ["spec", "preflight"],
     ["repo", "process", "ledger", "locks", "machine", "tracks"],
     ["strategies.table", "executors.local", "trackers.markdown", "strategies", "executors", "trackers", "live"],
