@@ -154,7 +154,10 @@ def write_json(path: Path, value: object) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment asks for. `amount` is in seconds, optimizer steps or tokens, as `kind` says."""
+    """What the environment asks for. `amount` is in seconds, optimizer steps or tokens, as `kind` says.
+
+    compile: whether to compile the graph; None leaves it to what pays.
+    """
 
     profile: str
     corpus: str
@@ -165,6 +168,7 @@ class Settings:
     cache: Path
     data: Path | None
     probe: bool
+    compile: bool | None = None
 
     @property
     def facts(self) -> dict[str, int]:
@@ -187,6 +191,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         cache=Path(cache).expanduser(),
         data=Path(data).expanduser() if data else None,
         probe=bool(environ.get("AUTORESEARCH_PROBE")),
+        compile=_switch(environ, "AUTORESEARCH_COMPILE"),
     )
 
 
@@ -209,6 +214,13 @@ def _number(environ: Mapping[str, str], name: str, default: float, *, low: float
     if not low <= value < 2**53:
         raise bad_setting(f"{name}={text!r}: expected {what}")
     return value
+
+
+def _switch(environ: Mapping[str, str], name: str) -> bool | None:
+    text = environ.get(name) or None
+    if text not in (None, "0", "1"):
+        raise bad_setting(f"{name}={text!r}: expected 0 or 1")
+    return None if text is None else text == "1"
 
 
 def _profile(name: str | None) -> str:
@@ -687,12 +699,13 @@ def pack(encoded: list[np.ndarray], sizes: list[int], sequence_length: int) -> E
 
 @dataclass
 class Run:
-    """One training run: what was asked for, the corpus, and the seconds each phase took."""
+    """One training run: what was asked for, the corpus, the seconds each phase took, and how it was done."""
 
     settings: Settings
     corpus: Prepared
     device: "torch.device"
     phases: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, object] = field(default_factory=dict)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -700,6 +713,47 @@ class Run:
         start = time.perf_counter()
         yield
         self.phases[name] = self.phases.get(name, 0.0) + time.perf_counter() - start
+
+    def compiling_pays(self, facts: object, *, warm_s: float, cold_s: float) -> bool:
+        """Whether to compile: what AUTORESEARCH_COMPILE says, else whether the budget is long enough for it.
+
+        facts: what the graph depends on (JSON). The budget must reach `warm_s` seconds where such a graph was compiled
+        on this machine before, and `cold_s` where not; one of steps or tokens counts as none.
+        """
+        budget_s = self.settings.amount if self.settings.kind == "seconds" else 0.0
+        pays = budget_s >= (warm_s if self._known("compiled", facts).exists() else cold_s)
+        wanted = pays if self.settings.compile is None else self.settings.compile
+        self.notes["compiled"] = wanted and can_compile(self.device)
+        return bool(self.notes["compiled"])
+
+    def compiled(self, facts: object) -> None:
+        """Remember that the graph of `facts` is in the compiler's cache."""
+        write_json(self._known("compiled", facts), facts)
+
+    def fastest(self, what: str, facts: object, trials: Mapping[str, Callable[[], None]]) -> str:
+        """The name of the trial that takes the least time; measured once for a machine and `facts`, then looked up.
+
+        A trial that this device cannot run is left out. Raises RuntimeError where none can.
+        """
+        if len(trials) == 1:
+            return next(iter(trials))
+        path = self._known(what, facts)
+        if not path.is_file():
+            write_json(path, trial_seconds(trials, self.device))
+        seconds = json.loads(path.read_text(encoding="utf-8"))
+        if not seconds:
+            raise RuntimeError(f"{what}: none of {', '.join(trials)} runs on {machine_name(self.device)}")
+        self.notes[what] = {"chosen": min(seconds, key=seconds.__getitem__), "seconds": seconds}
+        return min(seconds, key=seconds.__getitem__)
+
+    def _known(self, what: str, facts: object) -> Path:
+        """The file in the cache that holds what is known of `facts` on this machine."""
+        import torch
+
+        text = json.dumps([VERSION, machine_name(self.device), torch.__version__, facts])
+        folder = self.settings.cache / what
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
 
     def batches(self, rows: int) -> Iterator[tuple["torch.Tensor", "torch.Tensor"]]:
         """Yield (tokens, targets) for ever, int64 of (rows, T): each epoch is a shuffle of all rows, by the seed."""
@@ -712,6 +766,34 @@ class Run:
             both = torch.from_numpy(block)
             both = both.pin_memory().to(self.device, non_blocking=True) if pin else both
             yield both[:, :-1].contiguous(), both[:, 1:].contiguous()
+
+
+def can_compile(device: "torch.device") -> bool:
+    """Whether torch can compile here: for a CPU it needs a C++ compiler and the headers of Python."""
+    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    return device.type == "cuda" or (compiler is not None and headers.is_file())
+
+
+def trial_seconds(trials: Mapping[str, Callable[[], None]], device: "torch.device") -> dict[str, float]:
+    """Seconds of each trial, the best of ten after three that compile and fill caches; without those that fail."""
+    found = {}
+    for name, trial in trials.items():
+        try:
+            found[name] = min([_seconds(trial, device) for _ in range(13)][3:])
+        except (RuntimeError, ImportError) as error:
+            print(f"{name} does not run here: {str(error).splitlines()[0]}", flush=True)
+    return found
+
+
+def _seconds(work: Callable[[], None], device: "torch.device") -> float:
+    import torch
+
+    began = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
 
 
 def _starts(tokens: int, length: int, rows: int, seed: int) -> Iterator[list[int]]:
@@ -743,8 +825,8 @@ def begin() -> Run:
     for name in ("result.json", "failure.json"):  # of an earlier run in the same folder
         (settings.run_dir / name).unlink(missing_ok=True)
     device = torch.device("cuda" if settings.profile == "full" else "cpu")
-    if device.type == "cuda":  # runs of one machine share what the compiler made
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.cache / "inductor"))
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.cache / "inductor"))  # shared by a machine's runs
+    if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
     corpus = prepare(settings)
     torch.manual_seed(settings.seed)
@@ -1037,6 +1119,7 @@ def _result(run: Run, metrics: Mapping[str, object], weights: "Mapping[str, torc
         "seed": run.settings.seed,
         "params": sum(value.numel() for value in weights.values()),
         "probe": run.settings.probe,
+        "notes": run.notes,
     }
 
 

@@ -10,10 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 # Read by the OpenMP runtime when torch is loaded. Its threads wait for one another by spinning, which starves every
 # process of a shared machine: two runs on two cores were 30 times slower than one after the other.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+# Read by the compiler's front end: what this processor can do is asked of the processor, and not tried out by 8
+# seconds of test programs.
+os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
 
 import torch
 import torch.nn.functional as F
@@ -32,11 +36,14 @@ ROPE_BASE = 100000  # longest wavelength of the rotary positions, in radians per
 QK_SCALE = 1.1  # factor on queries and keys after their norm: sharper attention
 SOFTCAP = 15.0  # logits are squashed into (-SOFTCAP, SOFTCAP)
 VALUE_GATE = 32  # channels that the gate of the value embeddings reads
+NGRAM_ORDER = 1  # the last 2, 3, ... NGRAM_ORDER tokens together have an embedding too; 1: only single tokens have
 RESID_INIT = 1.0  # what each block's input counts for at the start
 X0_INIT = 0.1  # what the token's own embedding counts for at each block's input at the start
 
 # --- optimization ------------------------------------------------------------------------------------------
 EMBED_RATE = 0.6  # AdamW: token and value embeddings (scaled by width, see width_scale)
+NGRAM_RATE = 0.3  # n-gram embeddings (scaled by width)
+NGRAM_BETA2 = 0.95  # n-gram embeddings: memory of the square of each row's gradient
 HEAD_RATE = 0.005  # AdamW: output head (scaled by width)
 MATRIX_RATE = 0.04  # Muon: matrices inside the blocks
 SCALAR_RATE = 0.5  # AdamW: weights of the embedding at each block's input; the residual's get 1 % of it
@@ -51,11 +58,28 @@ WARMDOWN = 0.5  # share of the budget, at its end, over which the rates fall
 FINAL_RATE = 0.05  # of the starting rate, at the very end
 
 # --- what differs between the profiles ---------------------------------------------------------------------
-# device_batch: rows at once; total_batch: tokens in one optimizer step; eval_batch: rows scored at once;
-# dtype: of the activations; compile: whether the graph is compiled before the clock starts.
+# device_batch: rows at once; total_batch: tokens in one optimizer step; ngram_rows: of the table of n-gram embeddings;
+# dtype: of the activations; attention: those of ATTENTIONS of which the fastest is for the short windows;
+# compile_warm, compile_cold: seconds of training from which compiling pays, on a machine that has or has not before.
 TUNED = {
-    "full": {"device_batch": 64, "total_batch": 262144, "eval_batch": 64, "dtype": "bfloat16", "compile": True},
-    "mini": {"device_batch": 4, "total_batch": 1024, "eval_batch": 16, "dtype": "float32", "compile": False},
+    "full": {
+        "device_batch": 64,
+        "total_batch": 262144,
+        "ngram_rows": 262144,
+        "dtype": "bfloat16",
+        "attention": ("flex", "varlen", "local"),
+        "compile_warm": 0,
+        "compile_cold": 0,
+    },
+    "mini": {
+        "device_batch": 4,
+        "total_batch": 1024,
+        "ngram_rows": 262144,
+        "dtype": "float32",
+        "attention": ("local",),
+        "compile_warm": 60,
+        "compile_cold": 600,
+    },
 }
 
 
@@ -77,6 +101,8 @@ class Config:
     qk_scale: float
     softcap: float
     value_gate: int
+    ngram_order: int
+    ngram_rows: int
     dtype: str
 
 
@@ -97,6 +123,8 @@ def make_config(profile: str) -> Config:
         qk_scale=QK_SCALE,
         softcap=SOFTCAP,
         value_gate=VALUE_GATE,
+        ngram_order=NGRAM_ORDER,
+        ngram_rows=tuned["ngram_rows"],
         dtype=tuned["dtype"],
     )
 
@@ -153,30 +181,95 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([left * cos + right * sin, right * cos - left * sin], dim=-1)
 
 
-def window_mask(time: int, window: int) -> Tensor:
-    """True where position i (row) may see position j: i - window < j <= i."""
-    return torch.ones(time, time, dtype=torch.bool).tril().triu(1 - window)
+def chunk_mask(length: int, window: int) -> Tensor:
+    """Which keys each query of local_attention sees, (chunks, window, 2 x window)."""
+    inside = torch.ones(window, 2 * window, dtype=torch.bool).tril(window).triu(1)
+    mask = inside.repeat(math.ceil(length / window), 1, 1)
+    mask[0, :, :window] = False  # nothing lies before the first chunk
+    return mask
 
 
-def use_flex(model: "GPT") -> None:
-    """Give the short windows to flex_attention: compiled on CUDA it skips what is outside a window."""
+def local_attention(q: Tensor, k: Tensor, v: Tensor, scale: float, mask: Tensor) -> Tensor:
+    """Causal attention to the last `window` places; q, k, v are (B, heads, T, head_dim), mask is a chunk_mask.
+
+    Queries go in chunks of `window` places, each to the keys of its own chunk and of the one before it: the work
+    grows with T x window and not with T x T. Runs on every device.
+    """
+    window, (heads, length) = mask.size(1), q.shape[1:3]
+    q, k, v = (in_chunks(part, window) for part in (q, k, v))
+    k, v = (torch.cat([F.pad(part, (0, 0, 0, 0, 1, -1)), part], dim=2) for part in (k, v))
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[None, : q.size(1)], scale=scale)
+    return mixed.flatten(1, 2).unflatten(0, (-1, heads))[:, :, :length]
+
+
+def in_chunks(x: Tensor, window: int) -> Tensor:
+    """(B, heads, T, head_dim) to (B x heads, chunks, window, head_dim), the last chunk filled up with zeros."""
+    missing = -x.size(2) % window
+    x = F.pad(x, (0, 0, 0, missing)) if missing else x
+    return x.unflatten(2, (-1, window)).flatten(0, 1)
+
+
+Attend = Callable[[Tensor, Tensor, Tensor, float], Tensor]
+
+
+def flex_attend(window: int, length: int, device: torch.device) -> Attend:
+    """Windows by flex_attention: compiled for CUDA, it skips what no window holds."""
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
+    def sees(_batch: Tensor, _head: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        return (j <= i) & (i - j < window)
+
+    blocks = create_block_mask(sees, None, None, length, length, device=str(device))
+    return lambda q, k, v, scale: flex_attention(q, k, v, block_mask=blocks, scale=scale)
+
+
+def varlen_attend(window: int, length: int, device: torch.device) -> Attend:
+    """Windows by the FlashAttention inside torch (CUDA only), which takes the rows of a batch end to end."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        rows = q.size(0)
+        ends = torch.arange(0, (rows + 1) * length, length, dtype=torch.int32, device=device)
+        q, k, v = (part.transpose(1, 2).flatten(0, 1) for part in (q, k, v))
+        mixed = varlen_attn(q, k, v, ends, ends, length, length, scale=scale, window_size=(window - 1, 0))
+        return mixed.unflatten(0, (rows, length)).transpose(1, 2)
+
+    return attend
+
+
+def local_attend(window: int, length: int, device: torch.device) -> Attend:
+    return partial(local_attention, mask=chunk_mask(length, window).to(device))
+
+
+ATTENTIONS = {"local": local_attend, "flex": flex_attend, "varlen": varlen_attend}
+
+
+def use_attention(model: "GPT", name: str) -> None:
+    """Let the short windows of a model, which is on its device, attend by ATTENTIONS[name]."""
     length, device = model.config.sequence_length, model.resid.device
-    for window in set(model.config.windows) - {length}:
+    made = {window: ATTENTIONS[name](window, length, device) for window in set(model.config.windows) - {length}}
+    for attention in (block.attention for block in model.blocks if block.attention.window in made):
+        attention.attend = made[attention.window]
 
-        def sees(_batch: Tensor, _head: Tensor, i: Tensor, j: Tensor, window: int = window) -> Tensor:
-            return (j <= i) & (i - j < window)
 
-        blocks = create_block_mask(sees, None, None, length, length, device=str(device))
-        for attention in (block.attention for block in model.blocks if block.attention.window == window):
-            attention.attend = partial(flex_attention, block_mask=blocks)
+def attention_trial(config: Config, rows: int, device: torch.device, make: Callable[..., Attend]) -> Callable[[], None]:
+    """What `prepare.fastest` times: one block's attention with a short window, forward and backward."""
+    attend: Attend | None = None
+    shape = (3, rows, config.n_head, config.sequence_length, config.model_dim // config.n_head)
+    qkv = torch.randn(shape, dtype=getattr(torch, config.dtype), device=device, requires_grad=True)
+
+    def trial() -> None:
+        nonlocal attend
+        attend = attend or torch.compile(make(min(config.windows), config.sequence_length, device), dynamic=False)
+        attend(*qkv, 1.0).sum().backward()
+
+    return trial
 
 
 class Attention(nn.Module):
     """Multi-head attention: rotary positions, normed queries and keys, gated value embeddings, a window.
 
-    `attend` may be replaced by another way to compute the same (see use_flex).
+    `attend` may be replaced by another way to compute the same (see use_attention).
     """
 
     def __init__(self, config: Config, block: int) -> None:
@@ -184,7 +277,8 @@ class Attention(nn.Module):
         width = config.model_dim
         self.n_head, self.window = config.n_head, config.windows[block]
         self.scale = config.qk_scale**2 / math.sqrt(width // config.n_head)
-        mask = None if self.window >= config.sequence_length else window_mask(config.sequence_length, self.window)
+        length = config.sequence_length
+        mask = chunk_mask(length, self.window) if self.window < length else None
         self.register_buffer("mask", mask, persistent=False)
         self.qkv = nn.Parameter(torch.empty(3, width, width))
         self.out = Linear(width, width)
@@ -194,8 +288,9 @@ class Attention(nn.Module):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         """Causal attention within the window; all are (B, heads, T, head_dim). Runs on every device."""
-        mask = None if self.mask is None else self.mask[: q.size(2), : q.size(2)]
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None, scale=scale)
+        if self.mask is None:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
+        return local_attention(q, k, v, scale, self.mask)
 
     def forward(self, x: Tensor, values: Tensor | None, cos: Tensor, sin: Tensor) -> Tensor:
         batch, time, width = x.shape
@@ -224,6 +319,44 @@ class Block(nn.Module):
         return x + self.down(hidden * hidden)  # not .square(): its backward pass is several times slower on a CPU
 
 
+def ngram_index(tokens: Tensor, order: int, rows: int) -> Tensor:
+    """The row, by a hash, of each n-gram that ends at each token, for n from 2 to `order`: (order - 1, B, T)."""
+    key, found = tokens + 1, []
+    for back in range(1, order):
+        key = key * 1_000_003 + F.pad(tokens, (back, -back)) + 1
+        mixed = key * 0x1E3779B97F4A7C15  # wraps around, as int64 does
+        found.append((mixed ^ (mixed >> 32)) % rows)
+    return torch.stack(found)
+
+
+class LookUp(torch.autograd.Function):
+    """Rows of a table. Their gradient goes to the list `touched`: one of the table's size is never made."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, index: Tensor, touched: list[tuple[Tensor, Tensor]]) -> Tensor:
+        ctx.index, ctx.touched = index, touched
+        return F.embedding(index, weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, None, None]:
+        ctx.touched.append((ctx.index, grad))
+        return None, None, None
+
+
+class Ngrams(nn.Module):
+    """Embeddings of the n-grams that end at each token, summed over n: (B, T) to (B, T, model_dim)."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.order = config.ngram_order
+        self.weight = nn.Parameter(torch.empty(config.ngram_rows, config.model_dim))
+        self.touched: list[tuple[Tensor, Tensor]] = []  # (rows, their gradients) since the last optimizer step
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        index = ngram_index(tokens, self.order, len(self.weight) - 1)  # the last row stays zero: see Rows
+        return LookUp.apply(self.weight, index, self.touched).sum(0)
+
+
 class GPT(nn.Module):
     """model(tokens): int64 (batch, time) to logits, float32 (batch, time, vocab). Targets never enter."""
 
@@ -231,6 +364,7 @@ class GPT(nn.Module):
         super().__init__()
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.model_dim)
+        self.ngrams = Ngrams(config) if config.ngram_order > 1 else None
         self.value_embeds = nn.ModuleDict(
             {
                 str(block): nn.Embedding(config.vocab_size, config.model_dim)
@@ -258,16 +392,23 @@ class GPT(nn.Module):
                 nn.init.normal_(weight, std=0.001)
             elif name in ("resid", "x0"):
                 nn.init.constant_(weight, RESID_INIT if name == "resid" else X0_INIT)
-            elif name.endswith(("out.weight", "down.weight", "gate.weight")):
+            elif name.endswith(("out.weight", "down.weight", "gate.weight", "ngrams.weight")):
                 nn.init.zeros_(weight)
             else:
                 nn.init.uniform_(weight, -bound, bound)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        dtype = getattr(torch, self.config.dtype)
-        first = x = norm(self.embed(tokens).to(dtype))
+        return self.logits(tokens, self.embedded(tokens))
+
+    def embedded(self, tokens: Tensor) -> Tensor:
+        """Of each token and the n-grams that it ends, (B, T, model_dim). Never compiled: LookUp keeps a list."""
+        return self.embed(tokens) + self.ngrams(tokens) if self.ngrams is not None else self.embed(tokens)
+
+    def logits(self, tokens: Tensor, embedded: Tensor) -> Tensor:
+        """All that follows the look-up: the part that is compiled."""
+        first = x = norm(embedded.to(getattr(torch, self.config.dtype)))
         for index, block in enumerate(self.blocks):
-            values = self.value_embeds[str(index)](tokens).to(dtype) if str(index) in self.value_embeds else None
+            values = self.value_embeds[str(index)](tokens).to(x.dtype) if str(index) in self.value_embeds else None
             x = block(self.resid[index] * x + self.x0[index] * first, values, self.cos, self.sin)
         squashed = torch.tanh(self.head(norm(x) / self.config.softcap).float())  # divided where it is narrow
         return self.config.softcap * squashed
@@ -379,6 +520,36 @@ class _Stack:
             matrix.data, matrix.grad = weight.view(matrix.shape), grad.view(matrix.shape)
 
 
+class Rows:
+    """Trains the rows of an n-gram table that a step has looked up, and touches no other row.
+
+    A row's gradient is divided by the root of the running mean of its square, one number a row. No size depends on a
+    value, so the host never waits for the device; what is left over goes, as zeros, to the table's last row.
+    """
+
+    def __init__(self, table: Ngrams) -> None:
+        self.table = table
+        self.power = torch.zeros_like(table.weight[:, :1])
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        weight, touched = self.table.weight, self.table.touched
+        index, order = torch.cat([index.flatten() for index, _ in touched]).sort()
+        grad = torch.cat([grad.flatten(0, -2) for _, grad in touched])[order]
+        place = F.pad(index[1:] != index[:-1], (1, 0)).cumsum(0)  # rows in a row share one
+        rows = torch.full_like(index, len(weight) - 1).index_copy_(0, place, index)
+        sums = torch.zeros_like(grad, dtype=weight.dtype).index_add_(0, place, grad.to(weight.dtype))
+        power = self.power[rows].lerp_(sums.square().mean(-1, keepdim=True), 1 - NGRAM_BETA2)
+        self.power.index_copy_(0, rows, power)
+        weight.index_add_(0, rows, sums * power.clamp_min(1e-20).rsqrt(), alpha=-rate)
+
+    def zero_grad(self) -> None:
+        self.table.touched.clear()
+
+    def reset(self) -> None:
+        self.power.zero_()
+
+
 class Optimizer:
     """Muon for the matrices inside the blocks, AdamW for the rest; `step` sets all rates by the progress made."""
 
@@ -395,6 +566,8 @@ class Optimizer:
             {"params": [model.x0], "lr": SCALAR_RATE, "betas": (0.96, ADAM_BETA2)},
         ]
         self.adam = torch.optim.AdamW(groups, betas=(ADAM_BETA1, ADAM_BETA2), eps=1e-10, weight_decay=0.0, fused=True)
+        self.rows = [Rows(table) for table in (model.ngrams,) if table is not None]
+        self.ngram_rate = NGRAM_RATE * scale
         self.rates = [group["lr"] for group in self.adam.param_groups]
         self.muon = Muon(matrices, update)
 
@@ -404,6 +577,8 @@ class Optimizer:
         for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
             group["lr"] = rate * fade
         self.adam.step()
+        for rows in self.rows:
+            rows.step(self.ngram_rate * fade)
         rise = min(number / MOMENTUM_STEPS, 1.0)
         momentum = MOMENTUM_START + rise * (MOMENTUM_END - MOMENTUM_START)
         self.muon.step(MATRIX_RATE * fade, momentum, WEIGHT_DECAY * (1 - progress))
@@ -411,12 +586,14 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         self.adam.zero_grad(set_to_none=True)
-        self.muon.zero_grad()
+        for part in (self.muon, *self.rows):
+            part.zero_grad()
 
     def reset(self) -> None:
         """Forget every moment, as if no step had been made."""
         self.adam.state.clear()
-        self.muon.reset()
+        for part in (self.muon, *self.rows):
+            part.reset()
         self.zero_grad()
 
 
@@ -429,39 +606,40 @@ def rate_factor(progress: float) -> float:
 # --- training ----------------------------------------------------------------------------------------------
 
 Batches = Iterator[tuple[Tensor, Tensor]]
-Loss = Callable[[GPT, Tensor, Tensor], Tensor]
-Score = Callable[[Tensor], Tensor]
+Graph = Callable[[GPT, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def loss_of(model: GPT, tokens: Tensor, targets: Tensor) -> Tensor:
-    """Mean nats a token."""
-    return F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten())
+def loss_and_logits(model: GPT, tokens: Tensor, embedded: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean nats a token to train on, and the logits to score with: one graph for both, so that it compiles once."""
+    logits = model.logits(tokens, embedded)
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten()), logits.detach()
 
 
-def accumulate(loss_fn: Loss, model: GPT, batches: Batches, count: int) -> Tensor:
+def logits_of(graph: Graph, model: GPT, tokens: Tensor) -> Tensor:
+    """The logits by way of the training graph, whose loss is dropped; prepare.py scores them."""
+    with torch.enable_grad():  # without it the graph would be another one
+        return graph(model, tokens, model.embedded(tokens), tokens)[1]
+
+
+def accumulate(graph: Graph, model: GPT, batches: Batches, count: int) -> Tensor:
     """Add up the gradients of `count` batches; return their mean loss without waiting for the device."""
     total = torch.zeros((), device=model.resid.device)
     for _ in range(count):
-        loss = loss_fn(model, *next(batches)) / count
+        tokens, targets = next(batches)
+        loss = graph(model, tokens, model.embedded(tokens), targets)[0] / count
         loss.backward()
         total += loss.detach()
     return total
 
 
-def warm_up(model: GPT, optimizer: Optimizer, loss_fn: Loss, score_fn: Score, rows: tuple[int, int]) -> None:
-    """Compile on made-up tokens (rows to train on, to score), then put weights and optimizer back as they were."""
+def warm_up(model: GPT, optimizer: Optimizer, graph: Graph, rows: int) -> None:
+    """Make one step on made-up tokens, which compiles, then put weights and optimizer back as they were."""
     kept = {name: value.clone() for name, value in model.state_dict().items()}
-    train_on, score_on = (
-        torch.zeros((count, model.config.sequence_length), dtype=torch.int64, device=model.resid.device)
-        for count in rows
-    )
-    accumulate(loss_fn, model, iter([(train_on, train_on)]), 1)
+    tokens = torch.zeros((rows, model.config.sequence_length), dtype=torch.int64, device=model.resid.device)
+    accumulate(graph, model, iter([(tokens, tokens)]), 1)
     optimizer.step(0, 0.0)
-    with torch.no_grad():
-        score_fn(score_on)
     model.load_state_dict(kept)
     optimizer.reset()
-    torch.cuda.synchronize()
 
 
 def accumulation(profile: str) -> int:
@@ -474,35 +652,45 @@ def accumulation(profile: str) -> int:
     return tuned["total_batch"] // tokens
 
 
+def compiled(run: prepare.Run, model: GPT, rows: int) -> tuple[Graph, Optimizer]:
+    """The graph and the optimizer that train `model`: compiled and warmed up where that pays, else as they stand."""
+    tuned = TUNED[run.settings.profile]
+    facts = [asdict(model.config), rows]
+    if not run.compiling_pays(facts, warm_s=tuned["compile_warm"], cold_s=tuned["compile_cold"]):
+        return loss_and_logits, Optimizer(model)
+    with run.phase("compile"):
+        graph, update = (torch.compile(part, dynamic=False) for part in (loss_and_logits, muon_update))
+        optimizer = Optimizer(model, update)
+        warm_up(model, optimizer, graph, rows)
+        run.compiled(facts)
+    return graph, optimizer
+
+
 def main() -> None:
     run = prepare.begin()
     tuned, config = TUNED[run.settings.profile], make_config(run.settings.profile)
-    count = accumulation(run.settings.profile)
+    count, rows = accumulation(run.settings.profile), tuned["device_batch"]
     model = build_model(config).to(run.device)
-    loss_fn, score_fn, update = loss_of, model, muon_update
-    if tuned["compile"]:
-        use_flex(model)
-        loss_fn, score_fn, update = (torch.compile(part, dynamic=False) for part in (loss_of, model, muon_update))
-    optimizer = Optimizer(model, update)
-    if tuned["compile"]:
-        with run.phase("compile"):
-            warm_up(model, optimizer, loss_fn, score_fn, (tuned["device_batch"], tuned["eval_batch"]))
-    batches = run.batches(tuned["device_batch"])
+    ways = {name: ATTENTIONS[name] for name in tuned["attention"]}
+    trials = {name: attention_trial(config, rows, run.device, make) for name, make in ways.items()}
+    use_attention(model, run.fastest("attention", [asdict(config), rows], trials))
+    graph, optimizer = compiled(run, model, rows)
+    batches = run.batches(rows)
     clock = prepare.Clock(run, tuned["total_batch"])
     with run.phase("train"):
         clock.start()
         while not clock.done():
-            loss = accumulate(loss_fn, model, batches, count)
+            loss = accumulate(graph, model, batches, count)
             optimizer.step(clock.steps, clock.progress)
             clock.tick(loss)
         clock.finish()
     prepare.evaluate(
         run,
         clock,
-        score_fn,
+        partial(logits_of, graph, model),
         weights=model.state_dict(),
         config=asdict(config),
-        batch=tuned["eval_batch"],
+        batch=rows,
         flops_per_token=flops_per_token(config),
     )
 

@@ -38,16 +38,25 @@ class _ComputedError(Exception):
 def constants(source: str, path: str) -> dict[str, object]:
     """The top-level upper-case constants of a script: literals, and arithmetic on literals, by name.
 
+    An entry of a dict has a name of its own beside the dict's: `TUNED.mini.total_batch`.
     A name that is bound twice, bound together with another, or computed is left out.
     Raises BadInput, with file and line, where the source does not parse.
     """
     tree = _parse(source, path)
     bound = _bindings(tree)
-    return {
-        name: _literal(node)
-        for name, (_, node) in _simple(tree).items()
-        if name.isupper() and len(bound[name]) == 1 and _is_literal(node)
-    }
+    nodes = {name: node for name, (_, node) in _simple(tree).items() if name.isupper() and len(bound[name]) == 1}
+    named = {name: entry for one, node in nodes.items() for name, entry in _entries(one, node).items()}
+    return {name: _literal(node) for name, node in named.items() if _is_literal(node)}
+
+
+def _entries(name: str, node: ast.expr) -> dict[str, ast.expr]:
+    """The value called `name` and, where it is a dict, its entries under their own names."""
+    found = {name: node}
+    if isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value.isidentifier():
+                found |= _entries(f"{name}.{key.value}", value)
+    return found
 
 
 def _parse(source: str, path: str) -> ast.Module:
@@ -204,20 +213,28 @@ def _replace(text: str, edit: Replace) -> str:
 
 def _set(text: str, edit: SetConstant) -> str:
     tree = _parse(text, edit.path)
-    bound = _bindings(tree).get(edit.name, [])
-    statement, present = _simple(tree).get(edit.name, (None, None))
-    if not bound or not edit.name.isupper():
+    owner = edit.name.partition(".")[0]
+    bound = _bindings(tree).get(owner, [])
+    statement, whole = _simple(tree).get(owner, (None, None))
+    if not bound or not owner.isupper():
         raise _missing(text, edit)
     where = f"{edit.path}:{bound[0]}"
     if len(bound) > 1:
         lines = ", ".join(map(str, bound))
-        raise BadInput(f"{edit.name} is bound {len(bound)} times (lines {lines})", where=where, next_step=_ONCE)
-    if statement is None or present is None:
-        raise BadInput(f"{edit.name} is not assigned by itself at the top level", where=where, next_step=_ONCE)
+        raise BadInput(f"{owner} is bound {len(bound)} times (lines {lines})", where=where, next_step=_ONCE)
+    if statement is None or whole is None:
+        raise BadInput(f"{owner} is not assigned by itself at the top level", where=where, next_step=_ONCE)
+    present = _entries(owner, whole).get(edit.name)
+    if present is None:
+        raise _missing(text, edit)
     if not _is_literal(present):
         raise BadInput(f"{edit.name} is computed, not a literal: it cannot be set", where=where, next_step=_ONCE)
     value = _checked(edit, _literal(present), where)
-    return text if value == _literal(present) else _spliced(text, statement, value, where)
+    if value == _literal(present):
+        return text
+    if present is not whole:
+        return _spliced(text, present, lambda _: _written(value))
+    return _spliced(text, statement, lambda old: _assigned(old, value, where))
 
 
 _ONCE = "assign it once, at the top level, as a literal"
@@ -258,15 +275,15 @@ def _checked(edit: SetConstant, old: object, where: str) -> Constant:
     return value
 
 
-def _spliced(text: str, statement: ast.stmt, value: Constant, where: str) -> str:
-    """`text` with `statement` given its new value; every character outside the statement is as it was."""
+def _spliced(text: str, node: ast.stmt | ast.expr, rewrite: Callable[[str], str]) -> str:
+    """`text` with the source of `node` rewritten; every character outside of it is as it was."""
     raw = text.encode()
     starts = [0, *(end.end() for end in re.finditer(rb"\r\n|\r|\n", raw))]
-    assert statement.end_lineno is not None
-    assert statement.end_col_offset is not None
-    begin = starts[statement.lineno - 1] + statement.col_offset  # ast counts columns in bytes
-    end = starts[statement.end_lineno - 1] + statement.end_col_offset
-    return (raw[:begin] + _assigned(raw[begin:end].decode(), value, where).encode() + raw[end:]).decode()
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    begin = starts[node.lineno - 1] + node.col_offset  # ast counts columns in bytes
+    end = starts[node.end_lineno - 1] + node.end_col_offset
+    return (raw[:begin] + rewrite(raw[begin:end].decode()).encode() + raw[end:]).decode()
 
 
 def _assigned(statement: str, value: Constant, where: str) -> str:

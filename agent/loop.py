@@ -33,6 +33,7 @@ from agent.repo import writable
 from agent.report import Board
 
 DAY_S = 24 * 3600.0
+COMPILE_FROM_S = 120  # of budget: a shape compiles in half a minute on two cores, and then trains a third faster
 ROOM_MB = 64  # free space without which no run begins
 # What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
 WRITTEN = ("/logs/", "/experiments/ledger.jsonl", "/experiments/results.tsv", "/experiments/issues/*.comment.md")
@@ -238,12 +239,20 @@ def _job(parts: Parts, evidence: Evidence, name: str, seed: int, role: JobRole) 
         "AUTORESEARCH_SEED": str(seed),
         "AUTORESEARCH_PROFILE": plan.profile,
         "AUTORESEARCH_CORPUS": plan.corpus,
+        **_compile_env(plan),
         **_budget_env(evidence, name, role),
     }
     folder = parts.logs / f"issue-{campaign.issue}" / name / f"{'probe' if role == 'probe' else 'seed'}-{seed}"
     argv = (parts.python, plan.track.script)
     limit = _limit(evidence, name, role)
     return Job(name, campaign.commits[name], seed, role, argv, env, _unused(parts, folder), limit, plan.track.metric)
+
+
+def _compile_env(plan: Plan) -> dict[str, str]:
+    """On a CPU all runs and probes of a campaign compile or none does, so that they stay comparable."""
+    if plan.profile != "mini":
+        return {}
+    return {"AUTORESEARCH_COMPILE": str(int(plan.budget.kind == "seconds" and plan.budget.amount >= COMPILE_FROM_S))}
 
 
 def _unused(parts: Parts, folder: Path) -> Path:

@@ -33,6 +33,8 @@ class Sizes:
     sequence: int
     mlp_ratio: int
     gate: int
+    order: int
+    ngrams: int
     windows: tuple[int, ...]
 
     @property
@@ -47,7 +49,8 @@ def resolve(constants: Mapping[str, object], facts: Mapping[str, object], profil
     Raises BadInput for a constant that is missing or of the wrong kind, a width that does not divide into heads and
     a batch that does not come out even.
     """
-    sizes = _sizes(constants, facts)
+    tuned = _table(constants, "TUNED", profile)
+    sizes = _sizes(constants, facts, tuned)
     return Shape(
         depth=sizes.depth,
         aspect_ratio=_whole(constants, "ASPECT_RATIO"),
@@ -56,13 +59,13 @@ def resolve(constants: Mapping[str, object], facts: Mapping[str, object], profil
         n_head=sizes.heads,
         params=parameters(sizes),
         flops_per_token=flops_per_token(sizes),
-        memory_mb=_memory(constants, sizes, profile),
+        memory_mb=_memory(tuned, sizes, profile),
     )
 
 
 def parameters(sizes: Sizes) -> int:
-    """Exact count: the token table and the head, value tables and their gates, the blocks, two scalars a block."""
-    tables = (2 + sizes.value_tables) * sizes.vocab * sizes.width
+    """Exact count: the tables of tokens, values and n-grams, the head, gates, blocks, two scalars a block."""
+    tables = (2 + sizes.value_tables) * sizes.vocab * sizes.width + sizes.ngrams * sizes.width
     return tables + _matrices(sizes) + _gates(sizes) + 2 * sizes.depth
 
 
@@ -100,12 +103,13 @@ def _gates(sizes: Sizes) -> int:
     return sizes.value_tables * min(sizes.gate, sizes.width) * sizes.heads
 
 
-def _sizes(constants: Mapping[str, object], facts: Mapping[str, object]) -> Sizes:
+def _sizes(constants: Mapping[str, object], facts: Mapping[str, object], tuned: Mapping[str, object]) -> Sizes:
     depth, head = _whole(constants, "DEPTH"), _whole(constants, "HEAD_DIM")
     width = depth * _whole(constants, "ASPECT_RATIO")
     divisor, sequence = _whole(facts, "divisor"), _whole(facts, "sequence_length")
     _check_width(depth, _whole(constants, "ASPECT_RATIO"), head)
     _check_head(head, divisor)
+    order = _whole(constants, "NGRAM_ORDER") if "NGRAM_ORDER" in constants else 1  # a script may be older than they
     return Sizes(
         depth=depth,
         width=width // divisor,
@@ -114,6 +118,8 @@ def _sizes(constants: Mapping[str, object], facts: Mapping[str, object]) -> Size
         sequence=sequence,
         mlp_ratio=_whole(constants, "MLP_RATIO"),
         gate=_whole(constants, "VALUE_GATE"),
+        order=order,
+        ngrams=_whole(tuned, "ngram_rows") if order > 1 else 0,
         windows=_windows(constants, depth, sequence),
     )
 
@@ -129,8 +135,7 @@ def _windows(constants: Mapping[str, object], depth: int, sequence: int) -> tupl
     return (*(seen[pattern[block % len(pattern)]] for block in range(depth - 1)), sequence)
 
 
-def _memory(constants: Mapping[str, object], sizes: Sizes, profile: Profile) -> int:
-    tuned = _table(constants, "TUNED", profile)
+def _memory(tuned: Mapping[str, object], sizes: Sizes, profile: Profile) -> int:
     rows, total = _whole(tuned, "device_batch"), _whole(tuned, "total_batch")
     if total % (rows * sizes.sequence):
         near = max(1, round(total / (rows * sizes.sequence))) * rows * sizes.sequence

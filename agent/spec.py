@@ -281,7 +281,7 @@ def _check_header(page: Page, line: int, header: Sequence[str], script: str, con
         if lower.count(name.lower()) > 1:
             raise page.error(f"column {name} is there twice", line, "keep one of the two")
         if name not in constants and _is_like_constant(name, constants):
-            near = difflib.get_close_matches(_upper(name), constants, n=3)
+            near = difflib.get_close_matches(name if "." in name else _upper(name), constants, n=3)
             meant = f"did you mean {' or '.join(near)}? " if near else ""
             problem = f"column {name}: {script} has no constant {name}"
             raise page.error(problem, line, f"{meant}its constants: {_list(list(constants))}")
@@ -302,7 +302,7 @@ def _is_like_constant(name: str, constants: Mapping[str, object]) -> bool:
     """Written like a constant, or one but for its case (`Depth`): to ignore it would run another experiment."""
     if name.lower() in {"id", "priority", *_WHY} or (name.lower() in _DERIVED and not name.isupper()):
         return False
-    return re.fullmatch(r"[A-Z][A-Z0-9_]+", name) is not None or _upper(name) in constants
+    return re.fullmatch(r"[A-Z][A-Z0-9_]+(\.\w+)*", name) is not None or _upper(name) in constants
 
 
 def _example(constants: Mapping[str, object]) -> str:

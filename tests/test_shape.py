@@ -130,7 +130,7 @@ def test_a_head_too_narrow_for_the_profile_is_refused() -> None:
 
 
 def test_a_batch_that_does_not_come_out_even_is_refused_with_the_nearest_that_does() -> None:
-    tuned = {"mini": {"device_batch": 3, "total_batch": 1000, "dtype": "float32"}}
+    tuned = {"mini": {"device_batch": 3, "total_batch": 1000, "dtype": "float32", "ngram_rows": 8}}
     with pytest.raises(BadInput, match="768"):
         resolve("mini", TUNED=tuned)
 
