@@ -826,6 +826,7 @@ def begin() -> Run:
         (settings.run_dir / name).unlink(missing_ok=True)
     device = torch.device("cuda" if settings.profile == "full" else "cpu")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.cache / "inductor"))  # shared by a machine's runs
+    os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")  # ask the processor what it can do, not 8 s of trials
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
     corpus = prepare(settings)

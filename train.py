@@ -9,15 +9,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 # Read by the OpenMP runtime when torch is loaded. Its threads wait for one another by spinning, which starves every
 # process of a shared machine: two runs on two cores were 30 times slower than one after the other.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-# Read by the compiler's front end: what this processor can do is asked of the processor, and not tried out by 8
-# seconds of test programs.
-os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
 
 import torch
 import torch.nn.functional as F
@@ -31,12 +28,11 @@ ASPECT_RATIO = 64  # width for each block of depth
 HEAD_DIM = 128  # width of one attention head; model_dim must be a multiple of it
 MLP_RATIO = 4  # width of the hidden layer of the MLP, in model_dim
 WINDOW_PATTERN = "SSSL"  # attention windows, repeated over the blocks: S short, L all; the last block is always L
-SHORT_WINDOW = 2  # a short window is the sequence length divided by this
 ROPE_BASE = 100000  # longest wavelength of the rotary positions, in radians per position
 QK_SCALE = 1.1  # factor on queries and keys after their norm: sharper attention
 SOFTCAP = 15.0  # logits are squashed into (-SOFTCAP, SOFTCAP)
 VALUE_GATE = 32  # channels that the gate of the value embeddings reads
-NGRAM_ORDER = 1  # the last 2, 3, ... NGRAM_ORDER tokens together have an embedding too; 1: only single tokens have
+NGRAM_ORDER = 3  # the last 2, 3, ... NGRAM_ORDER tokens together have an embedding too; 1: only single tokens have
 RESID_INIT = 1.0  # what each block's input counts for at the start
 X0_INIT = 0.1  # what the token's own embedding counts for at each block's input at the start
 
@@ -45,8 +41,8 @@ EMBED_RATE = 0.6  # AdamW: token and value embeddings (scaled by width, see widt
 NGRAM_RATE = 0.3  # n-gram embeddings (scaled by width)
 NGRAM_BETA2 = 0.95  # n-gram embeddings: memory of the square of each row's gradient
 HEAD_RATE = 0.005  # AdamW: output head (scaled by width)
-MATRIX_RATE = 0.04  # Muon: matrices inside the blocks
 SCALAR_RATE = 0.5  # AdamW: weights of the embedding at each block's input; the residual's get 1 % of it
+SCALAR_EPS = 1e-6  # AdamW: far above the rounding errors that are all the gradient these have in the first step
 ADAM_BETA1 = 0.8  # AdamW: memory of the gradient
 ADAM_BETA2 = 0.95  # AdamW: memory of its square
 MOMENTUM_START = 0.85  # Muon: Nesterov momentum at the first step
@@ -58,29 +54,20 @@ WARMDOWN = 0.5  # share of the budget, at its end, over which the rates fall
 FINAL_RATE = 0.05  # of the starting rate, at the very end
 
 # --- what differs between the profiles ---------------------------------------------------------------------
-# device_batch: rows at once; total_batch: tokens in one optimizer step; ngram_rows: of the table of n-gram embeddings;
-# dtype: of the activations; attention: those of ATTENTIONS of which the fastest is for the short windows;
-# compile_warm, compile_cold: seconds of training from which compiling pays, on a machine that has or has not before.
+# device_batch: rows at once; total_batch: tokens in one optimizer step; short_window: the sequence length is divided by
+# this; matrix_rate: Muon's; ngram_rows: of the table of n-gram embeddings; dtype: of the activations; attention: those
+# of ATTENTIONS of which the fastest is for the short windows; compile_warm, compile_cold: seconds of training from
+# which compiling pays, on a machine that has compiled this shape before and on one that has not.
 TUNED = {
     "full": {
-        "device_batch": 64,
-        "total_batch": 262144,
-        "ngram_rows": 262144,
-        "dtype": "bfloat16",
-        "attention": ("flex", "varlen", "local"),
-        "compile_warm": 0,
-        "compile_cold": 0,
+        "device_batch": 64, "total_batch": 262144, "short_window": 8, "matrix_rate": 0.04, "ngram_rows": 262144,
+        "dtype": "bfloat16", "attention": ("flex", "varlen", "local"), "compile_warm": 0, "compile_cold": 0,
     },
     "mini": {
-        "device_batch": 4,
-        "total_batch": 1024,
-        "ngram_rows": 262144,
-        "dtype": "float32",
-        "attention": ("local",),
-        "compile_warm": 60,
-        "compile_cold": 600,
+        "device_batch": 8, "total_batch": 2048, "short_window": 16, "matrix_rate": 0.08, "ngram_rows": 262144,
+        "dtype": "float32", "attention": ("local",), "compile_warm": 60, "compile_cold": 600,
     },
-}
+}  # fmt: skip
 
 
 # --- model -------------------------------------------------------------------------------------------------
@@ -118,7 +105,7 @@ def make_config(profile: str) -> Config:
         vocab_size=facts["vocab_size"],
         sequence_length=facts["sequence_length"],
         mlp_ratio=MLP_RATIO,
-        windows=windows(facts["sequence_length"]),
+        windows=windows(facts["sequence_length"], tuned["short_window"]),
         rope_base=ROPE_BASE,
         qk_scale=QK_SCALE,
         softcap=SOFTCAP,
@@ -140,9 +127,9 @@ def check_width(width: int) -> None:
     raise prepare.bad_setting(f"{problem}: {expected}")
 
 
-def windows(length: int) -> tuple[int, ...]:
-    """Tokens that each block's attention sees, from the first block to the last."""
-    seen = {"S": max(1, length // SHORT_WINDOW), "L": length}
+def windows(length: int, parts: int) -> tuple[int, ...]:
+    """Tokens that each block's attention sees, from the first block to the last; short ones are 1/parts of all."""
+    seen = {"S": max(1, length // parts), "L": length}
     pattern = [WINDOW_PATTERN[block % len(WINDOW_PATTERN)] for block in range(DEPTH - 1)]
     return tuple(seen[letter] for letter in [*pattern, "L"])
 
@@ -181,24 +168,21 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([left * cos + right * sin, right * cos - left * sin], dim=-1)
 
 
-def chunk_mask(length: int, window: int) -> Tensor:
-    """Which keys each query of local_attention sees, (chunks, window, 2 x window)."""
-    inside = torch.ones(window, 2 * window, dtype=torch.bool).tril(window).triu(1)
-    mask = inside.repeat(math.ceil(length / window), 1, 1)
-    mask[0, :, :window] = False  # nothing lies before the first chunk
-    return mask
+Attend = Callable[[Tensor, Tensor, Tensor, float], Tensor]  # q, k, v: (B, heads, T, head_dim); the scale of q k
 
 
-def local_attention(q: Tensor, k: Tensor, v: Tensor, scale: float, mask: Tensor) -> Tensor:
-    """Causal attention to the last `window` places; q, k, v are (B, heads, T, head_dim), mask is a chunk_mask.
+def local_attention(q: Tensor, k: Tensor, v: Tensor, scale: float, window: int) -> Tensor:
+    """Causal attention to the last `window` places, on every device.
 
     Queries go in chunks of `window` places, each to the keys of its own chunk and of the one before it: the work
-    grows with T x window and not with T x T. Runs on every device.
+    grows with T x window and not with T x T.
     """
-    window, (heads, length) = mask.size(1), q.shape[1:3]
+    heads, length = q.shape[1:3]
+    if window >= length:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
     q, k, v = (in_chunks(part, window) for part in (q, k, v))
     k, v = (torch.cat([F.pad(part, (0, 0, 0, 0, 1, -1)), part], dim=2) for part in (k, v))
-    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[None, : q.size(1)], scale=scale)
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=chunk_mask(q.size(1), window, q.device), scale=scale)
     return mixed.flatten(1, 2).unflatten(0, (-1, heads))[:, :, :length]
 
 
@@ -209,7 +193,11 @@ def in_chunks(x: Tensor, window: int) -> Tensor:
     return x.unflatten(2, (-1, window)).flatten(0, 1)
 
 
-Attend = Callable[[Tensor, Tensor, Tensor, float], Tensor]
+def chunk_mask(chunks: int, window: int, device: torch.device) -> Tensor:
+    """Which keys each query of a chunk sees, (1, chunks, window, 2 x window): nothing lies before the first chunk."""
+    key, query = torch.arange(-window, window, device=device), torch.arange(window, device=device)[:, None]
+    later = torch.arange(chunks, device=device)[:, None, None] > 0
+    return ((key <= query) & (key > query - window) & (later | (key >= 0)))[None]
 
 
 def flex_attend(window: int, length: int, device: torch.device) -> Attend:
@@ -237,11 +225,11 @@ def varlen_attend(window: int, length: int, device: torch.device) -> Attend:
     return attend
 
 
-def local_attend(window: int, length: int, device: torch.device) -> Attend:
-    return partial(local_attention, mask=chunk_mask(length, window).to(device))
-
-
-ATTENTIONS = {"local": local_attend, "flex": flex_attend, "varlen": varlen_attend}
+ATTENTIONS: dict[str, Callable[[int, int, torch.device], Attend]] = {
+    "local": lambda window, _length, _device: partial(local_attention, window=window),
+    "flex": flex_attend,
+    "varlen": varlen_attend,
+}
 
 
 def use_attention(model: "GPT", name: str) -> None:
@@ -252,45 +240,32 @@ def use_attention(model: "GPT", name: str) -> None:
         attention.attend = made[attention.window]
 
 
-def attention_trial(config: Config, rows: int, device: torch.device, make: Callable[..., Attend]) -> Callable[[], None]:
-    """What `prepare.fastest` times: one block's attention with a short window, forward and backward."""
-    attend: Attend | None = None
+def attention_trial(config: Config, rows: int, device: torch.device, name: str) -> Callable[[], None]:
+    """What `prepare.Run.fastest` times: one short window, forward and backward, compiled at its first call."""
     shape = (3, rows, config.n_head, config.sequence_length, config.model_dim // config.n_head)
     qkv = torch.randn(shape, dtype=getattr(torch, config.dtype), device=device, requires_grad=True)
 
-    def trial() -> None:
-        nonlocal attend
-        attend = attend or torch.compile(make(min(config.windows), config.sequence_length, device), dynamic=False)
-        attend(*qkv, 1.0).sum().backward()
+    @cache
+    def attend() -> Attend:
+        return torch.compile(ATTENTIONS[name](min(config.windows), config.sequence_length, device), dynamic=False)
 
-    return trial
+    return lambda: attend()(*qkv, 1.0).sum().backward()
 
 
 class Attention(nn.Module):
-    """Multi-head attention: rotary positions, normed queries and keys, gated value embeddings, a window.
-
-    `attend` may be replaced by another way to compute the same (see use_attention).
-    """
+    """Multi-head attention: rotary positions, normed queries and keys, gated value embeddings, a window."""
 
     def __init__(self, config: Config, block: int) -> None:
         super().__init__()
         width = config.model_dim
         self.n_head, self.window = config.n_head, config.windows[block]
         self.scale = config.qk_scale**2 / math.sqrt(width // config.n_head)
-        length = config.sequence_length
-        mask = chunk_mask(length, self.window) if self.window < length else None
-        self.register_buffer("mask", mask, persistent=False)
+        self.attend: Attend = partial(local_attention, window=self.window)
         self.qkv = nn.Parameter(torch.empty(3, width, width))
         self.out = Linear(width, width)
         self.gate = None
         if has_value_embedding(block, config.depth):
             self.gate = Linear(min(config.value_gate, width), config.n_head)
-
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        """Causal attention within the window; all are (B, heads, T, head_dim). Runs on every device."""
-        if self.mask is None:
-            return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
-        return local_attention(q, k, v, scale, self.mask)
 
     def forward(self, x: Tensor, values: Tensor | None, cos: Tensor, sin: Tensor) -> Tensor:
         batch, time, width = x.shape
@@ -300,7 +275,7 @@ class Attention(nn.Module):
         if self.gate is not None:
             gate = 2 * torch.sigmoid(self.gate(x[..., : self.gate.in_features]))
             v = v + gate.unsqueeze(-1) * values.view_as(v)
-        mixed = self.attend(q, k, v.transpose(1, 2), scale=self.scale)
+        mixed = self.attend(q, k, v.transpose(1, 2), self.scale)
         return self.out(mixed.transpose(1, 2).reshape(batch, time, width))
 
 
@@ -534,6 +509,8 @@ class Rows:
     @torch.no_grad()
     def step(self, rate: float) -> None:
         weight, touched = self.table.weight, self.table.touched
+        if not touched:
+            return
         index, order = torch.cat([index.flatten() for index, _ in touched]).sort()
         grad = torch.cat([grad.flatten(0, -2) for _, grad in touched])[order]
         place = F.pad(index[1:] != index[:-1], (1, 0)).cumsum(0)  # rows in a row share one
@@ -553,7 +530,8 @@ class Rows:
 class Optimizer:
     """Muon for the matrices inside the blocks, AdamW for the rest; `step` sets all rates by the progress made."""
 
-    def __init__(self, model: GPT, update: Callable[..., None] = muon_update) -> None:
+    def __init__(self, model: GPT, matrix_rate: float, update: Callable[..., None] = muon_update) -> None:
+        self.matrix_rate = matrix_rate
         scale = (model.config.model_dim / 768) ** -0.5  # narrower models bear larger rates
         gates = [block.attention.gate.weight for block in model.blocks if block.attention.gate is not None]
         matrices = [weight for weight in model.blocks.parameters() if all(weight is not gate for gate in gates)]
@@ -562,8 +540,8 @@ class Optimizer:
             {"params": embeddings, "lr": EMBED_RATE * scale},
             {"params": [model.head.weight], "lr": HEAD_RATE * scale},
             {"params": gates, "lr": HEAD_RATE * scale},
-            {"params": [model.resid], "lr": 0.01 * SCALAR_RATE},
-            {"params": [model.x0], "lr": SCALAR_RATE, "betas": (0.96, ADAM_BETA2)},
+            {"params": [model.resid], "lr": 0.01 * SCALAR_RATE, "eps": SCALAR_EPS},
+            {"params": [model.x0], "lr": SCALAR_RATE, "eps": SCALAR_EPS, "betas": (0.96, ADAM_BETA2)},
         ]
         self.adam = torch.optim.AdamW(groups, betas=(ADAM_BETA1, ADAM_BETA2), eps=1e-10, weight_decay=0.0, fused=True)
         self.rows = [Rows(table) for table in (model.ngrams,) if table is not None]
@@ -581,7 +559,7 @@ class Optimizer:
             rows.step(self.ngram_rate * fade)
         rise = min(number / MOMENTUM_STEPS, 1.0)
         momentum = MOMENTUM_START + rise * (MOMENTUM_END - MOMENTUM_START)
-        self.muon.step(MATRIX_RATE * fade, momentum, WEIGHT_DECAY * (1 - progress))
+        self.muon.step(self.matrix_rate * fade, momentum, WEIGHT_DECAY * (1 - progress))
         self.zero_grad()
 
     def zero_grad(self) -> None:
@@ -657,10 +635,10 @@ def compiled(run: prepare.Run, model: GPT, rows: int) -> tuple[Graph, Optimizer]
     tuned = TUNED[run.settings.profile]
     facts = [asdict(model.config), rows]
     if not run.compiling_pays(facts, warm_s=tuned["compile_warm"], cold_s=tuned["compile_cold"]):
-        return loss_and_logits, Optimizer(model)
+        return loss_and_logits, Optimizer(model, tuned["matrix_rate"])
     with run.phase("compile"):
         graph, update = (torch.compile(part, dynamic=False) for part in (loss_and_logits, muon_update))
-        optimizer = Optimizer(model, update)
+        optimizer = Optimizer(model, tuned["matrix_rate"], update)
         warm_up(model, optimizer, graph, rows)
         run.compiled(facts)
     return graph, optimizer
@@ -671,8 +649,7 @@ def main() -> None:
     tuned, config = TUNED[run.settings.profile], make_config(run.settings.profile)
     count, rows = accumulation(run.settings.profile), tuned["device_batch"]
     model = build_model(config).to(run.device)
-    ways = {name: ATTENTIONS[name] for name in tuned["attention"]}
-    trials = {name: attention_trial(config, rows, run.device, make) for name, make in ways.items()}
+    trials = {name: attention_trial(config, rows, run.device, name) for name in tuned["attention"]}
     use_attention(model, run.fastest("attention", [asdict(config), rows], trials))
     graph, optimizer = compiled(run, model, rows)
     batches = run.batches(rows)

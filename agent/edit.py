@@ -38,24 +38,26 @@ class _ComputedError(Exception):
 def constants(source: str, path: str) -> dict[str, object]:
     """The top-level upper-case constants of a script: literals, and arithmetic on literals, by name.
 
-    An entry of a dict has a name of its own beside the dict's: `TUNED.mini.total_batch`.
+    A single value in a dict has a name of its own beside the dict's: `TUNED.mini.total_batch`.
     A name that is bound twice, bound together with another, or computed is left out.
     Raises BadInput, with file and line, where the source does not parse.
     """
     tree = _parse(source, path)
     bound = _bindings(tree)
     nodes = {name: node for name, (_, node) in _simple(tree).items() if name.isupper() and len(bound[name]) == 1}
-    named = {name: entry for one, node in nodes.items() for name, entry in _entries(one, node).items()}
-    return {name: _literal(node) for name, node in named.items() if _is_literal(node)}
+    whole = {name: _literal(node) for name, node in nodes.items() if _is_literal(node)}
+    entries = {name: entry for one in whole for name, entry in _entries(one, nodes[one]).items()}
+    return whole | {name: _literal(node) for name, node in entries.items() if isinstance(_literal(node), _SETTABLE)}
 
 
 def _entries(name: str, node: ast.expr) -> dict[str, ast.expr]:
-    """The value called `name` and, where it is a dict, its entries under their own names."""
-    found = {name: node}
+    """What is in the dict called `name`, and in the dicts in it, by dotted names; nothing where it is no dict."""
+    found: dict[str, ast.expr] = {}
     if isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
             if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value.isidentifier():
-                found |= _entries(f"{name}.{key.value}", value)
+                inner = f"{name}.{key.value}"
+                found |= {inner: value, **_entries(inner, value)}
     return found
 
 
@@ -224,7 +226,7 @@ def _set(text: str, edit: SetConstant) -> str:
         raise BadInput(f"{owner} is bound {len(bound)} times (lines {lines})", where=where, next_step=_ONCE)
     if statement is None or whole is None:
         raise BadInput(f"{owner} is not assigned by itself at the top level", where=where, next_step=_ONCE)
-    present = _entries(owner, whole).get(edit.name)
+    present = {owner: whole, **_entries(owner, whole)}.get(edit.name)
     if present is None:
         raise _missing(text, edit)
     if not _is_literal(present):

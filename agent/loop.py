@@ -12,6 +12,7 @@ from agent import gate
 from agent.core import (
     BASELINE,
     BadInput,
+    Budget,
     CampaignRecord,
     Conditions,
     HarnessError,
@@ -19,6 +20,7 @@ from agent.core import (
     JobRole,
     Notice,
     Paused,
+    Profile,
     Result,
     RunEnded,
     RunRecord,
@@ -239,7 +241,7 @@ def _job(parts: Parts, evidence: Evidence, name: str, seed: int, role: JobRole) 
         "AUTORESEARCH_SEED": str(seed),
         "AUTORESEARCH_PROFILE": plan.profile,
         "AUTORESEARCH_CORPUS": plan.corpus,
-        **_compile_env(plan),
+        **compile_env(plan.profile, plan.budget),
         **_budget_env(evidence, name, role),
     }
     folder = parts.logs / f"issue-{campaign.issue}" / name / f"{'probe' if role == 'probe' else 'seed'}-{seed}"
@@ -248,11 +250,11 @@ def _job(parts: Parts, evidence: Evidence, name: str, seed: int, role: JobRole) 
     return Job(name, campaign.commits[name], seed, role, argv, env, _unused(parts, folder), limit, plan.track.metric)
 
 
-def _compile_env(plan: Plan) -> dict[str, str]:
+def compile_env(profile: Profile, budget: Budget) -> dict[str, str]:
     """On a CPU all runs and probes of a campaign compile or none does, so that they stay comparable."""
-    if plan.profile != "mini":
+    if profile != "mini":
         return {}
-    return {"AUTORESEARCH_COMPILE": str(int(plan.budget.kind == "seconds" and plan.budget.amount >= COMPILE_FROM_S))}
+    return {"AUTORESEARCH_COMPILE": str(int(budget.kind == "seconds" and budget.amount >= COMPILE_FROM_S))}
 
 
 def _unused(parts: Parts, folder: Path) -> Path:

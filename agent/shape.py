@@ -120,18 +120,18 @@ def _sizes(constants: Mapping[str, object], facts: Mapping[str, object], tuned: 
         gate=_whole(constants, "VALUE_GATE"),
         order=order,
         ngrams=_whole(tuned, "ngram_rows") if order > 1 else 0,
-        windows=_windows(constants, depth, sequence),
+        windows=_windows(constants, _whole(tuned, "short_window"), depth, sequence),
     )
 
 
-def _windows(constants: Mapping[str, object], depth: int, sequence: int) -> tuple[int, ...]:
+def _windows(constants: Mapping[str, object], parts: int, depth: int, sequence: int) -> tuple[int, ...]:
     """Positions that each block sees: WINDOW_PATTERN over and over, the last block all of them."""
     pattern = _get(constants, "WINDOW_PATTERN")
     if not isinstance(pattern, str) or not pattern or set(pattern) - set("SL"):
         raise BadInput(
             f"WINDOW_PATTERN = {pattern!r}", next_step="write a text of S (short) and L (long), such as SSSL"
         )
-    seen = {"S": max(1, sequence // _whole(constants, "SHORT_WINDOW")), "L": sequence}
+    seen = {"S": max(1, sequence // parts), "L": sequence}
     return (*(seen[pattern[block % len(pattern)]] for block in range(depth - 1)), sequence)
 
 

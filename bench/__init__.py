@@ -1,1 +1,1 @@
-"""Measurements that LOG.md quotes: `make bench`, or `python -m bench overhead ledger clocks` for some of them."""
+"""Measurements that LOG.md quotes: `make bench`, or `python -m bench ledger training` for some of them."""

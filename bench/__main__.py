@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.machine import detect
-from bench import clocks, ledger, overhead
+from bench import clocks, ledger, overhead, training
 
 ROOT = Path(__file__).parent.parent
 BENCHES: dict[str, Callable[[], dict[str, float]]] = {
     "overhead": overhead.measure,
     "ledger": ledger.measure,
     "clocks": clocks.measure,
+    "training": training.measure,
 }
 
 
@@ -38,7 +39,7 @@ def main() -> None:
     for name in names:
         measured[name] = BENCHES[name]()
         for what, value in measured[name].items():
-            print(f"{name:10} {what:60} {value:12.4f}", flush=True)
+            print(f"{name:10} {what:70} {value:14,.4f}", flush=True)
     out = ROOT / "bench" / "out"
     out.mkdir(exist_ok=True)
     (out / "bench.json").write_text(json.dumps({**told, "measured": measured}, indent=2))

@@ -75,7 +75,32 @@ def test_constants_are_the_top_level_literals_and_arithmetic_on_literals() -> No
         "BETAS": (0.9, 0.95),
         "PROFILES": {"full": {"batch": 32, "widths": [1, -2]}, "mini": {}},
         "NOTHING": None,
+        "PROFILES.full.batch": 32,
     }
+
+
+def test_a_value_in_a_dict_is_set_by_its_dotted_name_and_nothing_else_changes() -> None:
+    script = (
+        'TUNED = {\n    "é": 1, "mini": {"batch":  4 * 8,  # rows\n "rate": 0.5}, "full": {"batch": 32},\n}  # end\n'
+    )
+    after = apply(script, put("TUNED.mini.batch", 64), put("TUNED.mini.rate", 1))
+    assert after == script.replace("4 * 8", "64").replace("0.5", "1.0")
+    assert edit.constants(after, "train.py")["TUNED.mini.batch"] == 64
+    assert apply(script, put("TUNED.mini.batch", 32)) == script
+
+
+@pytest.mark.parametrize(
+    "name", ["TUNED.mini.rows", "TUNED.tiny.batch", "TUNED.mini.batch.x", "tuned.mini.batch", "TUNED."]
+)
+def test_a_dotted_name_that_is_not_there_is_refused_with_those_that_are(name: str) -> None:
+    problem = refusal('TUNED = {"mini": {"batch": 32}, "full": {"batch": 512}}\n', put(name, 1))
+    assert name in problem.problem
+    assert "TUNED.mini.batch" in problem.next_step
+
+
+def test_a_dict_in_a_dict_is_not_one_value() -> None:
+    problem = refusal('TUNED = {"mini": {"batch": 32}}\n', put("TUNED.mini", 1))
+    assert "dict, not one value" in problem.problem
 
 
 @pytest.mark.parametrize(

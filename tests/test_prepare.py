@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def text(tmp_path: Path) -> Path:
         ("AUTORESEARCH_BUDGET", "nan", "at least 0.1"),
         ("AUTORESEARCH_BUDGET", "inf", "at least 0.1"),
         ("AUTORESEARCH_PROFILE", "huge", "full, mini"),
+        ("AUTORESEARCH_COMPILE", "yes", "0 or 1"),
     ],
 )
 def test_a_bad_setting_is_named_with_its_value_and_what_is_expected(name: str, value: str, expected: str) -> None:
@@ -469,6 +471,69 @@ def test_a_metric_that_does_not_exist_is_not_a_number_in_the_summary() -> None:
     assert [line.split(":")[0] for line in lines[1:]] == list(prepare.SUMMARY)
     assert lines[1].split() == ["val_bpb:", "1.250000"]
     assert "n/a" in lines[5]
+
+
+# --- what is known of a machine -----------------------------------------------------------------------------
+
+
+def cpu_run(cache: Path, **more: str) -> prepare.Run:
+    """A run on the CPU that needs no corpus."""
+    settings = prepare.read_settings(environment(AUTORESEARCH_CACHE=str(cache), **more))
+    corpus = prepare.Prepared(cache, "none", "mini", "0" * 64, 1024, 256, 1, 1, 1)
+    return prepare.Run(settings, corpus, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("budget", "cold", "warm"),
+    [
+        ({"AUTORESEARCH_BUDGET": "59"}, False, False),
+        ({"AUTORESEARCH_BUDGET": "60"}, False, True),
+        ({"AUTORESEARCH_BUDGET": "600"}, True, True),
+        ({"AUTORESEARCH_STEPS": "100000", "AUTORESEARCH_BUDGET": "600"}, False, False),
+        ({"AUTORESEARCH_STEPS": "1", "AUTORESEARCH_COMPILE": "1"}, True, True),
+        ({"AUTORESEARCH_BUDGET": "600", "AUTORESEARCH_COMPILE": "0"}, False, False),
+    ],
+)
+def test_compiling_must_pay_or_be_asked_for(
+    budget: dict[str, str], cold: bool, warm: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "can_compile", lambda _device: True)
+    run = cpu_run(tmp_path, **budget)
+    assert run.compiling_pays({"width": 1}, warm_s=60, cold_s=600) is cold
+    run.compiled({"width": 1})
+    assert run.compiling_pays({"width": 1}, warm_s=60, cold_s=600) is warm
+    assert run.notes == {"compiled": warm}
+    assert run.compiling_pays({"width": 2}, warm_s=60, cold_s=600) is cold  # another graph is not known
+
+
+def test_without_a_compiler_nothing_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    run = cpu_run(tmp_path, AUTORESEARCH_COMPILE="1")
+    assert run.compiling_pays(1, warm_s=0, cold_s=0) is False
+    assert run.notes == {"compiled": False}
+
+
+def test_the_fastest_way_is_measured_once_and_then_known(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def slow() -> None:
+        calls.append("slow")
+        time.sleep(0.01)
+
+    def broken() -> None:
+        raise NotImplementedError("only on another device")
+
+    trials = {"slow": slow, "quick": lambda: calls.append("quick"), "broken": broken}
+    for _ in range(2):
+        run = cpu_run(tmp_path)
+        assert run.fastest("attention", {"width": 1}, trials) == "quick"
+        chosen = run.notes["attention"]
+        assert isinstance(chosen, dict)
+        assert (chosen["chosen"], chosen["seconds"].keys()) == ("quick", {"slow", "quick"})
+    assert len(calls) == 2 * 13
+    assert cpu_run(tmp_path).fastest("attention", 2, {"only": broken}) == "only"  # no choice, nothing to measure
+    with pytest.raises(RuntimeError, match="none of broken, worse"):
+        cpu_run(tmp_path).fastest("attention", 3, {"broken": broken, "worse": broken})
 
 
 def test_every_epoch_visits_each_row_once_in_the_order_of_its_seed() -> None:

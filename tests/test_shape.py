@@ -34,6 +34,12 @@ CONSTANTS = literals(Path(train.__file__))
 FACTS = literals(Path(prepare.__file__))["PROFILES"]
 
 
+def tuned(profile: Profile) -> dict[str, object]:
+    table = CONSTANTS["TUNED"]
+    assert isinstance(table, dict)
+    return dict(table[profile])
+
+
 def resolve(profile: Profile, **changed: object) -> shape.Shape:
     assert isinstance(FACTS, dict)
     return shape.resolve({**CONSTANTS, **changed}, FACTS[profile], profile)
@@ -57,7 +63,8 @@ def test_the_shapes_of_issue_3(depth: int, ratio: int, width: int, heads: int) -
 
 
 def test_the_baseline_has_the_parameters_known_for_it() -> None:
-    assert resolve("full").params == 50_332_176
+    assert resolve("full", NGRAM_ORDER=1).params == 50_332_176
+    assert resolve("full").params == 50_332_176 + 262_144 * 512
 
 
 @given(
@@ -68,11 +75,20 @@ def test_the_baseline_has_the_parameters_known_for_it() -> None:
     gate=st.integers(1, 80),
     pattern=st.text("SL", min_size=1, max_size=5),
     short=st.sampled_from([1, 2, 3, 8]),
+    order=st.integers(1, 4),
     profile=st.sampled_from(PROFILES),
 )
 @settings(max_examples=60, deadline=None)
 def test_parameters_and_flops_are_those_of_the_built_model(
-    depth: int, head: int, heads_a_block: int, mlp: int, gate: int, pattern: str, short: int, profile: Profile
+    depth: int,
+    head: int,
+    heads_a_block: int,
+    mlp: int,
+    gate: int,
+    pattern: str,
+    short: int,
+    order: int,
+    profile: Profile,
 ) -> None:
     changed: dict[str, object] = {
         "DEPTH": depth,
@@ -81,7 +97,8 @@ def test_parameters_and_flops_are_those_of_the_built_model(
         "MLP_RATIO": mlp,
         "VALUE_GATE": gate,
         "WINDOW_PATTERN": pattern,
-        "SHORT_WINDOW": short,
+        "NGRAM_ORDER": order,
+        "TUNED": {profile: {**tuned(profile), "short_window": short}},
     }
     predicted, built = resolve(profile, **changed), config(profile, changed)
     with torch.device("meta"):
@@ -130,9 +147,8 @@ def test_a_head_too_narrow_for_the_profile_is_refused() -> None:
 
 
 def test_a_batch_that_does_not_come_out_even_is_refused_with_the_nearest_that_does() -> None:
-    tuned = {"mini": {"device_batch": 3, "total_batch": 1000, "dtype": "float32", "ngram_rows": 8}}
     with pytest.raises(BadInput, match="768"):
-        resolve("mini", TUNED=tuned)
+        resolve("mini", TUNED={"mini": {**tuned("mini"), "device_batch": 3, "total_batch": 1000}})
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -140,8 +156,6 @@ def test_predicted_memory_grows_with_depth_width_and_batch(profile: Profile) -> 
     base = resolve(profile).memory_mb
     assert resolve(profile, DEPTH=16).memory_mb > base
     assert resolve(profile, ASPECT_RATIO=128).memory_mb > base
-    tuned = CONSTANTS["TUNED"]
-    assert isinstance(tuned, dict)
-    entry = tuned[profile]
+    entry = tuned(profile)
     doubled = {**entry, "device_batch": 2 * entry["device_batch"], "total_batch": 2 * entry["total_batch"]}
     assert resolve(profile, TUNED={profile: doubled}).memory_mb > base

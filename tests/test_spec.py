@@ -267,6 +267,15 @@ def test_a_number_may_be_written_as_people_write_it(cell: str) -> None:
     assert parse(f"| ID | LR |\n|-|-|\n| 1A | {cell} |").variants[0].edits == (SetConstant("train.py", "LR", 3e-4),)
 
 
+def test_a_column_may_name_a_value_in_a_dict() -> None:
+    constants = {**CONSTANTS, "TUNED.mini.total_batch": 1024}
+    table = "| ID | TUNED.mini.total_batch |\n|---|---|\n| 1A | 2**11 |"
+    (variant,) = spec.parse(issue(table), TRACK, constants).variants
+    assert variant.edits == (SetConstant("train.py", "TUNED.mini.total_batch", 2048),)
+    with pytest.raises(BadInput, match=r"did you mean TUNED\.mini\.total_batch"):
+        spec.parse(issue(table.replace("total_batch", "total_bach")), TRACK, constants)
+
+
 def test_columns_that_are_no_constant_describe_or_state() -> None:
     header = "id|DEPTH|heads|params|head_dim|Owner|WHY|Notes|PRIORITY\n:-|-|-|-|-|-|-|-:|-"
     body = f"{header}\n`x-1`|6|6|~50M|128|me|a \\| <b>`b`</b><!-- d -->|*c*|low"

@@ -51,12 +51,10 @@ def result(folder: Path) -> dict[str, dict[str, float]]:
 
 @pytest.fixture
 def config() -> train.Config:
-    """A small shape, with short windows and value embeddings, in mini's widths."""
+    """A small shape, with short windows, value and n-gram embeddings, in mini's widths."""
     base = train.make_config("mini")
-    windows = (16, 64, 16, 64)
-    return dataclasses.replace(
-        base, depth=4, model_dim=32, n_head=2, vocab_size=97, sequence_length=64, windows=windows
-    )
+    shape = {"depth": 4, "model_dim": 32, "n_head": 2, "vocab_size": 97, "sequence_length": 64}
+    return dataclasses.replace(base, **shape, windows=(16, 64, 16, 64), ngram_order=3, ngram_rows=1000)
 
 
 @pytest.fixture
@@ -106,7 +104,7 @@ def test_rows_of_a_batch_do_not_see_each_other(model: train.GPT) -> None:
 def test_a_short_window_hides_what_lies_before_it(config: train.Config) -> None:
     """One block with a window of 16: the logits of place 40 depend on places 25 to 40 alone."""
     torch.manual_seed(0)
-    model = train.build_model(dataclasses.replace(config, depth=1, windows=(16,)))
+    model = train.build_model(dataclasses.replace(config, depth=1, windows=(16,), ngram_order=1))
     with torch.no_grad():
         for weight in model.parameters():
             weight.normal_(std=0.3)
@@ -120,16 +118,87 @@ def test_a_short_window_hides_what_lies_before_it(config: train.Config) -> None:
     assert not torch.allclose(logits[0][0, 40], logits[2][0, 40], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("length", [1, 15, 16, 17, 40, 64])
+@pytest.mark.parametrize("window", [1, 5, 16, 63, 64, 100])
+def test_attention_in_chunks_is_attention_with_a_mask(window: int, length: int) -> None:
+    q, k, v = torch.randn(3, 2, 3, length, 8, generator=torch.Generator().manual_seed(window))
+    seen = torch.ones(length, length, dtype=torch.bool).tril().triu(1 - window)
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=0.3)
+    torch.testing.assert_close(train.local_attention(q, k, v, 0.3, window), expected)
+
+
 @pytest.mark.slow
-def test_flex_attention_computes_what_the_masked_attention_does(model: train.GPT) -> None:
+def test_flex_attention_computes_what_the_chunks_do(model: train.GPT) -> None:
     """Flex attention runs compiled on CUDA; here its plain form, without a backward pass, stands for it."""
     tokens = torch.randint(0, 97, (2, 64), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = model(tokens)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns that the plain form is slow
-            train.use_flex(model)
+            train.use_attention(model, "flex")
             torch.testing.assert_close(model(tokens), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_full_profile_trains_on_a_device_of_shapes_alone() -> None:
+    """Every way to attend, in bfloat16 and at full width: forward and backward fit together, without a GPU."""
+    config = train.make_config("full")
+    for name in ("local", "varlen"):
+        with torch.device("meta"):
+            model = train.build_model(config)
+            tokens = torch.zeros(2, config.sequence_length, dtype=torch.int64)
+        train.use_attention(model, name)
+        loss, logits = train.loss_and_logits(model, tokens, model.embedded(tokens), tokens)
+        loss.backward()
+        assert (logits.dtype, logits.shape[2], loss.dtype) == (torch.float32, config.vocab_size, torch.float32)
+        assert all(weight.grad is not None for weight in model.blocks.parameters())
+
+
+# --- n-grams ------------------------------------------------------------------------------------------------
+
+
+def test_an_ngram_is_a_row_of_its_own_wherever_it_stands() -> None:
+    tokens = torch.tensor([[5, 6, 7, 5, 6, 7, 1, 6, 7]])
+    bigrams, trigrams = train.ngram_index(tokens, 3, 1 << 40)
+    assert (bigrams[0, 2], trigrams[0, 2]) == (bigrams[0, 5], trigrams[0, 5])
+    assert bigrams[0, 8] == bigrams[0, 2]  # the same two
+    assert trigrams[0, 8] != trigrams[0, 2]  # not the same three
+    distinct = {*bigrams[0].tolist(), *trigrams[0].tolist()}
+    assert len(distinct) == len({(0, 5), (5, 6), (6, 7), (7, 5), (7, 1), (1, 6)}) + 8  # trigrams: one comes twice
+
+
+def test_ngrams_spread_over_all_rows_but_the_last() -> None:
+    tokens = torch.randint(0, 8192, (16, 2048), generator=torch.Generator().manual_seed(0))
+    index = train.ngram_index(tokens, 3, 999)
+    counts = torch.bincount(index.flatten(), minlength=1000)
+    assert counts[999] == 0
+    assert counts[:999].min() > 0.5 * index.numel() / 999
+    assert counts[:999].max() < 1.5 * index.numel() / 999
+
+
+def test_a_step_of_the_ngram_table_is_that_of_a_dense_gradient(config: train.Config) -> None:
+    torch.manual_seed(0)
+    table = train.Ngrams(config)
+    torch.nn.init.normal_(table.weight)
+    rows, before = train.Rows(table), table.weight.detach().clone()
+    tokens = torch.randint(0, 97, (2, 64))
+    power = torch.zeros(config.ngram_rows, 1)
+    for _ in range(3):
+        grad = torch.randn(2, 64, 32)
+        table(tokens).backward(grad)
+        rows.step(0.1)
+        rows.zero_grad()
+        index = train.ngram_index(tokens, config.ngram_order, config.ngram_rows - 1)
+        dense = torch.zeros_like(before)
+        for order in index:
+            dense.index_add_(0, order.flatten(), grad.flatten(0, 1))
+        seen = dense.abs().sum(1, keepdim=True) > 0
+        power = torch.where(
+            seen, train.NGRAM_BETA2 * power + (1 - train.NGRAM_BETA2) * dense.square().mean(1, True), power
+        )
+        before -= torch.where(seen, 0.1 * dense / power.clamp_min(1e-20).sqrt(), 0.0)
+    torch.testing.assert_close(table.weight.detach(), before, rtol=1e-4, atol=1e-4)
+    assert not rows.power[-1].any()
+    assert table.weight.grad is None
 
 
 def test_rotary_positions_keep_lengths_and_see_distances_only(config: train.Config) -> None:
@@ -143,16 +212,16 @@ def test_rotary_positions_keep_lengths_and_see_distances_only(config: train.Conf
 
 def test_a_fresh_model_knows_nothing(config: train.Config) -> None:
     torch.manual_seed(0)
-    tokens = torch.randint(0, 97, (4, 64))
-    loss = train.loss_of(train.build_model(config), tokens, torch.randint(0, 97, (4, 64)))
+    tokens, model = torch.randint(0, 97, (4, 64)), train.build_model(config)
+    loss, _ = train.loss_and_logits(model, tokens, model.embedded(tokens), torch.randint(0, 97, (4, 64)))
     assert loss.item() == pytest.approx(math.log(97), abs=0.01)
 
 
 def test_windows_follow_the_pattern_and_the_last_block_sees_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "WINDOW_PATTERN", "SSSL")
     monkeypatch.setattr(train, "DEPTH", 6)
-    short = 256 // train.SHORT_WINDOW
-    assert train.windows(256) == (short, short, short, 256, short, 256)
+    short = 64
+    assert train.windows(256, 4) == (short, short, short, 256, short, 256)
 
 
 def test_a_width_that_does_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,12 +244,13 @@ def test_orthogonalized_matrices_have_singular_values_near_one(shape: tuple[int,
 
 def test_every_weight_is_trained_by_exactly_one_optimizer(model: train.GPT) -> None:
     before = {name: weight.clone() for name, weight in model.named_parameters()}
-    optimizer = train.Optimizer(model)
+    optimizer = train.Optimizer(model, 0.04)
     adam = sum(weight.numel() for group in optimizer.adam.param_groups for weight in group["params"])
     muon = sum(stack.weight.numel() for stack in optimizer.muon.stacks)
-    assert adam + muon == sum(weight.numel() for weight in model.parameters())
+    ngrams = sum(rows.table.weight.numel() for rows in optimizer.rows)
+    assert adam + muon + ngrams == sum(weight.numel() for weight in model.parameters())
     tokens = torch.randint(0, 97, (2, 64))
-    train.accumulate(train.loss_of, model, iter([(tokens, tokens.roll(-1))]), 1)
+    train.accumulate(train.loss_and_logits, model, iter([(tokens, tokens.roll(-1))]), 1)
     optimizer.step(0, 0.0)
     assert [name for name, weight in model.named_parameters() if torch.equal(weight, before[name])] == []
 
@@ -190,7 +260,7 @@ def test_a_gradient_of_zeros_moves_no_matrix(config: train.Config) -> None:
     torch.manual_seed(0)
     model = train.build_model(config)
     before = model.blocks[0].attention.qkv.clone()
-    optimizer = train.Optimizer(model)
+    optimizer = train.Optimizer(model, 0.04)
     optimizer.step(0, 1.0)
     torch.testing.assert_close(model.blocks[0].attention.qkv, before)
 
@@ -201,7 +271,7 @@ def test_two_half_batches_have_the_gradient_of_the_whole(config: train.Config) -
     for parts in ([pair], [tuple(half[:2] for half in pair), tuple(half[2:] for half in pair)]):
         torch.manual_seed(0)
         model = train.build_model(config)
-        train.accumulate(train.loss_of, model, iter(parts), len(parts))
+        train.accumulate(train.loss_and_logits, model, iter(parts), len(parts))
         grads.append(model.head.weight.grad)
     torch.testing.assert_close(grads[0], grads[1])
 
@@ -209,13 +279,13 @@ def test_two_half_batches_have_the_gradient_of_the_whole(config: train.Config) -
 def test_an_optimizer_that_is_reset_repeats_its_first_step(config: train.Config) -> None:
     torch.manual_seed(0)
     model = train.build_model(config)
-    optimizer, kept = train.Optimizer(model), {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer, kept = train.Optimizer(model, 0.04), {name: value.clone() for name, value in model.state_dict().items()}
     tokens, after = torch.randint(0, 97, (2, 64)), []
     for _ in range(2):
         model.load_state_dict(kept)
         optimizer.reset()
         for number in range(3):
-            train.accumulate(train.loss_of, model, iter([(tokens, tokens.roll(-1))]), 1)
+            train.accumulate(train.loss_and_logits, model, iter([(tokens, tokens.roll(-1))]), 1)
             optimizer.step(number, 0.0)
         after.append({name: value.clone() for name, value in model.state_dict().items()})
     assert all(torch.equal(after[0][name], after[1][name]) for name in kept)
@@ -266,11 +336,12 @@ def test_the_result_has_every_metric_phase_and_the_exact_parameters(short_run: t
     }  # fmt: skip
     assert all(math.isfinite(value) and value > 0 for value in metrics.values())
     assert metrics["num_steps"] == 12
-    assert metrics["total_tokens_M"] == 12 * 1024 / 1e6
+    assert metrics["total_tokens_M"] == 12 * 2048 / 1e6
     assert told["params"] == round(metrics["num_params_M"] * 1e6)
     assert told["phases"].keys() == {"startup", "train", "eval", "checkpoint"}
     assert sum(told["phases"].values()) == pytest.approx(metrics["total_seconds"], abs=0.01)
     assert (told["schema"], told["profile"], told["seed"], told["probe"]) == (1, "mini", 3, False)
+    assert told["notes"] == {"compiled": False}
     assert told["machine"].keys() == {"device", "kind", "torch", "python", "threads"}
     assert len(told["corpus"]) == 64
 
@@ -306,9 +377,21 @@ def test_one_seed_gives_one_value_to_the_last_digit_and_another_seed_another(
 
 
 @pytest.mark.slow
+def test_compiled_it_is_the_same_training(short_run: tuple[Path, str], corpus_cache: Path, tmp_path: Path) -> None:
+    """Warmed up on made-up tokens, put back, and then the same twelve steps: the two differ by rounding only."""
+    script = edited(tmp_path / "script", **SMALL)
+    done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="12", SEED="3", COMPILE="1")
+    assert done.returncode == 0, done.stderr
+    plain, told = result(short_run[0]), result(tmp_path / "run")
+    assert told["notes"] == {"compiled": True}
+    assert told["phases"]["compile"] > 0
+    assert told["metrics"]["val_bpb"] == pytest.approx(plain["metrics"]["val_bpb"], abs=2e-3)
+
+
+@pytest.mark.slow
 def test_a_token_budget_is_spent_in_whole_steps(corpus_cache: Path, tmp_path: Path) -> None:
     script = edited(tmp_path / "script", **SMALL)
-    done = run_train(tmp_path / "run", corpus_cache, script=script, TOKENS="5000", PROBE="1")
+    done = run_train(tmp_path / "run", corpus_cache, script=script, TOKENS="9000", PROBE="1")
     assert done.returncode == 0, done.stderr
     assert result(tmp_path / "run")["metrics"]["num_steps"] == 5
 
@@ -342,7 +425,7 @@ def test_the_committed_model_learns(corpus_cache: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_loss_that_diverges_is_an_exit_status_of_its_own(corpus_cache: Path, tmp_path: Path) -> None:
-    script = edited(tmp_path / "script", **SMALL, EMBED_RATE=1e30, MATRIX_RATE=1e30, HEAD_RATE=1e30)
+    script = edited(tmp_path / "script", **SMALL, EMBED_RATE=1e30, NGRAM_RATE=1e30, HEAD_RATE=1e30)
     done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="50")
     assert done.returncode == prepare.EXIT_NAN, done.stderr
     assert re.fullmatch(r"error: .*diverged\n", done.stderr)
