@@ -756,16 +756,28 @@ class Run:
         return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
 
     def batches(self, rows: int) -> Iterator[tuple["torch.Tensor", "torch.Tensor"]]:
-        """Yield (tokens, targets) for ever, int64 of (rows, T): each epoch is a shuffle of all rows, by the seed."""
+        """Yield (tokens, targets) for ever, int64 of (rows, T): each epoch is a shuffle of all rows, by the seed.
+
+        The next batch is read, and on its way to the device, before the one in hand is used.
+        """
+        data, length = self.corpus.train(), self.corpus.sequence_length
+        blocks = (
+            np.stack([data[start : start + length + 1] for start in starts])
+            for starts in _starts(len(data), length, rows, self.settings.seed)
+        )
+        waiting = self._sent(next(blocks))
+        for block in blocks:
+            ready, waiting = waiting, self._sent(block)
+            yield ready
+
+    def _sent(self, block: np.ndarray) -> tuple["torch.Tensor", "torch.Tensor"]:
+        """(tokens, targets) of a block of rows, on the device."""
         import torch
 
-        data, length = self.corpus.train(), self.corpus.sequence_length
-        pin = self.device.type == "cuda"
-        for starts in _starts(len(data), length, rows, self.settings.seed):
-            block = np.stack([data[start : start + length + 1] for start in starts]).astype(np.int64)
-            both = torch.from_numpy(block)
-            both = both.pin_memory().to(self.device, non_blocking=True) if pin else both
-            yield both[:, :-1].contiguous(), both[:, 1:].contiguous()
+        both = torch.from_numpy(block.astype(np.int64))
+        if self.device.type == "cuda":
+            both = both.pin_memory().to(self.device, non_blocking=True)
+        return both[:, :-1].contiguous(), both[:, 1:].contiguous()
 
 
 def can_compile(device: "torch.device") -> bool:
@@ -777,12 +789,16 @@ def can_compile(device: "torch.device") -> bool:
 
 def trial_seconds(trials: Mapping[str, Callable[[], None]], device: "torch.device") -> dict[str, float]:
     """Seconds of each trial, the best of ten after three that compile and fill caches; without those that fail."""
+    import torch
+
     found = {}
     for name, trial in trials.items():
         try:
             found[name] = min([_seconds(trial, device) for _ in range(13)][3:])
         except (RuntimeError, ImportError) as error:
             print(f"{name} does not run here: {str(error).splitlines()[0]}", flush=True)
+    if device.type == "cuda":  # what the trials took is no part of the run's peak
+        torch.cuda.reset_peak_memory_stats()
     return found
 
 

@@ -241,15 +241,16 @@ def use_attention(model: "GPT", name: str) -> None:
 
 
 def attention_trial(config: Config, rows: int, device: torch.device, name: str) -> Callable[[], None]:
-    """What `prepare.Run.fastest` times: one short window, forward and backward, compiled at its first call."""
+    """What `prepare.Run.fastest` times: one short window, forward and backward; made ready at the first call."""
     shape = (3, rows, config.n_head, config.sequence_length, config.model_dim // config.n_head)
-    qkv = torch.randn(shape, dtype=getattr(torch, config.dtype), device=device, requires_grad=True)
 
     @cache
-    def attend() -> Attend:
-        return torch.compile(ATTENTIONS[name](min(config.windows), config.sequence_length, device), dynamic=False)
+    def ready() -> tuple[Attend, Tensor]:
+        attend = ATTENTIONS[name](min(config.windows), config.sequence_length, device)
+        qkv = torch.randn(shape, dtype=getattr(torch, config.dtype), device=device, requires_grad=True)
+        return torch.compile(attend, dynamic=False), qkv
 
-    return lambda: attend()(*qkv, 1.0).sum().backward()
+    return lambda: ready()[0](*ready()[1], 1.0).sum().backward()
 
 
 class Attention(nn.Module):
@@ -612,7 +613,7 @@ def accumulate(graph: Graph, model: GPT, batches: Batches, count: int) -> Tensor
 
 def warm_up(model: GPT, optimizer: Optimizer, graph: Graph, rows: int) -> None:
     """Make one step on made-up tokens, which compiles, then put weights and optimizer back as they were."""
-    kept = {name: value.clone() for name, value in model.state_dict().items()}
+    kept = {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()}  # spares the device
     tokens = torch.zeros((rows, model.config.sequence_length), dtype=torch.int64, device=model.resid.device)
     accumulate(graph, model, iter([(tokens, tokens)]), 1)
     optimizer.step(0, 0.0)
@@ -649,8 +650,9 @@ def main() -> None:
     tuned, config = TUNED[run.settings.profile], make_config(run.settings.profile)
     count, rows = accumulation(run.settings.profile), tuned["device_batch"]
     model = build_model(config).to(run.device)
-    trials = {name: attention_trial(config, rows, run.device, name) for name in tuned["attention"]}
-    use_attention(model, run.fastest("attention", [asdict(config), rows], trials))
+    ways = {name: attention_trial(config, rows, run.device, name) for name in tuned["attention"]}
+    use_attention(model, run.fastest("attention", [asdict(config), rows], ways))
+    del ways  # and the memory they hold
     graph, optimizer = compiled(run, model, rows)
     batches = run.batches(rows)
     clock = prepare.Clock(run, tuned["total_batch"])
@@ -661,15 +663,9 @@ def main() -> None:
             optimizer.step(clock.steps, clock.progress)
             clock.tick(loss)
         clock.finish()
-    prepare.evaluate(
-        run,
-        clock,
-        partial(logits_of, graph, model),
-        weights=model.state_dict(),
-        config=asdict(config),
-        batch=rows,
-        flops_per_token=flops_per_token(config),
-    )
+    weights, told = model.state_dict(), asdict(config)
+    score, flops = partial(logits_of, graph, model), flops_per_token(config)
+    prepare.evaluate(run, clock, score, weights=weights, config=told, batch=rows, flops_per_token=flops)
 
 
 if __name__ == "__main__":

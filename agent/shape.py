@@ -11,14 +11,15 @@ from agent.core import BadInput, Profile, Shape
 
 MB = 2**20
 # Resident size of the process beside its tensors: Python, torch, its libraries. On CUDA the allocator counts from
-# zero. Measured on Linux with torch 2.13: 458, 473, 460, 465 and 1,046 MB at DEPTH x ASPECT_RATIO of 8 x 64, 6 x 128,
-# 12 x 32, 8 x 96 and 16 x 128 on mini.
-PROCESS_MB = {"full": 0, "mini": 375}
+# zero. Measured on Linux with torch 2.13, not compiled: see tests/test_shape.py.
+PROCESS_MB = {"full": 0, "mini": 335}
+# Bytes a weight of the n-gram table: the table, and on a CPU the copy of it that the checkpoint is written from.
+NGRAM_BYTES = {"full": 4, "mini": 8}
 # Values kept for the backward pass, per token and block, in units of model_dim: attention, and for each of
 # MLP_RATIO. Eager execution keeps every intermediate; the compiled graph recomputes the elementwise ones. The
 # compiled figures reproduce the 45 GB published for the upstream baseline (depth 8, width 512, 128 rows of 2,048).
-KEPT = {"full": (8, 1), "mini": (16, 2)}
-LOGITS_KEPT = {"full": 2, "mini": 6}  # float32 copies of the logits alive at the peak
+KEPT = {"full": (8, 1), "mini": (20, 2)}
+LOGITS_KEPT = {"full": 3, "mini": 6}  # values of 4 bytes for each logit that are alive at the peak
 ACTIVATION_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 
@@ -79,19 +80,21 @@ def flops_per_token(sizes: Sizes) -> int:
     return 6 * weights + 12 * sizes.width * sum(sizes.windows)
 
 
-def memory_mb(sizes: Sizes, rows: int, dtype: str, profile: Profile) -> int:
-    """Predicted peak of training with `rows` sequences at once, in MB: an estimate, good to about a fifth.
+def memory_mb(sizes: Sizes, rows: int, total: int, dtype: str, profile: Profile) -> int:
+    """Predicted peak in MB of training with `rows` sequences at once, `total` tokens a step: good to about a fifth.
 
     Four float32 values a parameter: the weight, its gradient, and two moments of AdamW or one of Muon and what its
-    step works in. To these come the values kept for the backward pass (KEPT), the logits (LOGITS_KEPT), and what the
-    process itself holds (PROCESS_MB).
+    step works in; of the n-gram table, the weight alone. To these come the values kept for the backward pass (KEPT)
+    and the logits (LOGITS_KEPT) or, later and where that is more, what the n-gram table's step sorts and sums; and
+    what the process itself holds (PROCESS_MB).
     """
-    state = 16 * parameters(sizes)
+    table = sizes.ngrams * sizes.width
+    state = 16 * (parameters(sizes) - table) + NGRAM_BYTES[profile] * table
     attention, mlp = KEPT[profile]
     kept = sizes.depth * (attention + mlp * sizes.mlp_ratio) * sizes.width + sizes.value_tables * sizes.width
-    logits = 4 * LOGITS_KEPT[profile] * sizes.vocab
-    per_token = kept * ACTIVATION_BYTES[dtype] + logits
-    return PROCESS_MB[profile] + math.ceil((state + rows * sizes.sequence * per_token) / MB)
+    per_token = kept * ACTIVATION_BYTES[dtype] + 4 * sizes.width + 4 * LOGITS_KEPT[profile] * sizes.vocab
+    sorted_rows = 4 * 4 * (sizes.order - 1) * total * sizes.width
+    return PROCESS_MB[profile] + math.ceil((state + max(rows * sizes.sequence * per_token, sorted_rows)) / MB)
 
 
 def _matrices(sizes: Sizes) -> int:
@@ -149,7 +152,7 @@ def _memory(tuned: Mapping[str, object], sizes: Sizes, profile: Profile) -> int:
         raise BadInput(
             f"dtype = {dtype!r} of profile {profile}", next_step=f"write one of {', '.join(ACTIVATION_BYTES)}"
         )
-    return memory_mb(sizes, rows, dtype, profile)
+    return memory_mb(sizes, rows, total, dtype, profile)
 
 
 def _check_width(depth: int, ratio: int, head: int) -> None:

@@ -17,6 +17,7 @@ import torch
 
 import prepare
 import train
+from agent import edit, shape
 
 ROOT = Path(__file__).parents[1]
 PROGRESS = re.compile(r"step \d{5} \| \d+\.\d% \| loss \d+\.\d{4} \| [\d,]+ tok/s \| eta \d+s")
@@ -386,6 +387,19 @@ def test_compiled_it_is_the_same_training(short_run: tuple[Path, str], corpus_ca
     assert told["notes"] == {"compiled": True}
     assert told["phases"]["compile"] > 0
     assert told["metrics"]["val_bpb"] == pytest.approx(plain["metrics"]["val_bpb"], abs=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("constants", [{}, {"DEPTH": 4, "ASPECT_RATIO": 256}, {"NGRAM_ORDER": 1}])
+def test_the_memory_that_a_run_takes_is_what_was_predicted(
+    constants: dict[str, int], corpus_cache: Path, tmp_path: Path
+) -> None:
+    script = edited(tmp_path / "script", **constants)
+    done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="3")
+    assert done.returncode == 0, done.stderr
+    facts = edit.constants((ROOT / "prepare.py").read_text(), "prepare.py")["PROFILES"]
+    predicted = shape.resolve(edit.constants(script.read_text(), "train.py"), facts["mini"], "mini").memory_mb
+    assert result(tmp_path / "run")["metrics"]["peak_vram_mb"] == pytest.approx(predicted, rel=0.1)
 
 
 @pytest.mark.slow
