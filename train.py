@@ -50,22 +50,25 @@ MOMENTUM_END = 0.95  # Muon: momentum after MOMENTUM_STEPS
 MOMENTUM_STEPS = 300  # steps over which the momentum rises
 MUON_BETA2 = 0.95  # Muon: memory of the second moment of each row
 WEIGHT_DECAY = 0.2  # Muon: cautious decay, falling to zero at the end
-WARMDOWN = 0.5  # share of the budget, at its end, over which the rates fall
 FINAL_RATE = 0.05  # of the starting rate, at the very end
 
 # --- what differs between the profiles ---------------------------------------------------------------------
-# device_batch: rows at once; total_batch: tokens in one optimizer step; short_window: the sequence length is divided by
-# this; matrix_rate: Muon's; ngram_rows: of the table of n-gram embeddings; dtype: of the activations; attention: those
-# of ATTENTIONS of which the fastest is for the short windows; compile_warm, compile_cold: seconds of training from
-# which compiling pays, on a machine that has compiled this shape before and on one that has not.
 TUNED = {
     "full": {
-        "device_batch": 64, "total_batch": 262144, "short_window": 8, "matrix_rate": 0.04, "ngram_rows": 262144,
-        "dtype": "bfloat16", "attention": ("flex", "varlen", "local"), "compile_warm": 0, "compile_cold": 0,
+        "device_batch": 64,  # rows at once
+        "total_batch": 262144,  # tokens in one optimizer step
+        "short_window": 8,  # a short window is the sequence length divided by this
+        "matrix_rate": 0.04,  # Muon: matrices inside the blocks
+        "warmdown": 0.75,  # share of the budget, at its end, over which the rates fall
+        "ngram_rows": 262144,  # of the table of n-gram embeddings
+        "dtype": "bfloat16",  # of the activations
+        "attention": ("flex", "varlen", "local"),  # short windows take the one of ATTENTIONS that is fastest here
+        "compile_warm": 0,  # seconds of training from which compiling pays on a machine that has compiled this shape
+        "compile_cold": 0,  # and on one that has not
     },
     "mini": {
-        "device_batch": 8, "total_batch": 2048, "short_window": 16, "matrix_rate": 0.08, "ngram_rows": 262144,
-        "dtype": "float32", "attention": ("local",), "compile_warm": 60, "compile_cold": 600,
+        "device_batch": 8, "total_batch": 2048, "short_window": 16, "matrix_rate": 0.08, "warmdown": 0.5,
+        "ngram_rows": 262144, "dtype": "float32", "attention": ("local",), "compile_warm": 60, "compile_cold": 600,
     },
 }  # fmt: skip
 
@@ -531,8 +534,8 @@ class Rows:
 class Optimizer:
     """Muon for the matrices inside the blocks, AdamW for the rest; `step` sets all rates by the progress made."""
 
-    def __init__(self, model: GPT, matrix_rate: float, update: Callable[..., None] = muon_update) -> None:
-        self.matrix_rate = matrix_rate
+    def __init__(self, model: GPT, tuned: dict[str, Any], update: Callable[..., None] = muon_update) -> None:
+        self.matrix_rate, self.warmdown = tuned["matrix_rate"], tuned["warmdown"]
         scale = (model.config.model_dim / 768) ** -0.5  # narrower models bear larger rates
         gates = [block.attention.gate.weight for block in model.blocks if block.attention.gate is not None]
         matrices = [weight for weight in model.blocks.parameters() if all(weight is not gate for gate in gates)]
@@ -552,7 +555,7 @@ class Optimizer:
 
     def step(self, number: int, progress: float) -> None:
         """Optimizer step `number` (from 0), with `progress` in [0, 1] of the budget used; clears the gradients."""
-        fade = rate_factor(progress)
+        fade = rate_factor(progress, self.warmdown)
         for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
             group["lr"] = rate * fade
         self.adam.step()
@@ -576,9 +579,9 @@ class Optimizer:
         self.zero_grad()
 
 
-def rate_factor(progress: float) -> float:
-    """What the rates are multiplied by: 1, then a straight line down to FINAL_RATE over the last WARMDOWN."""
-    left = min(1.0, (1 - progress) / WARMDOWN)
+def rate_factor(progress: float, warmdown: float) -> float:
+    """What the rates are multiplied by: 1, then a straight line down to FINAL_RATE over the last `warmdown`."""
+    left = min(1.0, (1 - progress) / warmdown)
     return FINAL_RATE + (1 - FINAL_RATE) * left
 
 
@@ -636,10 +639,10 @@ def compiled(run: prepare.Run, model: GPT, rows: int) -> tuple[Graph, Optimizer]
     tuned = TUNED[run.settings.profile]
     facts = [asdict(model.config), rows]
     if not run.compiling_pays(facts, warm_s=tuned["compile_warm"], cold_s=tuned["compile_cold"]):
-        return loss_and_logits, Optimizer(model, tuned["matrix_rate"])
+        return loss_and_logits, Optimizer(model, tuned)
     with run.phase("compile"):
         graph, update = (torch.compile(part, dynamic=False) for part in (loss_and_logits, muon_update))
-        optimizer = Optimizer(model, tuned["matrix_rate"], update)
+        optimizer = Optimizer(model, tuned, update)
         warm_up(model, optimizer, graph, rows)
         run.compiled(facts)
     return graph, optimizer

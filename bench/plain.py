@@ -7,6 +7,7 @@ Run it as `python -m bench.plain`, with the environment of train.py.
 
 import sys
 from dataclasses import asdict
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -107,8 +108,8 @@ class PlainGPT(nn.Module):
 class PlainOptimizer:
     """The groups and rates of train.Optimizer: AdamW over whole tables, Muon over one matrix after another."""
 
-    def __init__(self, model: PlainGPT, matrix_rate: float) -> None:
-        self.matrix_rate = matrix_rate
+    def __init__(self, model: PlainGPT, tuned: dict[str, Any]) -> None:
+        self.matrix_rate, self.warmdown = tuned["matrix_rate"], tuned["warmdown"]
         scale = (model.config.model_dim / 768) ** -0.5
         named = dict(model.blocks.named_parameters())
         gates = [weight for name, weight in named.items() if "gate" in name]
@@ -127,7 +128,7 @@ class PlainOptimizer:
 
     def step(self, number: int, progress: float) -> None:
         """Optimizer step `number`, with `progress` of the budget used; clears the gradients."""
-        fade = train.rate_factor(progress)
+        fade = train.rate_factor(progress, self.warmdown)
         for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
             group["lr"] = rate * fade
         self.adam.step()
@@ -145,7 +146,7 @@ def main() -> None:
     tuned, config = train.TUNED[run.settings.profile], train.make_config(run.settings.profile)
     model = PlainGPT(config).to(run.device)
     model.take(train.build_model(config))
-    optimizer = PlainOptimizer(model, tuned["matrix_rate"])
+    optimizer = PlainOptimizer(model, tuned)
     batches = run.batches(tuned["device_batch"])
     clock = prepare.Clock(run, tuned["total_batch"])
     with run.phase("train"):

@@ -39,7 +39,10 @@ def test_the_same_weights_give_the_same_logits(config: train.Config) -> None:
 def test_its_matrices_take_the_same_first_step(config: train.Config) -> None:
     ours, reference = pair(config)
     tokens, targets = torch.randint(0, 97, (2, 3, 64))
-    ours_optimizer, optimizer = train.Optimizer(ours, 0.04), plain.PlainOptimizer(reference, 0.04)
+    ours_optimizer, optimizer = (
+        train.Optimizer(ours, train.TUNED["mini"]),
+        plain.PlainOptimizer(reference, train.TUNED["mini"]),
+    )
     loss, _ = train.loss_and_logits(ours, tokens, ours.embedded(tokens), targets)
     loss.backward()
     ours_optimizer.step(0, 0.5)

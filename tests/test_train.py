@@ -245,7 +245,7 @@ def test_orthogonalized_matrices_have_singular_values_near_one(shape: tuple[int,
 
 def test_every_weight_is_trained_by_exactly_one_optimizer(model: train.GPT) -> None:
     before = {name: weight.clone() for name, weight in model.named_parameters()}
-    optimizer = train.Optimizer(model, 0.04)
+    optimizer = train.Optimizer(model, train.TUNED["mini"])
     adam = sum(weight.numel() for group in optimizer.adam.param_groups for weight in group["params"])
     muon = sum(stack.weight.numel() for stack in optimizer.muon.stacks)
     ngrams = sum(rows.table.weight.numel() for rows in optimizer.rows)
@@ -261,7 +261,7 @@ def test_a_gradient_of_zeros_moves_no_matrix(config: train.Config) -> None:
     torch.manual_seed(0)
     model = train.build_model(config)
     before = model.blocks[0].attention.qkv.clone()
-    optimizer = train.Optimizer(model, 0.04)
+    optimizer = train.Optimizer(model, train.TUNED["mini"])
     optimizer.step(0, 1.0)
     torch.testing.assert_close(model.blocks[0].attention.qkv, before)
 
@@ -280,7 +280,10 @@ def test_two_half_batches_have_the_gradient_of_the_whole(config: train.Config) -
 def test_an_optimizer_that_is_reset_repeats_its_first_step(config: train.Config) -> None:
     torch.manual_seed(0)
     model = train.build_model(config)
-    optimizer, kept = train.Optimizer(model, 0.04), {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer, kept = (
+        train.Optimizer(model, train.TUNED["mini"]),
+        {name: value.clone() for name, value in model.state_dict().items()},
+    )
     tokens, after = torch.randint(0, 97, (2, 64)), []
     for _ in range(2):
         model.load_state_dict(kept)
@@ -293,9 +296,9 @@ def test_an_optimizer_that_is_reset_repeats_its_first_step(config: train.Config)
 
 
 def test_rates_stay_and_then_fall_to_the_floor() -> None:
-    assert train.rate_factor(0.0) == train.rate_factor(1 - train.WARMDOWN) == 1.0
-    assert train.rate_factor(1.0) == pytest.approx(train.FINAL_RATE)
-    assert train.rate_factor(0.9) < train.rate_factor(0.8) < 1.0
+    assert train.rate_factor(0.0, 0.5) == train.rate_factor(0.5, 0.5) == 1.0
+    assert train.rate_factor(1.0, 0.5) == pytest.approx(train.FINAL_RATE)
+    assert train.rate_factor(0.9, 0.5) < train.rate_factor(0.8, 0.5) < 1.0
 
 
 # --- whole runs ---------------------------------------------------------------------------------------------
