@@ -36,7 +36,7 @@ ROPE_BASE = 100000  # longest wavelength of the rotary positions, in radians per
 QK_SCALE = 1.1  # factor on queries and keys after their norm: sharper attention
 SOFTCAP = 15.0  # logits are squashed into (-SOFTCAP, SOFTCAP)
 VALUE_GATE = 32  # channels that the gate of the value embeddings reads
-NGRAM_ORDER = 1  # the last 2, 3, ... NGRAM_ORDER tokens together have an embedding too; 1: only single tokens have
+NGRAM_ORDER = 3  # the last 2, 3, ... NGRAM_ORDER tokens together have an embedding too; 1: only single tokens have
 RESID_INIT = 1.0  # what each block's input counts for at the start
 X0_INIT = 0.1  # what the token's own embedding counts for at each block's input at the start
 
