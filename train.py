@@ -72,8 +72,8 @@ TUNED = {
         "compile_cold": 0,
     },
     "mini": {
-        "device_batch": 4,
-        "total_batch": 1024,
+        "device_batch": 8,
+        "total_batch": 2048,
         "ngram_rows": 262144,
         "dtype": "float32",
         "attention": ("local",),
