@@ -13,8 +13,8 @@ from functools import cache, partial
 from typing import Any
 
 # Read by the OpenMP runtime when torch is loaded. Its threads wait for one another by spinning, which starves every
-# process of a shared machine: two runs on two cores were 30 times slower than one after the other.
-os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+# process of a shared machine: two runs on two cores were 30 times slower than one after the other. LOG.md has the sweep.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 import torch
 import torch.nn.functional as F
