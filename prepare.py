@@ -110,10 +110,13 @@ def not_finite(reason: str) -> Stop:
     return Stop("nan", EXIT_NAN, reason)
 
 
+_NO_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA out of memory")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """True for Python's, CUDA's and the CPU allocator's own ways to say that memory ran out."""
     known = type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError)
-    return known or any(sign in str(error) for sign in ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED"))
+    return known or any(sign in str(error) for sign in _NO_MEMORY)
 
 
 def run(main: Callable[[], None]) -> int:
@@ -723,8 +726,11 @@ class Run:
         budget_s = self.settings.amount if self.settings.kind == "seconds" else 0.0
         pays = budget_s >= (warm_s if self._known("compiled", facts).exists() else cold_s)
         wanted = pays if self.settings.compile is None else self.settings.compile
-        self.notes["compiled"] = wanted and can_compile(self.device)
-        return bool(self.notes["compiled"])
+        able = can_compile(self.device)
+        if wanted and not able:
+            print("not compiled: there is no compiler, or Python's headers are missing", flush=True)
+        self.notes["compiled"] = wanted and able
+        return wanted and able
 
     def compiled(self, facts: object) -> None:
         """Remember that the graph of `facts` is in the compiler's cache."""
@@ -733,16 +739,15 @@ class Run:
     def fastest(self, what: str, facts: object, trials: Mapping[str, Callable[[], None]]) -> str:
         """The name of the trial that takes the least time; measured once for a machine and `facts`, then looked up.
 
-        A trial that this device cannot run is left out. Raises RuntimeError where none can.
+        A trial that this device cannot run is left out. Raises RuntimeError where none can, or memory runs out.
         """
         if len(trials) == 1:
             return next(iter(trials))
-        path = self._known(what, facts)
-        if not path.is_file():
-            write_json(path, trial_seconds(trials, self.device))
-        seconds = json.loads(path.read_text(encoding="utf-8"))
+        path = self._known(what, [facts, sorted(trials)])
+        seconds = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else trial_seconds(trials, self.device)
         if not seconds:
             raise RuntimeError(f"{what}: none of {', '.join(trials)} runs on {machine_name(self.device)}")
+        write_json(path, seconds)
         self.notes[what] = {"chosen": min(seconds, key=seconds.__getitem__), "seconds": seconds}
         return min(seconds, key=seconds.__getitem__)
 
@@ -758,7 +763,7 @@ class Run:
     def batches(self, rows: int) -> Iterator[tuple["torch.Tensor", "torch.Tensor"]]:
         """Yield (tokens, targets) for ever, int64 of (rows, T): each epoch is a shuffle of all rows, by the seed.
 
-        The next batch is read, and on its way to the device, before the one in hand is used.
+        The next batch is read, and queued for the device, before the one in hand is used.
         """
         data, length = self.corpus.train(), self.corpus.sequence_length
         blocks = (
@@ -781,10 +786,10 @@ class Run:
 
 
 def can_compile(device: "torch.device") -> bool:
-    """Whether torch can compile here: for a CPU it needs a C++ compiler and the headers of Python."""
-    compiler = shutil.which(os.environ.get("CXX", "g++"))
-    headers = Path(sysconfig.get_path("include"), "Python.h")
-    return device.type == "cuda" or (compiler is not None and headers.is_file())
+    """Whether torch can compile here: it needs a compiler (on CUDA Triton's, for C) and the headers of Python."""
+    names = ("CC", "gcc", "clang", "cc") if device.type == "cuda" else ("CXX", "g++")
+    compiler = any(shutil.which(os.environ.get(name) or name) for name in names)
+    return compiler and Path(sysconfig.get_path("include"), "Python.h").is_file()
 
 
 def trial_seconds(trials: Mapping[str, Callable[[], None]], device: "torch.device") -> dict[str, float]:
@@ -795,8 +800,10 @@ def trial_seconds(trials: Mapping[str, Callable[[], None]], device: "torch.devic
     for name, trial in trials.items():
         try:
             found[name] = min([_seconds(trial, device) for _ in range(13)][3:])
-        except (RuntimeError, ImportError) as error:
-            print(f"{name} does not run here: {str(error).splitlines()[0]}", flush=True)
+        except (RuntimeError, ImportError, AssertionError) as error:
+            if is_out_of_memory(error):  # it might run when nobody else is on the device
+                raise
+            print(f"{name} does not run here: {repr(error).splitlines()[0][:200]}", flush=True)
     if device.type == "cuda":  # what the trials took is no part of the run's peak
         torch.cuda.reset_peak_memory_stats()
     return found

@@ -13,7 +13,7 @@ from functools import cache, partial
 from typing import Any
 
 # Read by the OpenMP runtime when torch is loaded. Its threads wait for one another by spinning, which starves every
-# process of a shared machine: two runs on two cores were 30 times slower than one after the other. LOG.md has the sweep.
+# process of a shared machine: two runs on two cores were 30 times slower than one after the other (LOG.md).
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 import torch
@@ -256,6 +256,15 @@ def attention_trial(config: Config, rows: int, device: torch.device, name: str) 
     return lambda: ready()[0](*ready()[1], 1.0).sum().backward()
 
 
+def choose_attention(run: prepare.Run, model: "GPT", rows: int, names: tuple[str, ...]) -> None:
+    """Give the short windows the fastest of `names`, as measured on this machine for this shape."""
+    config = model.config
+    if min(config.windows) < config.sequence_length:
+        facts = [rows, config.n_head, config.model_dim, config.sequence_length, min(config.windows), config.dtype]
+        trials = {name: attention_trial(config, rows, run.device, name) for name in names}
+        use_attention(model, run.fastest("attention", facts, trials))
+
+
 class Attention(nn.Module):
     """Multi-head attention: rotary positions, normed queries and keys, gated value embeddings, a window."""
 
@@ -332,7 +341,7 @@ class Ngrams(nn.Module):
         self.touched: list[tuple[Tensor, Tensor]] = []  # (rows, their gradients) since the last optimizer step
 
     def forward(self, tokens: Tensor) -> Tensor:
-        index = ngram_index(tokens, self.order, len(self.weight) - 1)  # the last row stays zero: see Rows
+        index = ngram_index(tokens, self.order, len(self.weight))
         return LookUp.apply(self.weight, index, self.touched).sum(0)
 
 
@@ -503,7 +512,8 @@ class Rows:
     """Trains the rows of an n-gram table that a step has looked up, and touches no other row.
 
     A row's gradient is divided by the root of the running mean of its square, one number a row. No size depends on a
-    value, so the host never waits for the device; what is left over goes, as zeros, to the table's last row.
+    value, so the host never waits for the device: there is a place for every look-up, and those that the distinct rows
+    leave over add zeros.
     """
 
     def __init__(self, table: Ngrams) -> None:
@@ -517,11 +527,11 @@ class Rows:
             return
         index, order = torch.cat([index.flatten() for index, _ in touched]).sort()
         grad = torch.cat([grad.flatten(0, -2) for _, grad in touched])[order]
-        place = F.pad(index[1:] != index[:-1], (1, 0)).cumsum(0)  # rows in a row share one
-        rows = torch.full_like(index, len(weight) - 1).index_copy_(0, place, index)
+        place = F.pad(index[1:] != index[:-1], (1, 0)).cumsum(0)  # look-ups of one row share one
+        rows = index.index_copy(0, place, index)  # of each place
         sums = torch.zeros_like(grad, dtype=weight.dtype).index_add_(0, place, grad.to(weight.dtype))
         power = self.power[rows].lerp_(sums.square().mean(-1, keepdim=True), 1 - NGRAM_BETA2)
-        self.power.index_copy_(0, rows, power)
+        self.power.index_copy_(0, index, power[place])
         weight.index_add_(0, rows, sums * power.clamp_min(1e-20).rsqrt(), alpha=-rate)
 
     def zero_grad(self) -> None:
@@ -589,6 +599,7 @@ def rate_factor(progress: float, warmdown: float) -> float:
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 Graph = Callable[[GPT, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+Score = Callable[[Tensor], Tensor]
 
 
 def loss_and_logits(model: GPT, tokens: Tensor, embedded: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -598,9 +609,9 @@ def loss_and_logits(model: GPT, tokens: Tensor, embedded: Tensor, targets: Tenso
 
 
 def logits_of(graph: Graph, model: GPT, tokens: Tensor) -> Tensor:
-    """The logits by way of the training graph, whose loss is dropped; prepare.py scores them."""
-    with torch.enable_grad():  # without it the graph would be another one
-        return graph(model, tokens, model.embedded(tokens), tokens)[1]
+    """The logits by way of the compiled training graph, whose loss is dropped; prepare.py scores them."""
+    with torch.enable_grad():  # without it, or with one tensor given twice, the graph would be another one
+        return graph(model, tokens, model.embedded(tokens), tokens.clone())[1]
 
 
 def accumulate(graph: Graph, model: GPT, batches: Batches, count: int) -> Tensor:
@@ -618,7 +629,7 @@ def warm_up(model: GPT, optimizer: Optimizer, graph: Graph, rows: int) -> None:
     """Make one step on made-up tokens, which compiles, then put weights and optimizer back as they were."""
     kept = {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()}  # spares the device
     tokens = torch.zeros((rows, model.config.sequence_length), dtype=torch.int64, device=model.resid.device)
-    accumulate(graph, model, iter([(tokens, tokens)]), 1)
+    accumulate(graph, model, iter([(tokens, tokens.clone())]), 1)  # two tensors, as in training
     optimizer.step(0, 0.0)
     model.load_state_dict(kept)
     optimizer.reset()
@@ -634,18 +645,19 @@ def accumulation(profile: str) -> int:
     return tuned["total_batch"] // tokens
 
 
-def compiled(run: prepare.Run, model: GPT, rows: int) -> tuple[Graph, Optimizer]:
-    """The graph and the optimizer that train `model`: compiled and warmed up where that pays, else as they stand."""
+def compiled(run: prepare.Run, model: GPT, rows: int) -> tuple[Graph, Optimizer, Score]:
+    """What trains and scores `model`: compiled and warmed up where that pays, else as it stands."""
     tuned = TUNED[run.settings.profile]
     facts = [asdict(model.config), rows]
     if not run.compiling_pays(facts, warm_s=tuned["compile_warm"], cold_s=tuned["compile_cold"]):
-        return loss_and_logits, Optimizer(model, tuned)
+        return loss_and_logits, Optimizer(model, tuned), model
     with run.phase("compile"):
+        choose_attention(run, model, rows, tuned["attention"])
         graph, update = (torch.compile(part, dynamic=False) for part in (loss_and_logits, muon_update))
         optimizer = Optimizer(model, tuned, update)
         warm_up(model, optimizer, graph, rows)
         run.compiled(facts)
-    return graph, optimizer
+    return graph, optimizer, partial(logits_of, graph, model)
 
 
 def main() -> None:
@@ -653,10 +665,7 @@ def main() -> None:
     tuned, config = TUNED[run.settings.profile], make_config(run.settings.profile)
     count, rows = accumulation(run.settings.profile), tuned["device_batch"]
     model = build_model(config).to(run.device)
-    ways = {name: attention_trial(config, rows, run.device, name) for name in tuned["attention"]}
-    use_attention(model, run.fastest("attention", [asdict(config), rows], ways))
-    del ways  # and the memory they hold
-    graph, optimizer = compiled(run, model, rows)
+    graph, optimizer, score = compiled(run, model, rows)
     batches = run.batches(rows)
     clock = prepare.Clock(run, tuned["total_batch"])
     with run.phase("train"):
@@ -666,8 +675,7 @@ def main() -> None:
             optimizer.step(clock.steps, clock.progress)
             clock.tick(loss)
         clock.finish()
-    weights, told = model.state_dict(), asdict(config)
-    score, flops = partial(logits_of, graph, model), flops_per_token(config)
+    weights, told, flops = model.state_dict(), asdict(config), flops_per_token(config)
     prepare.evaluate(run, clock, score, weights=weights, config=told, batch=rows, flops_per_token=flops)
 
 

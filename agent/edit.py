@@ -51,12 +51,13 @@ def constants(source: str, path: str) -> dict[str, object]:
 
 
 def _entries(name: str, node: ast.expr) -> dict[str, ast.expr]:
-    """What is in the dict called `name`, and in the dicts in it, by dotted names; nothing where it is no dict."""
+    """What is in the dict called `name`, and in the dicts in it, by dotted names; a key that is there twice is not."""
     found: dict[str, ast.expr] = {}
     if isinstance(node, ast.Dict):
-        for key, value in zip(node.keys, node.values, strict=True):
-            if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value.isidentifier():
-                inner = f"{name}.{key.value}"
+        keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
+        for key, value in zip(keys, node.values, strict=True):
+            if isinstance(key, str) and key.isidentifier() and keys.count(key) == 1:
+                inner = f"{name}.{key}"
                 found |= {inner: value, **_entries(inner, value)}
     return found
 

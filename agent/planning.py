@@ -96,6 +96,7 @@ def make(request: Request, repo: Repository, ledger: Ledger, tracker: Tracker, m
     told = spec.parse(issue, track, baseline.constants)
     propose = cast(Strategy, registry.load(STRATEGIES, "strategy", told.strategy))
     variants = preflight.variants(told, track, sources, propose(told, base, []))
+    preflight.concerns(variants, request.profile)
     _check_memory((baseline, *variants), request.profile, machine)
     budget = request.budget or told.budget or Budget("seconds", track.budget_s)
     clock = _clock(request, budget)

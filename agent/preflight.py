@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from agent import edit, shape
-from agent.core import BASELINE, BadInput, Constant, Profile, Shape, Spec, Track, Variant
+from agent.core import BASELINE, BadInput, Constant, Profile, SetConstant, Shape, Spec, Track, Variant
 
 PROFILES: tuple[Profile, ...] = ("full", "mini")
 _SHAPED = ("DEPTH", "ASPECT_RATIO", "HEAD_DIM")  # a script with these has a shape that shape.py can resolve
@@ -53,6 +53,19 @@ def variants(spec: Spec, track: Track, sources: Sources, proposed: Sequence[Vari
         _check_new(resolved, seen, spec)
         found.append(resolved)
     return found
+
+
+def concerns(resolved: Sequence[Resolved], profile: Profile) -> None:
+    """Raise BadInput for the first variant that sets nothing but what other profiles read."""
+    others = {f"TUNED.{name}." for name in PROFILES if name != profile}
+    for variant in (one.variant for one in resolved):
+        names = [one.name for one in variant.edits if isinstance(one, SetConstant)]
+        if len(names) == len(variant.edits) and all(name.startswith(tuple(others)) for name in names):
+            raise BadInput(
+                f"{variant.name} sets {', '.join(names)}, which profile {profile} does not read: it is the baseline",
+                where=variant.where,
+                next_step=f"set TUNED.{profile}. instead, or run with another --profile",
+            )
 
 
 def fits(resolved: Sequence[Resolved], profile: Profile, memory_mb: int) -> None:

@@ -22,7 +22,7 @@ LINE_CAP = 2000  # characters of a line that a listener sees
 
 # Environment variables a run may see. Everything else stays here, above all keys and tokens.
 ALLOWED = re.compile(
-    r"PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|(CUDA|NVIDIA|NCCL|OMP|MKL|TORCH|TORCHINDUCTOR|TRITON)_\w+"
+    r"PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|CXX|LD_LIBRARY_PATH|(CUDA|NVIDIA|NCCL|OMP|MKL|TORCH|TORCHINDUCTOR|TRITON)_\w+"
 )
 _REAPER = Path(__file__).with_name("reaper.py")
 _HUGE = 1e300  # beyond it a number is none: what a float cannot hold, and infinity

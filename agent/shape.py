@@ -92,9 +92,11 @@ def memory_mb(sizes: Sizes, rows: int, total: int, dtype: str, profile: Profile)
     state = 16 * (parameters(sizes) - table) + NGRAM_BYTES[profile] * table
     attention, mlp = KEPT[profile]
     kept = sizes.depth * (attention + mlp * sizes.mlp_ratio) * sizes.width + sizes.value_tables * sizes.width
-    per_token = kept * ACTIVATION_BYTES[dtype] + 4 * sizes.width + 4 * LOGITS_KEPT[profile] * sizes.vocab
-    sorted_rows = 4 * 4 * (sizes.order - 1) * total * sizes.width
-    return PROCESS_MB[profile] + math.ceil((state + max(rows * sizes.sequence * per_token, sorted_rows)) / MB)
+    per_token = kept * ACTIVATION_BYTES[dtype] + 4 * LOGITS_KEPT[profile] * sizes.vocab
+    looked_up = 4 * total * sizes.width  # the gradients of the embeddings wait for the end of the step
+    sorted_rows = 4 * (sizes.order - 1) * looked_up
+    active = max(rows * sizes.sequence * per_token, sorted_rows)
+    return PROCESS_MB[profile] + math.ceil((state + looked_up + active) / MB)
 
 
 def _matrices(sizes: Sizes) -> int:
@@ -123,8 +125,14 @@ def _sizes(constants: Mapping[str, object], facts: Mapping[str, object], tuned: 
         gate=_whole(constants, "VALUE_GATE"),
         order=order,
         ngrams=_whole(tuned, "ngram_rows") if order > 1 else 0,
-        windows=_windows(constants, _whole(tuned, "short_window"), depth, sequence),
+        windows=_windows(constants, _short(constants, tuned), depth, sequence),
     )
+
+
+def _short(constants: Mapping[str, object], tuned: Mapping[str, object]) -> int:
+    """What the sequence length is divided by in a short window; in an older script it is a constant."""
+    older = "short_window" not in tuned and "SHORT_WINDOW" in constants
+    return _whole(constants, "SHORT_WINDOW") if older else _whole(tuned, "short_window")
 
 
 def _windows(constants: Mapping[str, object], parts: int, depth: int, sequence: int) -> tuple[int, ...]:

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 import prepare
 import train
 
+MOST_ROWS = 16  # at once: it keeps every intermediate in float32, and a GPU has no room for more at full width
+
 
 def linear(wide: int, out: int) -> nn.Linear:
     """A matrix of its own."""
@@ -86,7 +88,7 @@ class PlainGPT(nn.Module):
         """Logits of all that may follow each token."""
         embedded = self.embed(tokens)
         if self.ngrams is not None:
-            index = train.ngram_index(tokens, self.config.ngram_order, self.config.ngram_rows - 1)
+            index = train.ngram_index(tokens, self.config.ngram_order, self.config.ngram_rows)
             embedded = embedded + self.ngrams(index).sum(0)
         first = x = train.norm(embedded)
         for number, block in enumerate(self.blocks):
@@ -106,7 +108,7 @@ class PlainGPT(nn.Module):
 
 
 class PlainOptimizer:
-    """The groups and rates of train.Optimizer: AdamW over whole tables, Muon over one matrix after another."""
+    """The groups and rates of train.Optimizer: AdamW over whole tables, n-grams too; Muon one matrix at a time."""
 
     def __init__(self, model: PlainGPT, tuned: dict[str, Any]) -> None:
         self.matrix_rate, self.warmdown = tuned["matrix_rate"], tuned["warmdown"]
@@ -116,13 +118,15 @@ class PlainOptimizer:
         embeddings = [model.embed.weight, *model.value_embeds.parameters()]
         tables = [model.ngrams.weight] if model.ngrams is not None else []
         groups = [
-            {"params": [*embeddings, *tables], "lr": train.EMBED_RATE * scale},
+            {"params": embeddings, "lr": train.EMBED_RATE * scale},
+            {"params": tables, "lr": train.NGRAM_RATE * scale},
             {"params": [model.head.weight, *gates], "lr": train.HEAD_RATE * scale},
-            {"params": [model.resid], "lr": 0.01 * train.SCALAR_RATE},
-            {"params": [model.x0], "lr": train.SCALAR_RATE},
+            {"params": [model.resid], "lr": 0.01 * train.SCALAR_RATE, "eps": train.SCALAR_EPS},
+            {"params": [model.x0], "lr": train.SCALAR_RATE, "eps": train.SCALAR_EPS, "betas": (0.96, train.ADAM_BETA2)},
         ]
         betas = (train.ADAM_BETA1, train.ADAM_BETA2)
-        self.adam = torch.optim.AdamW(groups, betas=betas, eps=1e-10, weight_decay=0.0)
+        wanted = [group for group in groups if group["params"]]
+        self.adam = torch.optim.AdamW(wanted, betas=betas, eps=1e-10, weight_decay=0.0)
         self.rates = [group["lr"] for group in self.adam.param_groups]
         self.muon = [train.Muon([weight], train.muon_update) for name, weight in named.items() if "gate" not in name]
 
@@ -144,15 +148,18 @@ def main() -> None:
     """Train and score for the budget of the environment."""
     run = prepare.begin()
     tuned, config = train.TUNED[run.settings.profile], train.make_config(run.settings.profile)
+    start = train.build_model(config)  # first: it then draws what train.py draws from this seed
     model = PlainGPT(config).to(run.device)
-    model.take(train.build_model(config))
+    model.take(start)
     optimizer = PlainOptimizer(model, tuned)
-    batches = run.batches(tuned["device_batch"])
+    rows = min(MOST_ROWS, tuned["device_batch"])
+    count = train.accumulation(run.settings.profile) * tuned["device_batch"] // rows
+    batches = run.batches(rows)
     clock = prepare.Clock(run, tuned["total_batch"])
     with run.phase("train"):
         clock.start()
         while not clock.done():
-            for _ in range(count := train.accumulation(run.settings.profile)):
+            for _ in range(count):
                 tokens, targets = next(batches)
                 loss = F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten()) / count
                 loss.backward()
@@ -160,7 +167,6 @@ def main() -> None:
             clock.tick(loss * count)
         clock.finish()
     weights, flops = model.state_dict(), train.flops_per_token(config)
-    rows = tuned["device_batch"]
     prepare.evaluate(run, clock, model, weights=weights, config=asdict(config), batch=rows, flops_per_token=flops)
 
 

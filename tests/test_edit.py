@@ -89,6 +89,12 @@ def test_a_value_in_a_dict_is_set_by_its_dotted_name_and_nothing_else_changes() 
     assert apply(script, put("TUNED.mini.batch", 32)) == script
 
 
+def test_a_key_that_a_dict_has_twice_names_nothing() -> None:
+    script = 'TUNED = {"mini": {"batch": 1}, "mini": {"batch": 2}}\n'
+    assert "TUNED.mini.batch" not in edit.constants(script, "train.py")
+    assert "TUNED.mini.batch" in refusal(script, put("TUNED.mini.batch", 3)).problem
+
+
 @pytest.mark.parametrize(
     "name", ["TUNED.mini.rows", "TUNED.tiny.batch", "TUNED.mini.batch.x", "tuned.mini.batch", "TUNED."]
 )

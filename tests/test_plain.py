@@ -50,4 +50,6 @@ def test_its_matrices_take_the_same_first_step(config: train.Config) -> None:
     optimizer.step(0, 0.5)
     for mine, theirs in zip(ours.blocks, reference.blocks, strict=True):
         torch.testing.assert_close(theirs.up.weight, mine.up.weight, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(reference.x0, ours.x0, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(reference.resid, ours.resid, rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(theirs.attention.v.weight, mine.attention.qkv[2], rtol=1e-3, atol=1e-4)

@@ -507,6 +507,7 @@ def test_compiling_must_pay_or_be_asked_for(
 
 
 def test_without_a_compiler_nothing_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CXX", "no-such-compiler")
     run = cpu_run(tmp_path, AUTORESEARCH_COMPILE="1")
     assert run.compiling_pays(1, warm_s=0, cold_s=0) is False
@@ -534,6 +535,19 @@ def test_the_fastest_way_is_measured_once_and_then_known(tmp_path: Path) -> None
     assert cpu_run(tmp_path).fastest("attention", 2, {"only": broken}) == "only"  # no choice, nothing to measure
     with pytest.raises(RuntimeError, match="none of broken, worse"):
         cpu_run(tmp_path).fastest("attention", 3, {"broken": broken, "worse": broken})
+    assert cpu_run(tmp_path).fastest("attention", 3, {"broken": broken, "quick": trials["quick"]}) == "quick"
+
+
+def test_a_device_that_is_full_for_now_is_not_remembered_as_one_that_cannot(tmp_path: Path) -> None:
+    def full() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    trials = {"full": full, "quick": lambda: None}
+    with pytest.raises(torch.OutOfMemoryError):
+        cpu_run(tmp_path).fastest("attention", 1, trials)
+    trials["full"] = lambda: time.sleep(0)
+    assert cpu_run(tmp_path).fastest("attention", 1, trials) in trials
+    assert len(json.loads(next((tmp_path / "attention").iterdir()).read_text())) == 2
 
 
 def test_every_epoch_visits_each_row_once_in_the_order_of_its_seed() -> None:

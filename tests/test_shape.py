@@ -140,6 +140,14 @@ def test_a_missing_constant_is_named(name: str) -> None:
         shape.resolve({key: value for key, value in CONSTANTS.items() if key != name}, FACTS["full"], "full")
 
 
+def test_a_script_from_before_ngrams_and_per_profile_windows_still_has_a_shape() -> None:
+    older = {name: value for name, value in CONSTANTS.items() if name != "NGRAM_ORDER"}
+    table = {name: value for name, value in tuned("mini").items() if name not in {"short_window", "ngram_rows"}}
+    assert isinstance(FACTS, dict)
+    found = shape.resolve({**older, "SHORT_WINDOW": 2, "TUNED": {"mini": table}}, FACTS["mini"], "mini")
+    assert (found.params, found.flops_per_token) == (786_960, 3_738_624)
+
+
 def test_a_head_too_narrow_for_the_profile_is_refused() -> None:
     assert resolve("full", HEAD_DIM=8).n_head == 64
     with pytest.raises(BadInput, match="HEAD_DIM 8"):
