@@ -400,6 +400,7 @@ def test_one_seed_gives_one_value_to_the_last_digit_and_another_seed_another(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not prepare.can_compile(torch.device("cpu")), reason="needs a C++ compiler and Python's headers")
 def test_compiled_it_is_the_same_training(short_run: tuple[Path, str], corpus_cache: Path, tmp_path: Path) -> None:
     """Warmed up on made-up tokens, put back, and then the same twelve steps: the two differ by rounding only."""
     script = edited(tmp_path / "script", **SMALL)
