@@ -75,6 +75,19 @@ def test_a_variant_too_large_for_the_device_is_refused_before_it_runs() -> None:
         preflight.fits(found, "full", need - 1)
 
 
+def test_a_variant_that_sets_what_another_profile_reads_is_refused() -> None:
+    rows = SetConstant("train.py", "TUNED.mini.ngram_rows", 1000)
+    [one, other] = resolve(
+        Variant("1A", (rows,), where="issue.md:4"),
+        Variant("1B", (rows, SetConstant("train.py", "TUNED.full.ngram_rows", 1000)), where="issue.md:5"),
+    )
+    preflight.concerns([one, other], "mini")
+    preflight.concerns([other], "full")
+    with pytest.raises(BadInput, match=r"1A sets TUNED\.mini\.ngram_rows, which profile full does not read") as refused:
+        preflight.concerns([one, other], "full")
+    assert refused.value.where == "issue.md:4"
+
+
 def test_a_script_without_our_constants_has_no_shape_and_still_resolves() -> None:
     sources = replace(SOURCES, files={"train.py": "RATE = 0.1\n"})
     one = preflight.baseline(TRACK, sources)
