@@ -14,7 +14,7 @@ from typing import Any
 
 # Read by the OpenMP runtime when torch is loaded. Its threads wait for one another by spinning, which starves every
 # process of a shared machine: two runs on two cores were 30 times slower than one after the other (LOG.md).
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 import torch
 import torch.nn.functional as F

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.machine import detect
-from bench import clocks, ledger, overhead, training
+from bench import clocks, ledger, overhead, sweep, training
 
 ROOT = Path(__file__).parent.parent
 BENCHES: dict[str, Callable[[], dict[str, float]]] = {
     "overhead": overhead.measure,
     "ledger": ledger.measure,
     "clocks": clocks.measure,
+    "sweep": sweep.measure,
     "training": training.measure,
 }
 
