@@ -35,7 +35,7 @@ from agent.repo import writable
 from agent.report import Board
 
 DAY_S = 24 * 3600.0
-COMPILE_FROM_S = 120  # of budget: a shape compiles in half a minute on two cores, and then trains a third faster
+COMPILE_FROM_S = 120  # of budget: a shape compiles in 50 s on two cores, and then a step takes a third less time
 ROOM_MB = 64  # free space without which no run begins
 # What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
 WRITTEN = ("/logs/", "/experiments/ledger.jsonl", "/experiments/results.tsv", "/experiments/issues/*.comment.md")
