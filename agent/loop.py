@@ -35,6 +35,7 @@ from agent.repo import writable
 from agent.report import Board
 
 DAY_S = 24 * 3600.0
+START_S = 240  # a run may take so long beside its training: a GPU that has compiled nothing yet may need minutes
 COMPILE_FROM_S = 120  # of budget: a shape compiles in 50 s on two cores, and then a step takes a third less time
 ROOM_MB = 64  # free space without which no run begins
 # What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
@@ -282,9 +283,9 @@ def _limit(evidence: Evidence, name: str, role: JobRole) -> float:
     plan = evidence.plan
     if plan.budget.kind == "seconds":
         seconds = probe_seconds(plan.budget) if role == "probe" else plan.budget.amount
-        return max(2 * seconds, seconds + 120) * (1 if plan.clock == "wall" else 2)
+        return max(2 * seconds, seconds + START_S) * (1 if plan.clock == "wall" else 2)
     usual = evidence.usual_seconds(name)
-    return plan.spec.cap_s or DAY_S if usual is None else 4 * usual + 120
+    return plan.spec.cap_s or DAY_S if usual is None else 4 * usual + START_S
 
 
 def _record(parts: Parts, evidence: Evidence, job: Job, result: Result) -> None:
