@@ -37,7 +37,7 @@ from agent.report import Board
 DAY_S = 24 * 3600.0
 START_S = 240  # a run may take so long beside its training: a GPU that has compiled nothing yet may need minutes
 COMPILE_FROM_S = 120  # of budget: a shape compiles in 50 s on two cores, and then a step takes a third less time
-ROOM_MB = 64  # free space without which no run begins
+ROOM_MB = 64  # free space without which no run begins, beside that of its checkpoint
 # What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
 WRITTEN = ("/logs/", "/experiments/ledger.jsonl", "/experiments/results.tsv", "/experiments/issues/*.comment.md")
 
@@ -179,7 +179,7 @@ def _calibrate(parts: Parts, evidence: Evidence) -> None:
         )
     while probes := evidence.missing_probes():
         name, number = probes[0]
-        _check_room(parts)
+        _check_room(parts, evidence.plan)
         job = _job(parts, evidence, name, number, "probe")
         _record(parts, evidence, job, _only(parts, job))
 
@@ -192,7 +192,7 @@ def _measure(parts: Parts, evidence: Evidence) -> None:
     """Run what the gate asks for until it can judge. The gate is asked again after every batch."""
     while wanted := _wanted(evidence):
         _check_cap(evidence, wanted[0].variant)
-        _check_room(parts)
+        _check_room(parts, evidence.plan)
         batch = [_job(parts, evidence, r.variant, r.seed, r.role) for r in wanted[: parts.executor.slots]]
         for event in _started(evidence, batch, len(wanted)):
             parts.tell(event)
@@ -212,13 +212,15 @@ def _expected(evidence: Evidence, name: str) -> float | None:
     return run_seconds(evidence.plan.budget, evidence.plan.profile) or evidence.usual_seconds(name)
 
 
-def _check_room(parts: Parts) -> None:
+def _check_room(parts: Parts, plan: Plan) -> None:
     """A run that dies of a full disk would be taken for a variant that fails."""
     parts.logs.mkdir(exist_ok=True)
+    shapes = [shaped for one in (plan.baseline, *plan.variants) if (shaped := one.shapes.get(plan.profile))]
+    needed = ROOM_MB + max((4 * shaped.params >> 20 for shaped in shapes), default=0)
     free = shutil.disk_usage(parts.logs).free >> 20
-    if free < ROOM_MB:
+    if free < needed:
         raise Paused(
-            f"{free} MB are free, and a run needs {ROOM_MB}",
+            f"{free} MB are free, and a run needs {needed}",
             where=str(parts.logs),
             next_step="free some space and run the same command again: what was recorded is intact",
         )
@@ -291,7 +293,7 @@ def _limit(evidence: Evidence, name: str, role: JobRole) -> float:
 def _record(parts: Parts, evidence: Evidence, job: Job, result: Result) -> None:
     """Put a finished run in the ledger; nothing of it is believed before this."""
     if result.status != "ok":
-        _check_room(parts)
+        _check_room(parts, evidence.plan)
     plan, campaign = evidence.plan, evidence.campaign
     steps = job.env.get("AUTORESEARCH_STEPS")
     record = RunRecord(

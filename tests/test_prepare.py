@@ -473,6 +473,21 @@ def test_a_metric_that_does_not_exist_is_not_a_number_in_the_summary() -> None:
     assert "n/a" in lines[5]
 
 
+def test_the_peak_memory_is_this_process_own_and_not_its_parents() -> None:
+    held = bytearray(os.urandom(1 << 20) * 300)
+    code = "import prepare, torch; print(prepare.peak_memory_mb(torch.device('cpu')))"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    grown = subprocess.run(
+        [sys.executable, "-c", f"held = b'1' * (300 << 20); {code}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert len(held) == 300 << 20
+    assert float(grown) - float(told) == pytest.approx(300, abs=30)
+
+
 # --- what is known of a machine -----------------------------------------------------------------------------
 
 
