@@ -27,20 +27,16 @@ DEPTH = 8  # number of transformer blocks
 ASPECT_RATIO = 64  # width for each block of depth
 HEAD_DIM = 128  # width of one attention head; model_dim must be a multiple of it
 MLP_RATIO = 4  # width of the hidden layer of the MLP, in model_dim
-WINDOW_PATTERN = "SSSL"  # attention windows, repeated over the blocks: S short, L all; the last block is always L
-ROPE_BASE = 100000  # longest wavelength of the rotary positions, in radians per position
 QK_SCALE = 1.1  # factor on queries and keys after their norm: sharper attention
 SOFTCAP = 15.0  # logits are squashed into (-SOFTCAP, SOFTCAP)
 VALUE_GATE = 32  # channels that the gate of the value embeddings reads
 NGRAM_ORDER = 3  # the last 2, 3, ... NGRAM_ORDER tokens together have an embedding too; 1: only single tokens have
 RESID_INIT = 1.0  # what each block's input counts for at the start
-X0_INIT = 0.1  # what the token's own embedding counts for at each block's input at the start
 
 # --- optimization ------------------------------------------------------------------------------------------
-EMBED_RATE = 0.6  # AdamW: token and value embeddings (scaled by width, see width_scale)
-NGRAM_RATE = 0.3  # n-gram embeddings (scaled by width)
+NGRAM_RATE = 0.3  # n-gram embeddings (as all embeddings and the head, scaled by the width: see Optimizer)
 NGRAM_BETA2 = 0.95  # n-gram embeddings: memory of the square of each row's gradient
-HEAD_RATE = 0.005  # AdamW: output head (scaled by width)
+HEAD_RATE = 0.005  # AdamW: output head
 SCALAR_RATE = 0.5  # AdamW: weights of the embedding at each block's input; the residual's get 1 % of it
 SCALAR_EPS = 1e-6  # AdamW: far above the rounding errors that are all the gradient these have in the first step
 ADAM_BETA1 = 0.8  # AdamW: memory of the gradient
@@ -54,10 +50,15 @@ FINAL_RATE = 0.05  # of the starting rate, at the very end
 
 # --- what differs between the profiles ---------------------------------------------------------------------
 TUNED = {
-    "full": {
+    "full": {  # as published for an H100, until a GPU has measured otherwise
         "device_batch": 64,  # rows at once
         "total_batch": 262144,  # tokens in one optimizer step
+        "window_pattern": "SSSSL",  # attention windows, repeated over the blocks: S short, L all; the last is always L
         "short_window": 8,  # a short window is the sequence length divided by this
+        "rope_base": 200000,  # longest wavelength of the rotary positions, in radians per position
+        "x0_init": 0.05,  # what the token's own embedding counts for at each block's input at the start
+        "embed_rate": 0.9,  # AdamW: token and value embeddings
+        "value_decay": 0.003,  # AdamW: weight decay of the value embeddings
         "matrix_rate": 0.04,  # Muon: matrices inside the blocks
         "warmdown": 0.75,  # share of the budget, at its end, over which the rates fall
         "ngram_rows": 262144,  # of the table of n-gram embeddings
@@ -66,8 +67,9 @@ TUNED = {
         "compile_warm": 0,  # seconds of training from which compiling pays on a machine that has compiled this shape
         "compile_cold": 0,  # and on one that has not
     },
-    "mini": {
-        "device_batch": 8, "total_batch": 2048, "short_window": 16, "matrix_rate": 0.08, "warmdown": 0.5,
+    "mini": {  # as measured by the issues 10 to 17 (LOG.md)
+        "device_batch": 8, "total_batch": 2048, "window_pattern": "SSSL", "short_window": 16, "rope_base": 100000,
+        "x0_init": 0.1, "embed_rate": 0.6, "value_decay": 0.0, "matrix_rate": 0.08, "warmdown": 0.5,
         "ngram_rows": 262144, "dtype": "float32", "attention": ("local",), "compile_warm": 60, "compile_cold": 600,
     },
 }  # fmt: skip
@@ -93,6 +95,7 @@ class Config:
     value_gate: int
     ngram_order: int
     ngram_rows: int
+    x0_init: float
     dtype: str
 
 
@@ -108,13 +111,14 @@ def make_config(profile: str) -> Config:
         vocab_size=facts["vocab_size"],
         sequence_length=facts["sequence_length"],
         mlp_ratio=MLP_RATIO,
-        windows=windows(facts["sequence_length"], tuned["short_window"]),
-        rope_base=ROPE_BASE,
+        windows=windows(facts["sequence_length"], tuned["window_pattern"], tuned["short_window"]),
+        rope_base=tuned["rope_base"],
         qk_scale=QK_SCALE,
         softcap=SOFTCAP,
         value_gate=VALUE_GATE,
         ngram_order=NGRAM_ORDER,
         ngram_rows=tuned["ngram_rows"],
+        x0_init=tuned["x0_init"],
         dtype=tuned["dtype"],
     )
 
@@ -130,11 +134,10 @@ def check_width(width: int) -> None:
     raise prepare.bad_setting(f"{problem}: {expected}")
 
 
-def windows(length: int, parts: int) -> tuple[int, ...]:
+def windows(length: int, pattern: str, parts: int) -> tuple[int, ...]:
     """Tokens that each block's attention sees, from the first block to the last; short ones are 1/parts of all."""
     seen = {"S": max(1, length // parts), "L": length}
-    pattern = [WINDOW_PATTERN[block % len(WINDOW_PATTERN)] for block in range(DEPTH - 1)]
-    return tuple(seen[letter] for letter in [*pattern, "L"])
+    return tuple(seen[pattern[block % len(pattern)]] for block in range(DEPTH - 1)) + (length,)
 
 
 def has_value_embedding(block: int, depth: int) -> bool:
@@ -258,11 +261,9 @@ def attention_trial(config: Config, rows: int, device: torch.device, name: str) 
 
 def choose_attention(run: prepare.Run, model: "GPT", rows: int, names: tuple[str, ...]) -> None:
     """Give the short windows the fastest of `names`, as measured on this machine for this shape."""
-    config = model.config
-    if min(config.windows) < config.sequence_length:
-        facts = [rows, config.n_head, config.model_dim, config.sequence_length, min(config.windows), config.dtype]
-        trials = {name: attention_trial(config, rows, run.device, name) for name in names}
-        use_attention(model, run.fastest("attention", facts, trials))
+    if min(model.config.windows) < model.config.sequence_length:
+        trials = {name: attention_trial(model.config, rows, run.device, name) for name in names}
+        use_attention(model, run.fastest("attention", [asdict(model.config), rows], trials))
 
 
 class Attention(nn.Module):
@@ -353,12 +354,9 @@ class GPT(nn.Module):
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.model_dim)
         self.ngrams = Ngrams(config) if config.ngram_order > 1 else None
+        valued = [block for block in range(config.depth) if has_value_embedding(block, config.depth)]
         self.value_embeds = nn.ModuleDict(
-            {
-                str(block): nn.Embedding(config.vocab_size, config.model_dim)
-                for block in range(config.depth)
-                if has_value_embedding(block, config.depth)
-            }
+            {str(block): nn.Embedding(config.vocab_size, config.model_dim) for block in valued}
         )
         self.blocks = nn.ModuleList(Block(config, block) for block in range(config.depth))
         self.resid = nn.Parameter(torch.empty(config.depth))
@@ -379,7 +377,7 @@ class GPT(nn.Module):
             elif name == "head.weight":
                 nn.init.normal_(weight, std=0.001)
             elif name in ("resid", "x0"):
-                nn.init.constant_(weight, RESID_INIT if name == "resid" else X0_INIT)
+                nn.init.constant_(weight, RESID_INIT if name == "resid" else self.config.x0_init)
             elif name.endswith(("out.weight", "down.weight", "gate.weight", "ngrams.weight")):
                 nn.init.zeros_(weight)
             else:
@@ -488,11 +486,6 @@ class Muon:
         for stack in self.stacks:
             stack.grad.zero_()
 
-    def reset(self) -> None:
-        for stack in self.stacks:
-            stack.average.zero_()
-            stack.second.zero_()
-
 
 class _Stack:
     """Weights, gradients and moments of matrices of one shape, each (n, rows, columns) of contiguous memory."""
@@ -537,9 +530,6 @@ class Rows:
     def zero_grad(self) -> None:
         self.table.touched.clear()
 
-    def reset(self) -> None:
-        self.power.zero_()
-
 
 class Optimizer:
     """Muon for the matrices inside the blocks, AdamW for the rest; `step` sets all rates by the progress made."""
@@ -549,9 +539,10 @@ class Optimizer:
         scale = (model.config.model_dim / 768) ** -0.5  # narrower models bear larger rates
         gates = [block.attention.gate.weight for block in model.blocks if block.attention.gate is not None]
         matrices = [weight for weight in model.blocks.parameters() if all(weight is not gate for gate in gates)]
-        embeddings = [model.embed.weight, *model.value_embeds.parameters()]
+        embed_rate, decay = tuned["embed_rate"] * scale, tuned["value_decay"]
         groups = [
-            {"params": embeddings, "lr": EMBED_RATE * scale},
+            {"params": [model.embed.weight], "lr": embed_rate},
+            {"params": [*model.value_embeds.parameters()], "lr": embed_rate, "weight_decay": decay},
             {"params": [model.head.weight], "lr": HEAD_RATE * scale},
             {"params": gates, "lr": HEAD_RATE * scale},
             {"params": [model.resid], "lr": 0.01 * SCALAR_RATE, "eps": SCALAR_EPS},
@@ -574,19 +565,8 @@ class Optimizer:
         rise = min(number / MOMENTUM_STEPS, 1.0)
         momentum = MOMENTUM_START + rise * (MOMENTUM_END - MOMENTUM_START)
         self.muon.step(self.matrix_rate * fade, momentum, WEIGHT_DECAY * (1 - progress))
-        self.zero_grad()
-
-    def zero_grad(self) -> None:
-        self.adam.zero_grad(set_to_none=True)
-        for part in (self.muon, *self.rows):
+        for part in (self.adam, self.muon, *self.rows):
             part.zero_grad()
-
-    def reset(self) -> None:
-        """Forget every moment, as if no step had been made."""
-        self.adam.state.clear()
-        for part in (self.muon, *self.rows):
-            part.reset()
-        self.zero_grad()
 
 
 def rate_factor(progress: float, warmdown: float) -> float:
@@ -626,13 +606,12 @@ def accumulate(graph: Graph, model: GPT, batches: Batches, count: int) -> Tensor
 
 
 def warm_up(model: GPT, optimizer: Optimizer, graph: Graph, rows: int) -> None:
-    """Make one step on made-up tokens, which compiles, then put weights and optimizer back as they were."""
+    """Make one step on made-up tokens, which compiles, then put the weights back; `optimizer` is not used again."""
     kept = {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()}  # spares the device
     tokens = torch.zeros((rows, model.config.sequence_length), dtype=torch.int64, device=model.resid.device)
     accumulate(graph, model, iter([(tokens, tokens.clone())]), 1)  # two tensors, as in training
     optimizer.step(0, 0.0)
     model.load_state_dict(kept)
-    optimizer.reset()
 
 
 def accumulation(profile: str) -> int:
@@ -654,10 +633,9 @@ def compiled(run: prepare.Run, model: GPT, rows: int) -> tuple[Graph, Optimizer,
     with run.phase("compile"):
         choose_attention(run, model, rows, tuned["attention"])
         graph, update = (torch.compile(part, dynamic=False) for part in (loss_and_logits, muon_update))
-        optimizer = Optimizer(model, tuned, update)
-        warm_up(model, optimizer, graph, rows)
+        warm_up(model, Optimizer(model, tuned, update), graph, rows)
         run.compiled(facts)
-    return graph, optimizer, partial(logits_of, graph, model)
+    return graph, Optimizer(model, tuned, update), partial(logits_of, graph, model)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from agent import edit, shape
 from agent.core import BASELINE, BadInput, Constant, Profile, SetConstant, Shape, Spec, Track, Variant
 
 PROFILES: tuple[Profile, ...] = ("full", "mini")
+ROOM = 1.15  # of the predicted memory: what the driver takes, what lies between tensors, windows that attend by chunks
 _SHAPED = ("DEPTH", "ASPECT_RATIO", "HEAD_DIM")  # a script with these has a shape that shape.py can resolve
 
 
@@ -69,12 +70,13 @@ def concerns(resolved: Sequence[Resolved], profile: Profile) -> None:
 
 
 def fits(resolved: Sequence[Resolved], profile: Profile, memory_mb: int) -> None:
-    """Raise BadInput for the first variant whose predicted memory exceeds the device's."""
+    """Raise BadInput for the first variant whose predicted memory, and ROOM beside it, exceeds the device's."""
     for one in resolved:
         shaped = one.shapes.get(profile)
-        if shaped is not None and shaped.memory_mb > memory_mb:
+        if shaped is not None and shaped.memory_mb * ROOM > memory_mb:
             raise BadInput(
-                f"{one.variant.name} needs about {shaped.memory_mb:,} MB and the device has {memory_mb:,} MB",
+                f"{one.variant.name} needs about {shaped.memory_mb:,} MB and {ROOM - 1:.0%} room beside it, and the "
+                f"device has {memory_mb:,} MB",
                 where=one.variant.where,
                 next_step="make the variant smaller, or lower the batch per device in the script",
             )

@@ -17,10 +17,12 @@ PROCESS_MB = {"full": 0, "mini": 335}
 # Bytes a weight of the n-gram table: the table, and on a CPU the copy of it that the checkpoint is written from.
 NGRAM_BYTES = {"full": 4, "mini": 8}
 # Values kept for the backward pass, per token and block, in units of model_dim: attention, and for each of
-# MLP_RATIO. Eager execution keeps every intermediate; the compiled graph recomputes the elementwise ones. The
-# compiled figures reproduce the 45 GB published for the upstream baseline (depth 8, width 512, 128 rows of 2,048).
-KEPT = {"full": (8, 1), "mini": (20, 2)}
-LOGITS_KEPT = {"full": 3, "mini": 6}  # values of 4 bytes for each logit that are alive at the peak
+# MLP_RATIO. Eager execution keeps every intermediate. What the compiled graph keeps is read off it: torch.compile cuts
+# the full-size graph in two on any machine, and tests/test_train.py holds these figures to that cut, for windows by
+# flex or varlen attention (by chunks: 5 more for each block with a short window).
+KEPT = {"full": (9, 2), "mini": (20, 2)}
+# Bytes for each logit at the peak. Compiled: what the head gave (2), the logits (4) and their gradient (2).
+LOGIT_BYTES = {"full": 8, "mini": 24}
 ACTIVATION_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 
@@ -82,21 +84,23 @@ def flops_per_token(sizes: Sizes) -> int:
 
 
 def memory_mb(sizes: Sizes, rows: int, total: int, dtype: str, profile: Profile) -> int:
-    """Predicted peak in MB of training with `rows` sequences at once, `total` tokens a step: good to about a fifth.
+    """Predicted peak in MB of training with `rows` sequences at once and `total` tokens a step.
 
     Four float32 values a parameter: the weight, its gradient, and two moments of AdamW or one of Muon and what its
-    step works in; of the n-gram table, the weight alone. To these come the values kept for the backward pass (KEPT)
-    and the logits (LOGITS_KEPT) or, later and where that is more, what the n-gram table's step sorts and sums; and
-    what the process itself holds (PROCESS_MB).
+    step works in; of the n-gram table, the weight alone; of matrices used in a narrower `dtype`, a copy. To these come
+    the values kept for the backward pass (KEPT) and the logits (LOGIT_BYTES) or, later and where that is more, what
+    the n-gram table's step sorts and sums; and what the process itself holds (PROCESS_MB). The upstream baseline
+    (depth 8, width 512, vocabulary 8,192, 128 rows of 2,048, no logits kept) so comes to its published 45 GB.
     """
-    table = sizes.ngrams * sizes.width
+    table, value_bytes = sizes.ngrams * sizes.width, ACTIVATION_BYTES[dtype]
     state = 16 * (parameters(sizes) - table) + NGRAM_BYTES[profile] * table
+    copies = (value_bytes % 4) * (_matrices(sizes) + sizes.vocab * sizes.width)
     attention, mlp = KEPT[profile]
-    kept = sizes.depth * (attention + mlp * sizes.mlp_ratio) * sizes.width + sizes.value_tables * sizes.width
-    per_token = kept * ACTIVATION_BYTES[dtype] + 4 * LOGITS_KEPT[profile] * sizes.vocab
+    kept = (sizes.depth * (attention + mlp * sizes.mlp_ratio) + sizes.value_tables + 1) * sizes.width
+    per_token = kept * value_bytes + LOGIT_BYTES[profile] * sizes.vocab
     looked_up = 4 * total * sizes.width  # the gradients of the embeddings wait for the end of the step
     sorted_rows = 4 * (sizes.order - 1) * looked_up
-    active = max(rows * sizes.sequence * per_token, sorted_rows)
+    active = max(rows * sizes.sequence * per_token + copies, sorted_rows)
     return PROCESS_MB[profile] + math.ceil((state + looked_up + active) / MB)
 
 
@@ -126,25 +130,27 @@ def _sizes(constants: Mapping[str, object], facts: Mapping[str, object], tuned: 
         gate=_whole(constants, "VALUE_GATE"),
         order=order,
         ngrams=_whole(tuned, "ngram_rows") if order > 1 else 0,
-        windows=_windows(constants, _short(constants, tuned), depth, sequence),
+        windows=_windows(constants, tuned, depth, sequence),
     )
 
 
-def _short(constants: Mapping[str, object], tuned: Mapping[str, object]) -> int:
-    """What the sequence length is divided by in a short window; in an older script it is a constant."""
-    older = "short_window" not in tuned and "SHORT_WINDOW" in constants
-    return _whole(constants, "SHORT_WINDOW") if older else _whole(tuned, "short_window")
-
-
-def _windows(constants: Mapping[str, object], parts: int, depth: int, sequence: int) -> tuple[int, ...]:
-    """Positions that each block sees: WINDOW_PATTERN over and over, the last block all of them."""
-    pattern = _get(constants, "WINDOW_PATTERN")
+def _windows(
+    constants: Mapping[str, object], tuned: Mapping[str, object], depth: int, sequence: int
+) -> tuple[int, ...]:
+    """Positions that each block sees: window_pattern over and over, the last block all of them."""
+    pattern, parts = _tuned(constants, tuned, "window_pattern"), _tuned(constants, tuned, "short_window")
     if not isinstance(pattern, str) or not pattern or set(pattern) - set("SL"):
         raise BadInput(
-            f"WINDOW_PATTERN = {pattern!r}", next_step="write a text of S (short) and L (long), such as SSSL"
+            f"window_pattern = {pattern!r}", next_step="write a text of S (short) and L (long), such as SSSL"
         )
-    seen = {"S": max(1, sequence // parts), "L": sequence}
+    seen = {"S": max(1, sequence // _whole({"short_window": parts}, "short_window")), "L": sequence}
     return (*(seen[pattern[block % len(pattern)]] for block in range(depth - 1)), sequence)
+
+
+def _tuned(constants: Mapping[str, object], tuned: Mapping[str, object], name: str) -> object:
+    """An entry of the profile's table; in an older script it is a constant of its own, in capitals."""
+    older = name not in tuned and name.upper() in constants
+    return constants[name.upper()] if older else _get(tuned, name)
 
 
 def _memory(tuned: Mapping[str, object], sizes: Sizes, profile: Profile) -> int:

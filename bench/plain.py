@@ -115,10 +115,11 @@ class PlainOptimizer:
         scale = (model.config.model_dim / 768) ** -0.5
         named = dict(model.blocks.named_parameters())
         gates = [weight for name, weight in named.items() if "gate" in name]
-        embeddings = [model.embed.weight, *model.value_embeds.parameters()]
+        embed_rate, decay = tuned["embed_rate"] * scale, tuned["value_decay"]
         tables = [model.ngrams.weight] if model.ngrams is not None else []
         groups = [
-            {"params": embeddings, "lr": train.EMBED_RATE * scale},
+            {"params": [model.embed.weight], "lr": embed_rate},
+            {"params": [*model.value_embeds.parameters()], "lr": embed_rate, "weight_decay": decay},
             {"params": tables, "lr": train.NGRAM_RATE * scale},
             {"params": [model.head.weight, *gates], "lr": train.HEAD_RATE * scale},
             {"params": [model.resid], "lr": 0.01 * train.SCALAR_RATE, "eps": train.SCALAR_EPS},

@@ -1,5 +1,6 @@
 """Preflight: every variant resolved, and every contradiction found before a run."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,9 +70,9 @@ def test_a_width_that_does_not_divide_is_refused_where_the_issue_says_it() -> No
 
 def test_a_variant_too_large_for_the_device_is_refused_before_it_runs() -> None:
     found = resolve(variant("1D", 8, 96))
-    need = found[0].shapes["full"].memory_mb
+    need = math.ceil(found[0].shapes["full"].memory_mb * preflight.ROOM)
     preflight.fits(found, "full", need)
-    with pytest.raises(BadInput, match=r"1D needs about [\d,]+ MB and the device has"):
+    with pytest.raises(BadInput, match=r"1D needs about [\d,]+ MB and 15% room beside it, and the device has"):
         preflight.fits(found, "full", need - 1)
 
 

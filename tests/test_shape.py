@@ -96,9 +96,8 @@ def test_parameters_and_flops_are_those_of_the_built_model(
         "ASPECT_RATIO": head * heads_a_block,
         "MLP_RATIO": mlp,
         "VALUE_GATE": gate,
-        "WINDOW_PATTERN": pattern,
         "NGRAM_ORDER": order,
-        "TUNED": {profile: {**tuned(profile), "short_window": short}},
+        "TUNED": {profile: {**tuned(profile), "window_pattern": pattern, "short_window": short}},
     }
     predicted, built = resolve(profile, **changed), config(profile, changed)
     with torch.device("meta"):
@@ -133,7 +132,7 @@ def test_a_constant_that_is_no_positive_whole_number_is_refused(name: str, value
         resolve("full", **{name: value})
 
 
-@pytest.mark.parametrize("name", ["DEPTH", "ASPECT_RATIO", "HEAD_DIM", "MLP_RATIO", "WINDOW_PATTERN", "TUNED"])
+@pytest.mark.parametrize("name", ["DEPTH", "ASPECT_RATIO", "HEAD_DIM", "MLP_RATIO", "TUNED"])
 def test_a_missing_constant_is_named(name: str) -> None:
     assert isinstance(FACTS, dict)
     with pytest.raises(BadInput, match=name):
@@ -142,9 +141,11 @@ def test_a_missing_constant_is_named(name: str) -> None:
 
 def test_a_script_from_before_ngrams_and_per_profile_windows_still_has_a_shape() -> None:
     older = {name: value for name, value in CONSTANTS.items() if name != "NGRAM_ORDER"}
-    table = {name: value for name, value in tuned("mini").items() if name not in {"short_window", "ngram_rows"}}
+    newer = {"window_pattern", "short_window", "ngram_rows"}
+    table = {name: value for name, value in tuned("mini").items() if name not in newer}
+    older |= {"WINDOW_PATTERN": "SSSL", "SHORT_WINDOW": 2, "TUNED": {"mini": table}}
     assert isinstance(FACTS, dict)
-    found = shape.resolve({**older, "SHORT_WINDOW": 2, "TUNED": {"mini": table}}, FACTS["mini"], "mini")
+    found = shape.resolve(older, FACTS["mini"], "mini")
     assert (found.params, found.flops_per_token) == (786_960, 3_738_624)
 
 

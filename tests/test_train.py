@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from torch._dynamo.utils import counters
+from torch._functorch.partitioners import min_cut_rematerialization_partition
 
 import prepare
 import train
@@ -162,8 +163,8 @@ def test_warming_up_compiles_all_that_training_and_evaluation_need(model: train.
     torch._dynamo.reset()  # of what other tests have compiled
     counters.clear()
     graph = torch.compile(train.loss_and_logits, backend="aot_eager", dynamic=False)
+    train.warm_up(model, train.Optimizer(model, train.TUNED["mini"]), graph, 2)
     optimizer = train.Optimizer(model, train.TUNED["mini"])
-    train.warm_up(model, optimizer, graph, 2)
     made = counters["stats"]["unique_graphs"]
     tokens = torch.randint(0, 97, (2, 65))
     for number in range(2):
@@ -240,10 +241,9 @@ def test_a_fresh_model_knows_nothing(config: train.Config) -> None:
 
 
 def test_windows_follow_the_pattern_and_the_last_block_sees_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "WINDOW_PATTERN", "SSSL")
     monkeypatch.setattr(train, "DEPTH", 6)
     short = 64
-    assert train.windows(256, 4) == (short, short, short, 256, short, 256)
+    assert train.windows(256, "SSSL", 4) == (short, short, short, 256, short, 256)
 
 
 def test_a_width_that_does_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,22 +298,26 @@ def test_two_half_batches_have_the_gradient_of_the_whole(config: train.Config) -
     torch.testing.assert_close(grads[0], grads[1])
 
 
-def test_an_optimizer_that_is_reset_repeats_its_first_step(config: train.Config) -> None:
+def test_a_new_optimizer_on_old_weights_knows_nothing_of_the_steps_before(config: train.Config) -> None:
     torch.manual_seed(0)
     model = train.build_model(config)
-    optimizer, kept = (
-        train.Optimizer(model, train.TUNED["mini"]),
-        {name: value.clone() for name, value in model.state_dict().items()},
-    )
+    kept = {name: value.clone() for name, value in model.state_dict().items()}
     tokens, after = torch.randint(0, 97, (2, 64)), []
     for _ in range(2):
         model.load_state_dict(kept)
-        optimizer.reset()
+        optimizer = train.Optimizer(model, train.TUNED["mini"])
         for number in range(3):
             train.accumulate(train.loss_and_logits, model, iter([(tokens, tokens.roll(-1))]), 1)
             optimizer.step(number, 0.0)
         after.append({name: value.clone() for name, value in model.state_dict().items()})
     assert all(torch.equal(after[0][name], after[1][name]) for name in kept)
+
+
+def test_value_embeddings_decay_and_no_other_table_does(config: train.Config) -> None:
+    model = train.build_model(config)
+    optimizer = train.Optimizer(model, {**train.TUNED["full"], "value_decay": 0.5})
+    decayed = [weight for group in optimizer.adam.param_groups if group["weight_decay"] for weight in group["params"]]
+    assert [id(weight) for weight in decayed] == [id(weight) for weight in model.value_embeds.parameters()]
 
 
 def test_rates_stay_and_then_fall_to_the_floor() -> None:
@@ -414,6 +418,53 @@ def test_compiled_it_is_the_same_training(short_run: tuple[Path, str], corpus_ca
     assert told["metrics"]["val_bpb"] == pytest.approx(plain["metrics"]["val_bpb"], abs=2e-3)
 
 
+class Cut(BaseException):
+    """Ends a compilation where the graph has been cut into its forward and its backward half."""
+
+
+def kept_by_the_compiled_graph(config: train.Config, rows: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Bytes that the forward half of the training graph hands to the backward half, weights aside."""
+    kept = []
+
+    def cut(*args: object, **kwargs: object) -> None:
+        forward, backward = min_cut_rematerialization_partition(*args, **kwargs)
+        weights = {node.name for node in forward.graph.nodes if node.op == "placeholder"} | {"tangents_1", "tangents_2"}
+        told = [n for n in backward.graph.nodes if n.op == "placeholder" and n.name not in weights]
+        kept.extend(node.meta["val"].nbytes for node in told if isinstance(node.meta["val"], torch.Tensor))
+        raise Cut
+
+    monkeypatch.setattr("torch._inductor.compile_fx.min_cut_rematerialization_partition", cut)
+    torch._dynamo.reset()
+    model, tokens = train.build_model(config), torch.zeros(rows, config.sequence_length, dtype=torch.int64)
+    train.use_attention(model, "varlen")
+    with pytest.raises(Cut):
+        torch.compile(train.loss_and_logits, dynamic=False)(model, tokens, model.embedded(tokens), tokens.clone())
+    return sum(kept)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of torch, about its own compiler
+@pytest.mark.parametrize(("depth", "ratio"), [(8, 64), (4, 192)])
+def test_the_memory_predicted_for_a_gpu_is_what_the_compiled_graph_keeps(
+    depth: int, ratio: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph is that of the GPU, at its full size; where a GPU is there, `peak_vram_mb` tells the rest."""
+    monkeypatch.setattr(train, "DEPTH", depth)
+    monkeypatch.setattr(train, "ASPECT_RATIO", ratio)
+    config = train.make_config("full")
+    kept = [kept_by_the_compiled_graph(config, rows, monkeypatch) for rows in (1, 2)]
+    gradient = 2 * config.sequence_length * config.vocab_size  # of the logits: the backward half makes it first
+    facts = edit.constants((ROOT / "prepare.py").read_text(), "prepare.py")["PROFILES"]
+    assert isinstance(facts, dict)
+    predicted = []
+    for rows in (1, 2):
+        tuned = {**train.TUNED["full"], "device_batch": rows, "total_batch": 2 * config.sequence_length}
+        constants = {**edit.constants((ROOT / "train.py").read_text(), "train.py"), "DEPTH": depth}
+        told = {**constants, "ASPECT_RATIO": ratio, "TUNED": {"full": tuned}}
+        predicted.append(shape.resolve(told, facts["full"], "full").memory_mb * shape.MB)
+    assert predicted[1] - predicted[0] == pytest.approx(kept[1] - kept[0] + gradient, rel=0.03)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(torch.version.cuda is not None, reason="a CUDA build of torch itself takes some 330 MB more")
 @pytest.mark.parametrize("constants", [{}, {"DEPTH": 4, "ASPECT_RATIO": 256}, {"NGRAM_ORDER": 1}])
@@ -466,7 +517,7 @@ def test_the_committed_model_learns(corpus_cache: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_loss_that_diverges_is_an_exit_status_of_its_own(corpus_cache: Path, tmp_path: Path) -> None:
-    script = edited(tmp_path / "script", **SMALL, EMBED_RATE=1e30, NGRAM_RATE=1e30, HEAD_RATE=1e30)
+    script = edited(tmp_path / "script", **SMALL, NGRAM_RATE=1e30, HEAD_RATE=1e30)
     done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="50")
     assert done.returncode == prepare.EXIT_NAN, done.stderr
     assert re.fullmatch(r"error: .*diverged\n", done.stderr)
