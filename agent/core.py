@@ -10,9 +10,10 @@ Profile = Literal["full", "mini"]
 Clock = Literal["wall", "calibrated", "steps"]
 GateKind = Literal["confirmed", "lowest"]
 Role = Literal["baseline", "screen", "confirm"]
-JobRole = Literal["baseline", "screen", "confirm", "probe", "prepare"]
+JobRole = Literal["baseline", "screen", "confirm", "probe", "prepare", "audit"]
 Status = Literal["ok", "crash", "oom", "timeout", "nan", "no_metric", "invalid", "contended"]
 Decision = Literal["keep", "discard", "inconclusive", "failed"]
+AuditStatus = Literal["passed", "failed", "quarantined"]
 
 BASELINE = "baseline"  # the name the baseline goes by where a variant's name is expected
 SCHEMA = 1  # of every record in the ledger
@@ -217,7 +218,11 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Job:
-    """One process to run: `argv` in an export of `commit`, with `env`, writing to `run_dir`."""
+    """One process to run: `argv` in an export of `commit`, with `env`, writing to `run_dir`.
+
+    In a sandbox it sees, beside the system and Python, its export, `readable` and `writable`; it writes to `run_dir`
+    and `writable` alone. A job that is `trusted` runs outside: its code is ours.
+    """
 
     variant: str
     commit: str
@@ -229,6 +234,9 @@ class Job:
     timeout_s: float
     metric: str
     gpus: int = 1  # devices it needs to itself; with 0 it waits for none and holds none
+    readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+    trusted: bool = False
 
 
 @dataclass(frozen=True)
@@ -241,6 +249,7 @@ class Result:
     seconds: float = 0.0
     reason: str = ""
     log: str = ""
+    sandbox: str = "none"  # the level it ran under
 
 
 @dataclass(frozen=True)
@@ -269,6 +278,7 @@ class RunRecord:
     log: str
     at: str
     description: str = ""
+    sandbox: str = "none"
     kind: Literal["run"] = "run"
     schema: int = SCHEMA
 
@@ -291,7 +301,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class CampaignRecord:
-    """One issue's frozen question: written before the first run, found again by the same command."""
+    """One issue's frozen question: written before the first run, found again by the same command.
+
+    pins: what every run of the campaign must find unchanged, by name, as sha256.
+    """
 
     issue: int
     title: str
@@ -302,6 +315,7 @@ class CampaignRecord:
     commits: Mapping[str, str]
     trees: Mapping[str, str]
     at: str
+    pins: Mapping[str, str] = field(default_factory=dict)
     kind: Literal["campaign"] = "campaign"
     schema: int = SCHEMA
 
@@ -316,6 +330,30 @@ class VerdictRecord:
     variants: tuple[Verdict, ...]
     at: str
     kind: Literal["verdict"] = "verdict"
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class AuditRecord:
+    """What the audit found of the winner of a campaign (named by its `at`): every check by name, with its evidence.
+
+    `failed` names the checks that did not hold. `held_reads` is how often the second held-out set had been read, this
+    time included, on this track and corpus.
+    """
+
+    issue: int
+    campaign: str
+    variant: str
+    commit: str
+    status: AuditStatus
+    failed: tuple[str, ...]
+    checks: Mapping[str, str]
+    metrics: Mapping[str, float]
+    held_reads: int
+    sandbox: str
+    seconds: float
+    at: str
+    kind: Literal["audit"] = "audit"
     schema: int = SCHEMA
 
 
@@ -335,7 +373,7 @@ class PromotionRecord:
     schema: int = SCHEMA
 
 
-Record = RunRecord | CampaignRecord | VerdictRecord | PromotionRecord
+Record = RunRecord | CampaignRecord | VerdictRecord | AuditRecord | PromotionRecord
 
 
 # --- the three Protocols ----------------------------------------------------------------------------------

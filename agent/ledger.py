@@ -12,6 +12,7 @@ from typing import cast
 from filelock import FileLock
 
 from agent.core import (
+    AuditRecord,
     BadInput,
     CampaignRecord,
     Conditions,
@@ -76,6 +77,10 @@ def _verdict(fields: _Fields) -> VerdictRecord:
     )
 
 
+def _audit(fields: _Fields) -> AuditRecord:
+    return AuditRecord(**{**fields, "failed": tuple(cast(Sequence[str], fields["failed"]))})  # type: ignore[arg-type]
+
+
 def _promotion(fields: _Fields) -> PromotionRecord:
     return PromotionRecord(**fields)  # type: ignore[arg-type]
 
@@ -84,6 +89,7 @@ _READERS: Mapping[str, Callable[[_Fields], Record]] = {
     "run": _run,
     "campaign": _campaign,
     "verdict": _verdict,
+    "audit": _audit,
     "promotion": _promotion,
 }
 
@@ -161,6 +167,18 @@ class Ledger:
         """The verdict of a campaign, or None while it has none."""
         found = (record for record in self._records if isinstance(record, VerdictRecord))
         return next((r for r in found if (r.issue, r.campaign) == (campaign.issue, campaign.at)), None)
+
+    def audits(self, campaign: CampaignRecord) -> list[AuditRecord]:
+        """The audits of a campaign's winners, oldest first."""
+        found = (record for record in self._records if isinstance(record, AuditRecord))
+        return [record for record in found if (record.issue, record.campaign) == (campaign.issue, campaign.at)]
+
+    def held_reads(self, conditions: Conditions) -> int:
+        """How often the second held-out set of a track's corpus was read so far."""
+        asked = (conditions.track, conditions.corpus)
+        known = {(c.issue, c.at) for c in self.campaigns() if (c.conditions.track, c.conditions.corpus) == asked}
+        found = (record for record in self._records if isinstance(record, AuditRecord))
+        return sum((record.issue, record.campaign) in known for record in found)
 
     def promotions(self, track: str) -> list[PromotionRecord]:
         """Promotions of a track, oldest first."""
