@@ -168,7 +168,7 @@ def classify(job: Job, ending: Ending) -> Result:
         raw = _object(reported.get("metrics")).get(wanted)
         if isinstance(raw, float) and not math.isfinite(raw):
             status, reason = "nan", f"result.json says {wanted} = {raw}"
-        elif job.role != "prepare" and wanted not in metrics:
+        elif job.role not in ("prepare", "audit") and wanted not in metrics:
             status, reason = "no_metric", f"exit 0, and no {wanted} in result.json"
     return Result(status, metrics, phases, ending.seconds, reason, str(job.run_dir / "run.log"))
 

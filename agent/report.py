@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from agent.core import BASELINE, CampaignRecord, RunRecord, Shape, Spec, Track, Verdict
+from agent.core import BASELINE, AuditRecord, CampaignRecord, RunRecord, Shape, Spec, Track, Verdict
 
 _FAILED = ("crash", "oom", "timeout", "nan", "no_metric", "invalid")
 
@@ -43,6 +43,7 @@ class Board:
     current_shape: Shape | None
     command: str
     notices: tuple[str, ...] = ()
+    audits: tuple[AuditRecord, ...] = ()
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -87,7 +88,7 @@ def marker(issue: int) -> str:
 def comment(board: Board) -> str:
     """The result of a campaign as GitHub-flavoured Markdown."""
     parts = [marker(board.spec.issue.number), _headline(board), _outcome(board), _table(board), _chart(board)]
-    parts += [_conditions(board), _reproduce(board)]
+    parts += [*map(_audit, board.audits), _conditions(board), _reproduce(board)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -155,6 +156,18 @@ def _chart(board: Board) -> str:
     return f"```mermaid\nxychart-beta\n  x-axis [{names}]\n  {axis}\n  bar [{bars}]\n```"
 
 
+def _audit(audited: AuditRecord) -> str:
+    """What the audit of a winner found, with the checks that failed or else the names of all."""
+    failed = [f"`{name}`: {audited.checks[name]}" for name in audited.failed]
+    found = "; ".join(failed) or f"{', '.join(audited.checks)} hold"
+    told, times = audited.metrics, "once" if audited.held_reads == 1 else f"{audited.held_reads} times"
+    names = ("baseline_held_bpb", "held_bpb")
+    before, after = (number(told.get(name)) for name in names)
+    second = f"The second held-out set, read {times} so far, has {before} for the baseline and {after} for it."
+    how = f"{audited.seconds:.0f} s, sandbox {audited.sandbox}."
+    return f"**Audit of {audited.variant}: {audited.status}.** {found}. {second} {how}"
+
+
 def _conditions(board: Board) -> str:
     told, gate = board.campaign.conditions, board.campaign.gate
     facts = [
@@ -164,9 +177,15 @@ def _conditions(board: Board) -> str:
         f"{told.budget} a run, {told.clock} clock",
         f"gate {gate.kind} (alpha {gate.alpha:g}, min gain {gate.min_gain:g})",
         f"issue body sha256 `{board.campaign.body_sha256[:12]}`",
+        f"sandbox {', '.join(_levels(board))}",
     ]
     notices = "".join(f"\n\n{notice}" for notice in board.notices)
     return "\n".join(f"- {fact}" for fact in facts) + notices
+
+
+def _levels(board: Board) -> list[str]:
+    """The levels of the sandboxes that the runs were in."""
+    return sorted({run.sandbox for row in board.rows for run in row.runs}) or ["none yet"]
 
 
 def _reproduce(board: Board) -> str:
@@ -211,6 +230,7 @@ def status_json(board: Board) -> dict[str, object]:
         "verdict": verdict_json(board.verdict),
         "baseline": {"commit": board.current, "model_dim": None if shape is None else shape.model_dim},
         "runs": [_run_json(run) for row in board.rows for run in row.runs],
+        "audits": [asdict(audited) for audited in board.audits],
     }
 
 
@@ -275,6 +295,7 @@ def _verdict_lines(board: Board) -> list[str]:
     named = f" {verdict.variant}" if verdict.variant else ""
     outcome = _outcome(board).removeprefix("> ")
     lines = [f"verdict: {verdict.decision}{named}", verdict.reason, f"the issue expected: {outcome}" if outcome else ""]
+    lines += [_audit(audited).replace("**", "").replace("`", "") for audited in board.audits]
     lines += [f"baseline {board.track.name}: {board.current[:7]}", *board.notices]
     return [line for line in lines if line]
 

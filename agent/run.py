@@ -43,6 +43,7 @@ from agent.planning import Plan, Request
 from agent.publish import board_now, board_of, owed, publish
 from agent.repo import Repository, writable
 from agent.report import Board
+from agent.sandbox import Sandbox
 from agent.trackers import TRACKERS
 
 EPILOG = """\
@@ -247,7 +248,9 @@ class _Wiring:
         ledger = _ledger(self.repo)
         plan = planning.make(ask(ledger), self.repo, ledger, self.tracker, self.here)
         executor = self._executor(plan, tell)
-        return plan, Parts(self.repo, ledger, self.tracker, executor, self.here, sys.executable, _run_env(), tell)
+        return plan, Parts(
+            self.repo, ledger, self.tracker, executor, self.here, Sandbox(), sys.executable, _run_env(), tell
+        )
 
     def _executor(self, plan: Plan, tell: Callable[[Event], None]) -> Executor:
         make = cast(type[LocalExecutor], registry.load(EXECUTORS, "executor", self.executor))
