@@ -121,7 +121,7 @@ def _fingerprint(parts: Parts, plan: Plan) -> str:
         return "none"
     argv = (parts.python, plan.track.prepare, "--json", "--corpus", plan.corpus, "--profile", plan.profile)
     folder, env = parts.repo.git_dir / "autoresearch" / "prepare", {**parts.env, **_network()}
-    job = Job("prepare", plan.base, 0, "prepare", argv, env, folder, 24 * 3600.0, "", gpus=0)
+    job = Job("prepare", plan.base, 0, "prepare", argv, env, folder, 24 * 3600.0, "", gpus=0, trusted=True)
     parts.tell(Notice(f"preparing corpus {plan.corpus} for profile {plan.profile}"))
     result = _only(parts, job)
     if result.status != "ok":
@@ -316,6 +316,7 @@ def _record(parts: Parts, evidence: Evidence, job: Job, result: Result) -> None:
         log=str(Path(result.log).relative_to(parts.repo.root)),
         at=now(),
         description=_description(plan, job.variant),
+        sandbox=result.sandbox,
     )
     record = _contended(evidence, record)
     parts.ledger.append(record)

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     ["core", "reaper"],
-    ["registry", "page", "shape", "edit", "gate", "report"],
+    ["registry", "page", "shape", "edit", "gate", "report", "sandbox"],
     ["prose", "simulation"],
     ["spec", "preflight"],
     ["repo", "process", "ledger", "locks", "machine", "tracks"],
