@@ -43,7 +43,7 @@ def _audit(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
         checks=found,
         metrics=checks.numbers(winner, base, mine, theirs),
         held_reads=parts.ledger.held_reads(campaign.conditions) + 1,
-        sandbox=parts.sandbox.level,
+        sandbox=parts.walls.level,
         seconds=round(time.monotonic() - began, 3),
         at=now(),
     )
@@ -106,6 +106,6 @@ def _answering(parts: Parts, saved: Path, tree: Path, profile: Profile) -> tuple
     """The model's process, in a sandbox that shows it its code and its checkpoint."""
     device, gpus = ("cuda", 1) if profile == "full" else ("cpu", 0)
     argv = (parts.python, str(checks.ANSWERER), str(saved), device)
-    if parts.sandbox.level == "none":
+    if parts.walls.level == "none":
         return argv
     return sandbox.wrap(argv, cwd=tree, readable=(tree, checks.ANSWERER, saved), writable=(), gpus=gpus)

@@ -21,7 +21,7 @@ class Parts:
     tracker: Tracker
     executor: Executor
     machine: Machine
-    sandbox: Sandbox
+    walls: Sandbox
     python: str
     env: Mapping[str, str]
     tell: Callable[[Event], None]

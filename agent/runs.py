@@ -237,6 +237,7 @@ def record_of(parts: Parts, evidence: Evidence, job: Job, result: Result) -> Run
         log=str(Path(result.log).relative_to(parts.repo.root)),
         at=now(),
         description=_description(plan, job.variant),
+        sandbox=result.sandbox,
     )
     record = _contended(evidence, record)
     parts.ledger.append(record)

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     ["core", "reaper", "scorer", "answerer"],
-    ["registry", "page", "shape", "edit", "gate", "report", "checks", "offlimits"],
+    ["registry", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox"],
     ["prose", "simulation"],
     ["spec", "preflight"],
     ["repo", "process", "pins", "ledger", "locks", "machine", "tracks"],
