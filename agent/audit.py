@@ -6,10 +6,9 @@ scorer.py owns the held-out data and answers to us; answerer.py, in the sandbox,
 import time
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
 
 from agent import checks, runs, sandbox
-from agent.core import BASELINE, AuditRecord, Job, JobRole, Notice, Profile, Result, RunRecord
+from agent.core import BASELINE, AuditRecord, Job, Notice, Profile, Result, RunRecord
 from agent.evidence import Evidence
 from agent.parts import Parts, now
 
@@ -79,8 +78,8 @@ def _scored(parts: Parts, evidence: Evidence, run: RunRecord) -> checks.Scored:
     if run.variant == BASELINE and asked.is_file() and asked.read_text() == question.text():
         return checks.read(Result("ok"), folder)
     argv = (parts.python, str(checks.SCORER), question.text())
-    metric, role = evidence.plan.track.metric, cast(JobRole, "audit")
-    job = Job(run.variant, run.commit, run.seed, role, argv, parts.env, folder, runs.START_S, metric, trusted=True)
+    metric, limit = evidence.plan.track.metric, float(runs.START_S)
+    job = Job(run.variant, run.commit, run.seed, "audit", argv, parts.env, folder, limit, metric, trusted=True)
     found = checks.read(runs.only(parts, job), folder)
     asked.write_text(question.text())
     return found
