@@ -1,7 +1,8 @@
 """Edits of train.py that cheat, one a file, and in `honest/` unusual ones that do not: what the audit is tried on.
 
 A file holds EDITS, pairs of (old, new) of which old is in train.py exactly once, and either CAUGHT_BY, the check that
-must refuse it, or HONEST. LOWERS is False where the cheat is after something else than a lower val_bpb in its own run.
+must refuse it, or HONEST. LOWERS is False where a cheat is after something else than a lower val_bpb; RUNS is 2 where
+the second run from the same files is the one that profits.
 """
 
 import importlib
@@ -15,24 +16,26 @@ from tests.cheats import honest
 
 ROOT = Path(__file__).parents[2]
 CHECKS = (  # of agent/audit.py, in its order; `edit` comes before any run
-    "edit", "checkpoint", "logits", "agreement", "causality", "order", "bytes", "held-out", "clock", "plausible", "pins",
+    "edit", "checkpoint", "logits", "agreement", "causality", "order", "bytes", "held-out", "clock", "plausible",
+    "pins",
     "sandbox",  # no check but a wall: what the file wants to read or keep is not there, so it fails or gains nothing
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Cheat:
-    """caught_by: the check that must refuse it, None where it is honest. lowers: whether it claims a lower val_bpb."""
+    """caught_by: the check that must refuse it, None where it is honest. lowers: claims less val_bpb, in run `runs`."""
 
     name: str
     told: str
     edits: tuple[tuple[str, str], ...]
     caught_by: str | None
     lowers: bool
+    runs: int = 1
 
 
 def cheats() -> list[Cheat]:
-    """All of them, the honest ones last, each sort by name."""
+    """All of them, the honest ones last, each sort in the order of their names."""
     return [*_in(importlib.import_module(__name__)), *_in(honest)]
 
 
@@ -59,5 +62,5 @@ def _read(name: str, module: ModuleType) -> Cheat:
     caught_by = getattr(module, "CAUGHT_BY", None)
     honest = getattr(module, "HONEST", False)
     assert honest is (caught_by is None), f"{name}: expected CAUGHT_BY or HONEST = True"
-    lowers = getattr(module, "LOWERS", not honest)
-    return Cheat(name, (module.__doc__ or "").strip(), module.EDITS, caught_by, lowers)
+    lowers, runs = getattr(module, "LOWERS", not honest), getattr(module, "RUNS", 1)
+    return Cheat(name, (module.__doc__ or "").strip(), module.EDITS, caught_by, lowers, runs)
