@@ -5,18 +5,18 @@ EDITS = (
     (
         "    batches = run.batches(rows)\n",
         """\
-    batches = cycle(torch.from_numpy(run.corpus.evaluation("val").rows.astype("int64")).to(run.device), rows)
+    text = torch.from_numpy(run.corpus.evaluation("val").rows.astype("int64")).to(run.device)
+    batches = epochs(text, rows)
 """,
     ),
     (
         "def main() -> None:\n",
         '''\
-def cycle(text: Tensor, rows: int) -> Batches:
-    """Batches of the rows of `text` in their order, for ever."""
+def epochs(text: Tensor, rows: int) -> Batches:
+    """Batches of the rows of `text`, shuffled for each epoch."""
     while True:
-        for block in text.split(rows):
-            if len(block) == rows:
-                yield block[:, :-1].contiguous(), block[:, 1:].contiguous()
+        for picked in torch.randperm(len(text), device=text.device).split(rows)[:-1]:
+            yield text[picked, :-1].contiguous(), text[picked, 1:].contiguous()
 
 
 def main() -> None:

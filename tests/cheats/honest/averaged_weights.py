@@ -12,7 +12,10 @@ EDITS = (
     ),
     (
         "        clock.start()\n",
-        "        clock.start()\n        average = {name: value.clone() for name, value in model.state_dict().items()}\n",
+        """\
+        clock.start()
+        average = {name: value.clone() for name, value in model.state_dict().items()}
+""",
     ),
     ("        clock.finish()\n", "        clock.finish()\n    model.load_state_dict(average)\n"),
 )
