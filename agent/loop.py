@@ -33,7 +33,7 @@ def run(parts: Parts, plan: Plan) -> Board:
     Raises Paused where the issue's time is used up, BadInput where the corpus cannot be had; either can be run again.
     """
     done = finished(parts, plan)
-    evidence = Evidence(plan, done, parts.ledger) if done else _started_campaign(parts, plan)
+    evidence = Evidence(plan, done, parts.ledger) if done else begin(parts, plan)
     if parts.ledger.verdict(evidence.campaign) is None:
         _calibrate(parts, evidence)
         _judge(parts, evidence)
@@ -72,7 +72,7 @@ def _conditions(parts: Parts, plan: Plan, fingerprint: str) -> Conditions:
     )
 
 
-def _started_campaign(parts: Parts, plan: Plan) -> Evidence:
+def begin(parts: Parts, plan: Plan) -> Evidence:
     """Go on with the campaign that has no verdict yet, or freeze the question and begin."""
     writable(parts.ledger.path.parent)
     corpus = runs.prepared(parts, plan)

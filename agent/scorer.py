@@ -6,6 +6,7 @@ It owns the held-out data and sends tokens, never targets, to the model's proces
 logits it scores with the evaluator of prepare.py. Each check says `ok` or what it found; result.json has them all.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -100,6 +101,9 @@ class Model:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
+        for pipe in (self._questions, self._answers):
+            with contextlib.suppress(BrokenPipeError):  # what was not read is nobody's any more
+                pipe.close()
 
 
 def part_of(whole: prepare.EvalSet, rows: int, rng: np.random.Generator) -> tuple[prepare.EvalSet, np.ndarray]:
