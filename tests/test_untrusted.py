@@ -330,7 +330,7 @@ def test_nothing_that_a_run_says_is_active_where_it_is_shown(project: Path) -> N
     edit(project, "train.py", "    time.sleep(PAUSE)\n", f"{shout}    if DEPTH == 10:\n        {crashing}\n")
     commit(project, "a loud script")
     edit(project, ISSUE, "- If 1D (wider) wins: model", "- If 1D (wider) wins: @maintainer closes #7, `model`")
-    edit(project, ISSUE, "Same depth, 50% wider", "Same depth, closes #9, cc @maintainer")
+    edit(project, ISSUE, "Same depth, 50% wider", "Same depth, closes #9, cc @maintainer <!-- @all -->")
     run = agent(project, *STEPS, env={"MY_PASSWORD": "5eCret-value"})
     assert run.returncode == 0, run.stderr
     comment = (project / ISSUE).with_suffix(".comment.md").read_text()
@@ -340,6 +340,7 @@ def test_nothing_that_a_run_says_is_active_where_it_is_shown(project: Path) -> N
     assert "RuntimeError: ⓐeveryone closes ♯1" in notes
     assert "[redacted] [redacted] ⓐadmin" in notes
     assert "ⓐmaintainer closes ♯7" in comment
+    assert "hidden in the issue, and not read: 1 HTML comment (13 characters)" in comment
     assert "cc ⓐmaintainer" in results
     for told in (run.stdout, run.stderr, comment, results, notes, *reasons(ledger)):
         assert TOKEN not in told
