@@ -22,6 +22,7 @@ from agent.planning import Plan, branch, probe_seconds
 from agent.publish import board_of, promote, publish
 from agent.repo import writable
 from agent.report import Board
+from agent.untrusted import posted
 
 # What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
 WRITTEN = ("/logs/", "/experiments/ledger.jsonl", "/experiments/results.tsv", "/experiments/issues/*.comment.md")
@@ -121,7 +122,7 @@ def _commit(parts: Parts, plan: Plan, name: str) -> str:
     """One commit on the base, on the variant's own branch."""
     one, issue = plan.resolved(name), plan.spec.issue
     told = " ".join(f"{key}={value}" for key, value in sets(plan, one).items())
-    message = f"experiment: {name} {told} (issue {issue.number})\n\n{one.variant.why}".strip()
+    message = posted(f"experiment: {name} {told} (issue {issue.number})\n\n{one.variant.why}".strip())
     commit = parts.repo.commit(plan.base, one.files, message)
     parts.repo.keep(f"autoresearch/issue-{issue.number}/{name}", commit)
     return commit

@@ -17,6 +17,7 @@ from typing import IO, cast
 from agent import sandbox
 from agent.core import HarnessError, Job, Result, Status
 from agent.sandbox import Sandbox
+from agent.untrusted import line, plain, secrets
 
 LOG_CAP = 8 << 20  # bytes of a run's output that are kept from its beginning
 LOG_TAIL = 256 << 10  # bytes that are kept from its end, beyond the cap
@@ -25,6 +26,8 @@ JSON_CAP = 1 << 20  # bytes of what a run says of itself; more is not read
 TOLD = ("run.log", "result.json", "failure.json")  # what stays of every run
 MADE = ("model.pt", "losses.npz")  # what stays besides of one that ended well
 _MB = 1 << 20
+NAME_CAP = 100  # characters of the name of a number that a run reports
+REASON_CAP = 300  # characters of what a run says of its own end
 
 # Environment variables a run may see. Everything else stays here, above all keys and tokens.
 ALLOWED = re.compile(
@@ -237,8 +240,8 @@ class Running:
                 log.write(chunk)
                 *lines, pending = (pending + chunk).split(b"\n")
                 pending = pending[-LINE_CAP:]
-                for line in lines:
-                    on_line(line[:LINE_CAP].decode(errors="replace"))
+                for raw in lines:
+                    on_line(plain(raw[:LINE_CAP].decode(errors="replace"), LINE_CAP))
         return True
 
 
@@ -289,17 +292,17 @@ def _failure(job: Job, ending: Ending) -> tuple[Status, str]:
     told = _json(job.run_dir / "failure.json")
     status = told.get("status")
     said = str(told.get("reason") or f"exit status {ending.code}{_last_words(job.run_dir / 'run.log')}")
-    reason = "".join(filter(str.isprintable, said))[:300]
+    reason = line(said, secrets(os.environ), REASON_CAP)
     if status == "nan" or status == "oom":
         return status, reason
     return "crash", reason
 
 
 def _last_words(log: Path) -> str:
-    """The last line that a run printed, bounded and without control characters: where Python names its exception."""
+    """The last line that a run printed: where Python names its exception."""
     lines = log.read_bytes()[-LINE_CAP:].decode(errors="replace").split("\n") if log.exists() else []
-    words = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return ": " + "".join(filter(str.isprintable, words))[:200] if words else ""
+    words = next((said for raw in reversed(lines) if (said := plain(raw).strip())), "")
+    return f": {words}" if words else ""
 
 
 def _object(found: object) -> Mapping[str, object]:
@@ -316,8 +319,9 @@ def _json(path: Path) -> Mapping[str, object]:
 
 
 def _numbers(fields: object) -> dict[str, float]:
-    """The finite numbers of a JSON object."""
-    numbers = {name: value for name, value in _object(fields).items() if type(value) in (int, float)}
+    """The finite numbers of a JSON object; a name that could not be posted as it is, is none."""
+    named = {name: value for name, value in _object(fields).items() if line(name, limit=NAME_CAP) == name}
+    numbers = {name: value for name, value in named.items() if type(value) in (int, float)}
     return {name: float(cast(float, value)) for name, value in numbers.items() if abs(cast(float, value)) < _HUGE}
 
 

@@ -40,11 +40,12 @@ from agent.locks import exclusive
 from agent.machine import Machine
 from agent.parts import Parts
 from agent.planning import Plan, Request
-from agent.publish import board_now, board_of, owed, publish
+from agent.publish import board_now, board_of, comment, owed, publish
 from agent.repo import Repository, writable
 from agent.report import Board
 from agent.sandbox import Sandbox
 from agent.trackers import TRACKERS
+from agent.untrusted import visible
 
 EPILOG = """\
 exit status: 0 a verdict (or the question answered), 1 an error, 2 bad usage or a bad issue, 3 paused: run the same
@@ -108,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(args)
     except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error))}", file=sys.stderr)  # it may quote an issue, a file or a run
         return error.exit_code
     except BrokenPipeError:  # whoever read our output has left; what there was to do is done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -345,7 +346,7 @@ def _show_board(board: Board, args: argparse.Namespace) -> int:
     if args.json:
         _print(report.status_json(board))
     elif args.report:
-        print(report.comment(board), end="")
+        print(comment(board), end="")
     else:
         print(report.board_text(board))
     return 0

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    ["core", "reaper", "scorer", "answerer"],
+    ["core", "reaper", "scorer", "answerer", "untrusted"],
     ["registry", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox"],
     ["prose", "simulation"],
     ["spec", "preflight"],

@@ -1,8 +1,10 @@
 """Reports: what a reader of the comment, of --status, of results.tsv and of git log is told."""
 
+import re
 from dataclasses import replace
 
 import pytest
+from markdown_it import MarkdownIt
 
 from agent import report
 from agent.core import (
@@ -88,6 +90,18 @@ def test_a_constant_with_a_bar_or_a_line_end_does_not_break_the_table() -> None:
     lines = [line for line in report.comment(odd).splitlines() if line.startswith("| ")]
     assert "a\\|b c" in lines[2]
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+
+
+def test_the_markdown_of_a_constant_or_of_an_outcome_does_nothing_in_the_comment() -> None:
+    odd = "[x](http://a) `y` <img> ![z](http://b) @all #1 <!-- "
+    spec = replace(SPEC, outcomes=(Outcome("1D", f"If 1D wins: ``` {odd}"),))
+    loud = replace(board(), spec=spec, rows=(replace(board().rows[0], sets={"DEPTH": odd}), *board().rows[1:]))
+    tokens = MarkdownIt("commonmark").enable("table").parse(report.comment(loud))
+    inline = {part.type for token in tokens for part in token.children or ()}
+    assert inline <= {"text", "text_special", "softbreak", "code_inline"}
+    assert [token.info for token in tokens if token.type == "fence"] == ["text", "mermaid", "sh"]
+    assert [token.content.strip() for token in tokens if token.type == "html_block"] == [report.marker(3)]
+    assert not re.search(r"@|#1", report.comment(loud))
 
 
 def test_without_a_verdict_the_comment_says_that_it_runs() -> None:
