@@ -28,6 +28,7 @@ from agent.core import (
     VerdictRecord,
 )
 from agent.evidence import Evidence, sets
+from agent.failpoints import reach
 from agent.parts import Parts, now
 from agent.planning import Plan, branch, probe_seconds, run_seconds
 from agent.publish import board_of, promote, publish
@@ -91,12 +92,15 @@ def _conditions(parts: Parts, plan: Plan, fingerprint: str) -> Conditions:
 def _start(parts: Parts, plan: Plan) -> CampaignRecord:
     """Freeze the question: the corpus, the baseline, a commit and a branch for every variant, then the record."""
     writable(parts.ledger.path.parent)
+    reach("corpus-before")
     conditions = _conditions(parts, plan, _fingerprint(parts, plan))
+    reach("corpus-known")
     began = [c for c in parts.ledger.campaigns(plan.spec.issue.number) if _same_question(parts, plan, c)]
     if began and began[-1].conditions == conditions and not parts.ledger.verdict(began[-1]):
         return began[-1]
     parts.repo.ignore(WRITTEN)
     _place_baseline(parts, plan)
+    reach("baseline-placed")
     commits = {BASELINE: plan.base} | {
         one.variant.name: _commit(parts, plan, one.variant.name) for one in plan.variants
     }
@@ -112,6 +116,7 @@ def _start(parts: Parts, plan: Plan) -> CampaignRecord:
         at=now(),
     )
     parts.ledger.append(campaign)
+    reach("campaign-recorded")
     return campaign
 
 
@@ -160,8 +165,11 @@ def _commit(parts: Parts, plan: Plan, name: str) -> str:
     one, issue = plan.resolved(name), plan.spec.issue
     told = " ".join(f"{key}={value}" for key, value in sets(plan, one).items())
     message = f"experiment: {name} {told} (issue {issue.number})\n\n{one.variant.why}".strip()
+    reach("commit-before")
     commit = parts.repo.commit(plan.base, one.files, message)
+    reach("commit-made")
     parts.repo.keep(f"autoresearch/issue-{issue.number}/{name}", commit)
+    reach("commit-after")
     return commit
 
 
@@ -181,7 +189,10 @@ def _calibrate(parts: Parts, evidence: Evidence) -> None:
         name, number = probes[0]
         _check_room(parts, evidence.plan)
         job = _job(parts, evidence, name, number, "probe")
-        _record(parts, evidence, job, _only(parts, job))
+        reach("probe-start")
+        result = _only(parts, job)
+        reach("probe-result")
+        _record(parts, evidence, job, result)
 
 
 def _wanted(evidence: Evidence) -> list[gate.RunRequest]:
@@ -196,7 +207,9 @@ def _measure(parts: Parts, evidence: Evidence) -> None:
         batch = [_job(parts, evidence, r.variant, r.seed, r.role) for r in wanted[: parts.executor.slots]]
         for event in _started(evidence, batch, len(wanted)):
             parts.tell(event)
+        reach("run-start")
         for job, result in parts.executor.run(batch):
+            reach("run-result")
             _record(parts, evidence, job, result)
 
 
@@ -318,7 +331,9 @@ def _record(parts: Parts, evidence: Evidence, job: Job, result: Result) -> None:
         description=_description(plan, job.variant),
     )
     record = _contended(evidence, record)
+    reach("append-before")
     parts.ledger.append(record)
+    reach("append-after")
     parts.tell(RunEnded(record))
 
 
@@ -340,5 +355,8 @@ def _contended(evidence: Evidence, run: RunRecord) -> RunRecord:
 
 def _judge(parts: Parts, evidence: Evidence) -> None:
     plan, campaign = evidence.plan, evidence.campaign
+    reach("gate-before")
     said = gate.judge(plan.rules, plan.order, evidence.seen(), evidence.groups())
+    reach("gate-said")
     parts.ledger.append(VerdictRecord(campaign.issue, campaign.at, said.verdict, said.variants, now()))
+    reach("gate-recorded")

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    ["core", "reaper"],
+    ["core", "reaper", "failpoints"],
     ["registry", "page", "shape", "edit", "gate", "report"],
     ["prose", "simulation"],
     ["spec", "preflight"],
