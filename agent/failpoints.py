@@ -49,13 +49,15 @@ def reach(name: str) -> None:
     """Say that the moment `name` has come. What AUTORESEARCH_FAULT asks for there happens; without it, nothing.
 
     `POINT:kill` and `POINT:term` send that signal to this process, `POINT:full` fills the disk under the current
-    folder and goes on; `POINT@3` is the third time. Raises AssertionError where the variable or `name` is no such thing.
+    folder and goes on; `POINT@3` is the third time. Raises AssertionError where there is no such moment or fault: a
+    misspelt one would make a test pass.
     """
     if (asked := os.environ.get("AUTORESEARCH_FAULT")) is None:
         return
     place, _, fault = asked.partition(":")
     point, _, time = place.partition("@")
-    assert name in POINTS and point in POINTS and fault in _FAULTS, f"no such moment or fault: {name}, {asked}"
+    assert {name, point} <= POINTS.keys(), f"no such moment or fault: {name}, {asked}"
+    assert fault in _FAULTS, f"no such moment or fault: {asked}"
     _times[name] += 1
     if (name, _times[name]) == (point, int(time or 1)):
         _FAULTS[fault]()

@@ -3,7 +3,8 @@
     python -m tests.faults [--rounds N] [--seed S] [--only WORD] [--json]
 
 A cell disturbs a fresh campaign at its moment, looks at how the program ended, then gives the same command once more:
-what there is in the end must be what an undisturbed campaign leaves. Exit status 1 if a cell fails.
+what there is in the end must be what an undisturbed campaign leaves. `kill` is SIGKILL, `term` SIGTERM, `full` a small
+disk of its own that really has no byte left. Exit status 1 if a cell fails.
 """
 
 import argparse
@@ -21,14 +22,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
 
 from agent import run as harness
+from agent.core import CampaignRecord
 from agent.failpoints import FILLER, POINTS, fill
-from agent.ledger import decode
+from agent.ledger import decode, encode
 from tests.project import ROOT, command, commit, edit, environment, git, make
 
 FAULTS = ("kill", "term", "full")
@@ -36,6 +38,8 @@ QUICK = ("--issue", "3", "--budget", "5steps", "--gate", "lowest")  # two runs
 PROBED = ("--issue", "3", "--budget", "2", "--gate", "lowest")  # with probes before them
 LONG = ("--issue", "3", "--budget", "5steps")  # four variants, ten runs: what the random loop strikes
 DISK = "256m"  # of the disk that is filled; a run wants 64 MB of it free
+PAGE, ROOM = 4096, 100  # bytes: a full disk still takes what fits into the last page of a file
+STRANGER = 99  # an issue that is nobody's here
 AT_ONCE = 2  # cells: each waits for processes most of the time
 STRIKES = 5  # a round of the random loop has no more, so that it ends
 GRACE_S = 5.0  # in which what a dead harness has started must be gone
@@ -99,7 +103,7 @@ def state(project: Path) -> dict[str, object]:
 
 def records(project: Path) -> list[dict[str, object]]:
     """The ledger without what depends on the clock; a campaign is known by its number instead of its time."""
-    found = [json.loads(line) for line in lines(project)]
+    found = [record for line in lines(project) if (record := json.loads(line))["issue"] != STRANGER]
     campaigns = [record["at"] for record in found if record["kind"] == "campaign"]
     for record in found:
         if "campaign" in record:
@@ -284,9 +288,12 @@ def cell(bench: Bench, point: str, fault: str) -> Cell:
 def disturb(bench: Bench, point: str, fault: str) -> None:
     """One cell. Raises Failed with the promise that did not hold."""
     asked = question(point)
+    strike = f"{point}{'@2' if point in SECOND else ''}"
+    first = crowding(bench, point, strike) if fault == "full" else ""
     with bench.project(f"{point}-{fault}", asked, own_disk=fault == "full") as project:
-        strike = f"{point}{'@2' if point in SECOND else ''}:{fault}"
-        check_ending(bench, project, asked, fault, agent(project, asked, strike))
+        if first:
+            (project / "experiments" / "ledger.jsonl").write_text(first)
+        check_ending(bench, project, asked, fault, agent(project, asked, f"{strike}:{fault}"))
         before, known = homes(project), recorded(project)
         unknown = sorted(before.keys() - known)
         must(len(unknown) <= (point in RUNNING), f"runs are lost: {', '.join(unknown)}")
@@ -294,6 +301,19 @@ def disturb(bench: Bench, point: str, fault: str) -> None:
         again = [log for log in known if homes(project)[log] != before[log]]
         must(not again, f"recorded runs were run again: {', '.join(again)}")
         check_end(bench, project, asked)
+
+
+def crowding(bench: Bench, point: str, strike: str) -> str:
+    """A record to begin the ledger with, so long that at a moment its last page has no room for another."""
+    with bench.project(f"{point}-length", question(point), own_disk=False) as project:
+        agent(project, question(point), f"{strike}:kill")
+        found = lines(project)
+    campaign = decode(found[0]) if found else None
+    if not isinstance(campaign, CampaignRecord):
+        return ""  # there is no file yet, and a new one has no room at all
+    stranger = replace(campaign, issue=STRANGER, title="")
+    length = sum(len(f"{line}\n".encode()) for line in (*found, encode(stranger)))
+    return f"{encode(replace(stranger, title='x' * ((PAGE - ROOM - length) % PAGE)))}\n"
 
 
 def check_ending(bench: Bench, project: Path, asked: tuple[str, ...], fault: str, ended: Ended) -> None:
@@ -350,7 +370,8 @@ def struck(bench: Bench, project: Path, chance: random.Random, strikes: list[str
     how = f"{strikes[-1]} {Ended(program.returncode, errors).how}"
     must(program.returncode in expected and "Traceback" not in errors, how)
     must(not survivors(project), f"{strikes[-1]}: processes survive: {survivors(project)}")
-    lines(project)
+    if fault != "kill":  # that may tear the last line; the next start cuts it off
+        lines(project)
     return not ended
 
 
@@ -394,14 +415,13 @@ def namespace() -> list[str] | None:
 def table(cells: Sequence[Cell]) -> str:
     """Moments down, faults across, and below why what failed did."""
     found = {(one.point, one.fault): one.outcome for one in cells}
-    width = max(len(point) for point in POINTS)
-    head = f"{'':{width}}  {'  '.join(f'{fault:7}' for fault in FAULTS)}  what has happened there, and what has not"
-    rows = [
-        f"{point:{width}}  {'  '.join(f'{found[point, fault]:7}' for fault in FAULTS)}  {POINTS[point]}"
-        for point in POINTS
-        if (point, FAULTS[0]) in found
-    ]
-    return "\n".join([head, *rows])
+    width = max(map(len, POINTS))
+    rows = [("", FAULTS, "what has happened there, and what has not")]
+    for point in dict.fromkeys(one.point for one in cells if one.point in POINTS):
+        rows.append((point, tuple(found.get((point, fault), "") for fault in FAULTS), POINTS[point]))
+    return "\n".join(
+        f"{name:{width}}  {'  '.join(f'{word:7}' for word in words)}  {said}" for name, words, said in rows
+    )
 
 
 def summary(cells: Sequence[Cell], seconds: float) -> str:
