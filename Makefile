@@ -5,7 +5,7 @@ BUDGET ?=
 ARGS ?=
 PY := .venv/bin/python
 
-.PHONY: run test check bench format clean
+.PHONY: run test check bench faults format clean
 
 run: .venv/installed
 	$(PY) agent/run.py --issue $(ISSUE) $(if $(BUDGET),--budget $(BUDGET)) $(ARGS)
@@ -20,6 +20,9 @@ check: .venv/installed
 
 bench: .venv/installed
 	$(PY) -m bench $(ARGS)
+
+faults: .venv/installed
+	$(PY) -m tests.faults $(ARGS)
 
 format: .venv/installed
 	$(PY) -m ruff format .

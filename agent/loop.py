@@ -17,6 +17,7 @@ from agent.core import (
     VerdictRecord,
 )
 from agent.evidence import Evidence, sets
+from agent.failpoints import reach
 from agent.parts import Parts, now
 from agent.planning import Plan, branch, probe_seconds
 from agent.publish import board_of, promote, publish
@@ -76,8 +77,10 @@ def _conditions(parts: Parts, plan: Plan, fingerprint: str) -> Conditions:
 def begin(parts: Parts, plan: Plan) -> Evidence:
     """Go on with the campaign that has no verdict yet, or freeze the question and begin."""
     writable(parts.ledger.path.parent)
+    reach("corpus-before")
     corpus = runs.prepared(parts, plan)
     conditions = _conditions(parts, plan, corpus.fingerprint)
+    reach("corpus-known")
     began = [c for c in parts.ledger.campaigns(plan.spec.issue.number) if _same_question(parts, plan, c)]
     if began and began[-1].conditions == conditions and not parts.ledger.verdict(began[-1]):
         return Evidence(plan, began[-1], parts.ledger, corpus.folder)
@@ -88,6 +91,7 @@ def _freeze(parts: Parts, plan: Plan, conditions: Conditions, corpus: runs.Corpu
     """The question: the baseline, a commit and a branch for every variant, what is pinned, then the record."""
     parts.repo.ignore(WRITTEN)
     _place_baseline(parts, plan)
+    reach("baseline-placed")
     commits = {BASELINE: plan.base} | {
         one.variant.name: _commit(parts, plan, one.variant.name) for one in plan.variants
     }
@@ -104,6 +108,7 @@ def _freeze(parts: Parts, plan: Plan, conditions: Conditions, corpus: runs.Corpu
         pins=runs.found_pins(parts, plan, plan.base, corpus.folder),
     )
     parts.ledger.append(campaign)
+    reach("campaign-recorded")
     return campaign
 
 
@@ -123,8 +128,11 @@ def _commit(parts: Parts, plan: Plan, name: str) -> str:
     one, issue = plan.resolved(name), plan.spec.issue
     told = " ".join(f"{key}={value}" for key, value in sets(plan, one).items())
     message = posted(f"experiment: {name} {told} (issue {issue.number})\n\n{one.variant.why}".strip())
+    reach("commit-before")
     commit = parts.repo.commit(plan.base, one.files, message)
+    reach("commit-made")
     parts.repo.keep(f"autoresearch/issue-{issue.number}/{name}", commit)
+    reach("commit-after")
     return commit
 
 
@@ -144,7 +152,10 @@ def _calibrate(parts: Parts, evidence: Evidence) -> None:
         name, number = probes[0]
         runs.check_room(parts, evidence.plan)
         job = runs.job(parts, evidence, name, number, "probe")
-        runs.record_of(parts, evidence, job, runs.only(parts, job))
+        reach("probe-start")
+        result = runs.only(parts, job)
+        reach("probe-result")
+        runs.record_of(parts, evidence, job, result)
 
 
 def _wanted(evidence: Evidence) -> list[gate.RunRequest]:
@@ -159,7 +170,9 @@ def _measure(parts: Parts, evidence: Evidence) -> None:
         batch = [runs.job(parts, evidence, r.variant, r.seed, r.role) for r in wanted[: parts.executor.slots]]
         for event in _started(evidence, batch, len(wanted)):
             parts.tell(event)
+        reach("run-start")
         for job, result in parts.executor.run(batch):
+            reach("run-result")
             runs.record_of(parts, evidence, job, result)
 
 

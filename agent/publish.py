@@ -6,6 +6,7 @@ import shlex
 from agent import report
 from agent.core import BASELINE, BadInput, CampaignRecord, Notice, PromotionRecord, RunRecord, Verdict
 from agent.evidence import Evidence, board
+from agent.failpoints import reach
 from agent.ledger import Ledger
 from agent.parts import Parts, now
 from agent.planning import Plan, branch, resolved_at, same_files
@@ -33,11 +34,14 @@ def promote(parts: Parts, evidence: Evidence) -> None:
         return
     here = parts.repo.resolve(f"refs/heads/{branch(track)}")
     new = _promoted(parts, evidence, campaign.commits[variant], here)
+    reach("promotion-before")
     if new is None or not (here == new or parts.repo.move(branch(track), new, here)):
         return
+    reach("promotion-moved")
     old = here if here not in (None, new) else campaign.base
     told = (variant, campaign.conditions.profile, old, new, now())
     parts.ledger.append(PromotionRecord(campaign.issue, campaign.at, track, *told))
+    reach("promotion-recorded")
     parts.tell(Notice(f"baseline {track} is now {new[:7]} ({variant})"))
 
 
@@ -102,9 +106,14 @@ def publish(parts: Parts, shown: Board) -> None:
     for commit in shown.campaign.commits.values():
         text = _note(parts.ledger, commit, shown.track.metric)
         if parts.repo.noted(commit) != text:
+            reach("note-before")
             parts.repo.note(commit, text)
+            reach("note-after")
+    reach("export-before")
     _export(parts.ledger)
+    reach("comment-before")
     parts.tracker.comment(shown.spec.issue, comment(shown))
+    reach("comment-after")
 
 
 def comment(shown: Board) -> str:
@@ -144,4 +153,5 @@ def _export(ledger: Ledger) -> None:
     if not path.exists() or path.read_bytes() != text:
         draft = path.with_suffix(".draft")
         draft.write_bytes(text)
+        reach("export-drafted")
         draft.replace(path)

@@ -172,7 +172,9 @@ class Repository:
         text = path.read_text() if path.exists() else ""
         missing = [pattern for pattern in patterns if pattern not in text.splitlines()]
         if missing:
-            path.write_text("\n".join([*text.splitlines(), *missing, ""]))
+            draft = path.with_name("exclude.draft")  # the user's own patterns survive a disk that fills up here
+            draft.write_text("\n".join([*text.splitlines(), *missing, ""]))
+            draft.replace(path)
 
     # --- what a run sees ---
 

@@ -158,7 +158,8 @@ def _show_again(args: argparse.Namespace, parts: Parts, evidence: Evidence) -> i
     """Print the answer first: a disk that cannot take the exports once more must not hide it."""
     board = board_of(parts, evidence)
     _show_board(board, args)
-    publish(parts, board)
+    with _signals():  # after a crash there may be something left to write
+        publish(parts, board)
     return 0
 
 

@@ -22,6 +22,7 @@ from agent.core import (
     SetConstant,
 )
 from agent.evidence import Evidence, sets
+from agent.failpoints import reach
 from agent.parts import Parts, now
 from agent.planning import Plan, probe_seconds, run_seconds
 
@@ -240,7 +241,9 @@ def record_of(parts: Parts, evidence: Evidence, job: Job, result: Result) -> Run
         sandbox=result.sandbox,
     )
     record = _contended(evidence, record)
+    reach("append-before")
     parts.ledger.append(record)
+    reach("append-after")
     parts.tell(RunEnded(record))
     return record
 

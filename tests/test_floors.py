@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    ["core", "reaper", "scorer", "answerer", "untrusted"],
+    ["core", "reaper", "scorer", "answerer", "untrusted", "failpoints"],
     ["registry", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox"],
     ["prose", "simulation"],
     ["spec", "preflight"],

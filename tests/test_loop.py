@@ -1,7 +1,6 @@
 """The main job on the stand-in script: real git, real processes, real ledger; interrupted anywhere, the same end."""
 
 import json
-import random
 import re
 import signal
 import subprocess
@@ -252,21 +251,6 @@ def start(project: Path) -> subprocess.Popen[str]:
     pipe = subprocess.PIPE
     env = environment(project)
     return subprocess.Popen(command(*STEPS), cwd=project, env=env, text=True, stdout=pipe, stderr=pipe)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
-def test_killed_again_and_again_it_ends_as_if_undisturbed(
-    project: Path, uninterrupted: dict[str, object], seed: int
-) -> None:
-    moments = random.Random(seed)
-    for _ in range(5):
-        with start(project) as program:
-            time.sleep(moments.uniform(0.3, 2.0))
-            program.kill()
-            program.communicate()
-    assert agent(project, *STEPS).returncode == 0
-    assert end_state(project) == uninterrupted
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

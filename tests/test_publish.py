@@ -7,78 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import ROOT, agent, commit, edit, environment, git, make
-from tests.test_loop import STEPS, end_state
-
-SMALL = """---
-number: 3
-title: One variant
-labels: [experiment]
----
-| ID | DEPTH | ASPECT_RATIO |
-|---|---|---|
-| 1D | 8 | 96 |
-"""
-ASKED = (*STEPS, "--gate", "lowest")
-
-# Runs the command line, counts its effects (on git, the ledger, run folders, the comment), and dies at one of them.
-CRASHING = """
-import os, sys
-sys.path.insert(0, sys.argv.pop(1))
-die_at, count = int(sys.argv.pop(1)), 0
-
-def fatal(function):
-    def wrapped(*args, **kwargs):
-        global count
-        count += 1
-        if count == die_at:
-            os._exit(9)
-        done = function(*args, **kwargs)
-        count += 1
-        if count == die_at:
-            os._exit(9)
-        return done
-    return wrapped
-
-from agent import run
-from agent.ledger import Ledger
-from agent.repo import Repository
-from agent.trackers.markdown import MarkdownTracker
-for owner, name in [(Repository, "commit"), (Repository, "keep"), (Repository, "move"), (Repository, "note"),
-                    (Repository, "export"), (Ledger, "append"), (MarkdownTracker, "comment")]:
-    setattr(owner, name, fatal(getattr(owner, name)))
-status = run.main(sys.argv[1:])
-print("effects", count)
-sys.exit(status)
-"""
-
-
-def small(folder: Path) -> Path:
-    """A project whose issue has one variant, so that every moment of its campaign can be tried."""
-    project = make(folder)
-    (project / "experiments" / "issues" / "0003-depth-vs-width.md").write_text(SMALL)
-    commit(project, "one variant")
-    return project
-
-
-def crash(project: Path, at: int) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-c", CRASHING, str(ROOT), str(at), *ASKED]
-    env = environment(project)
-    return subprocess.run(argv, cwd=project, env=env, capture_output=True, text=True, timeout=60, check=False)
-
-
-@pytest.mark.slow
-def test_killed_before_or_after_any_effect_it_ends_as_if_undisturbed(tmp_path: Path) -> None:
-    calm = small(tmp_path / "calm")
-    effects = int(crash(calm, 0).stdout.split()[-1])
-    expected = end_state(calm)
-    assert effects >= 30
-    for at in range(1, effects + 1):
-        project = small(tmp_path / f"killed-{at}")
-        assert crash(project, at).returncode == 9
-        again = agent(project, *ASKED)
-        assert again.returncode == 0, f"killed at {at}: {again.stderr}"
-        assert end_state(project) == expected, f"killed at {at}"
+from tests.project import ROOT, agent, commit, edit, environment, git
+from tests.test_loop import STEPS
 
 
 def test_a_later_campaign_adds_to_a_commits_note_and_hides_nothing(project: Path) -> None:

@@ -1,5 +1,6 @@
 """Git through the harness: exact commits, exact exports, and the user's work tree never touched."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,19 @@ def test_what_a_campaign_writes_is_ignored_without_a_gitignore(project: Path, re
     repo.ignore(["/here/"])
     repo.ignore(["/here/", "/there"])
     assert (project / ".git" / "info" / "exclude").read_text() == "# mine\n/here/\n/there\n"
+
+
+def test_what_the_user_has_git_overlook_survives_a_disk_that_takes_no_more(project: Path, repo: Repository) -> None:
+    exclude = project / ".git" / "info" / "exclude"
+    exclude.write_text("mine\n" * 1000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            repo.ignore(["/logs/"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert exclude.read_text() == "mine\n" * 1000
 
 
 def test_a_branch_in_the_way_is_found(project: Path, repo: Repository) -> None:

@@ -1,0 +1,77 @@
+"""The fault matrix holds, cell by cell, and so do a few rounds of faults at random times."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.failpoints import POINTS
+from tests import faults
+from tests.project import ROOT, agent
+
+ROUNDS = 4
+_Cells = dict[tuple[str, str], dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def matrix() -> _Cells:
+    """What `make faults` finds, with a bounded number of rounds."""
+    argv = [sys.executable, "-m", "tests.faults", "--rounds", str(ROUNDS), "--json"]
+    run = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    assert run.stdout, run.stderr
+    cells = json.loads(run.stdout)["cells"]
+    return {(cell["point"], "" if cell["point"].startswith("round") else cell["fault"]): cell for cell in cells}
+
+
+def holds(cell: dict[str, str]) -> None:
+    if cell["outcome"] == "skipped":
+        pytest.skip(cell["reason"])
+    assert cell["outcome"] == "passed", f"{cell['point']} {cell['fault']}: {cell['reason']}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", faults.FAULTS)
+@pytest.mark.parametrize("point", POINTS)
+def test_after_a_fault_at_any_moment_it_ends_as_if_undisturbed(matrix: _Cells, point: str, fault: str) -> None:
+    holds(matrix[point, fault])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(1, ROUNDS + 1))
+def test_struck_again_and_again_at_random_times_it_ends_as_if_undisturbed(matrix: _Cells, number: int) -> None:
+    holds(matrix[f"round {number}", ""])
+
+
+def test_a_signal_while_a_found_answer_is_published_is_obeyed_too(tmp_path: Path) -> None:
+    project = faults.template(tmp_path / "project")
+    assert agent(project, *faults.QUICK, env={"AUTORESEARCH_FAULT": "gate-recorded:kill"}).returncode == -signal.SIGKILL
+    for point in ("promotion-recorded", "note-before", "note-after", "export-drafted", "comment-before"):
+        ended = agent(project, *faults.QUICK, env={"AUTORESEARCH_FAULT": f"{point}:term"})
+        assert ended.returncode == 130, (point, ended.stderr)
+        assert "the same command goes on" in ended.stderr
+    assert agent(project, *faults.QUICK).returncode == 0
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    """A project after its campaign."""
+    project = faults.template(tmp_path / "project")
+    assert agent(project, *faults.QUICK).returncode == 0
+    return project
+
+
+def test_the_matrix_sees_a_record_too_many_a_torn_line_and_a_file_left_over(finished: Path) -> None:
+    calm, ledger = faults.state(finished), finished / "experiments" / "ledger.jsonl"
+    text = ledger.read_text()
+    assert faults.differs(faults.state(finished), calm) == ""
+    ledger.write_text(text + text.splitlines(keepends=True)[-1])
+    assert faults.differs(faults.state(finished), calm).startswith("ledger ")
+    ledger.write_text(text[:-9])
+    with pytest.raises(faults.Failed, match="torn"):
+        faults.state(finished)
+    ledger.write_text(text)
+    (finished / "experiments" / "results.draft").touch()
+    assert faults.differs(faults.state(finished), calm).startswith("files ")
