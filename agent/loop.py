@@ -33,7 +33,7 @@ from agent.planning import Plan, branch, probe_seconds, run_seconds
 from agent.publish import board_of, promote, publish
 from agent.repo import writable
 from agent.report import Board
-from agent.untrusted import posted
+from agent.untrusted import posted, secrets
 
 DAY_S = 24 * 3600.0
 START_S = 240  # a run may take so long beside its training: a GPU that has compiled nothing yet may need minutes
@@ -160,7 +160,8 @@ def _commit(parts: Parts, plan: Plan, name: str) -> str:
     """One commit on the base, on the variant's own branch."""
     one, issue = plan.resolved(name), plan.spec.issue
     told = " ".join(f"{key}={value}" for key, value in sets(plan, one).items())
-    message = posted(f"experiment: {name} {told} (issue {issue.number})\n\n{one.variant.why}".strip())
+    message = f"experiment: {name} {told} (issue {issue.number})\n\n{one.variant.why}".strip()
+    message = posted(message, secrets(os.environ))  # a branch may be pushed
     commit = parts.repo.commit(plan.base, one.files, message)
     parts.repo.keep(f"autoresearch/issue-{issue.number}/{name}", commit)
     return commit
