@@ -128,9 +128,7 @@ def _commit(parts: Parts, plan: Plan, name: str) -> str:
     """One commit on the base, on the variant's own branch."""
     one, issue = plan.resolved(name), plan.spec.issue
     told = " ".join(f"{key}={value}" for key, value in sets(plan, one).items())
-    message = f"experiment: {name} {told} (issue {issue.number})
-
-{one.variant.why}".strip()
+    message = f"experiment: {name} {told} (issue {issue.number})\n\n{one.variant.why}".strip()
     message = posted(message, secrets(os.environ))  # a branch may be pushed
     reach("commit-before")
     commit = parts.repo.commit(plan.base, one.files, message)
