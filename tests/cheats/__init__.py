@@ -1,8 +1,8 @@
 """Edits of train.py that cheat, one a file, and in `honest/` unusual ones that do not: what the audit is tried on.
 
 A file holds EDITS, pairs of (old, new) of which old is in train.py exactly once, and either CAUGHT_BY, the check that
-must refuse it, or HONEST. LOWERS is False where a cheat is after something else than a lower val_bpb; RUNS is 2 where
-the second run from the same files is the one that profits.
+must refuse it, or HONEST. LOWERS is False where a cheat is after something else than a lower val_bpb; STEPS is how
+many it needs to profit; RUNS is 2 where the second run from the same files is the one that profits.
 """
 
 import importlib
@@ -24,14 +24,18 @@ CHECKS = (  # of agent/audit.py, in its order; `edit` comes before any run
 
 @dataclass(frozen=True)
 class Cheat:
-    """caught_by: the check that must refuse it, None where it is honest. lowers: claims less val_bpb, in run `runs`."""
+    """caught_by: the check that must refuse it, None where it is honest.
+
+    lowers: whether it claims a lower val_bpb than train.py after as many `steps`, in its run number `runs`.
+    """
 
     name: str
     told: str
     edits: tuple[tuple[str, str], ...]
     caught_by: str | None
     lowers: bool
-    runs: int = 1
+    steps: int
+    runs: int
 
 
 def cheats() -> list[Cheat]:
@@ -62,5 +66,5 @@ def _read(name: str, module: ModuleType) -> Cheat:
     caught_by = getattr(module, "CAUGHT_BY", None)
     honest = getattr(module, "HONEST", False)
     assert honest is (caught_by is None), f"{name}: expected CAUGHT_BY or HONEST = True"
-    lowers, runs = getattr(module, "LOWERS", not honest), getattr(module, "RUNS", 1)
-    return Cheat(name, (module.__doc__ or "").strip(), module.EDITS, caught_by, lowers, runs)
+    lowers, steps, runs = (getattr(module, *pair) for pair in (("LOWERS", not honest), ("STEPS", 8), ("RUNS", 1)))
+    return Cheat(name, (module.__doc__ or "").strip(), module.EDITS, caught_by, lowers, steps, runs)
