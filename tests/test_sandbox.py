@@ -5,7 +5,6 @@ Every attack is a script that runs through the real executor and prints what it 
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -98,9 +97,10 @@ def test_no_secret_of_ours_can_be_read_from_inside(attack: Attack, secrets: list
                 tried(f"{pid}/{name}", lambda: pathlib.Path(f"/proc/{pid}/{name}").read_bytes())
         print(os.environ, os.path.expanduser("~"), os.listdir(os.path.expanduser("~")))
         for top in ("/root", "/home", "/work", "/etc", "/var", "/run", "/tmp"):
-            for folder, _, files in os.walk(top):
+            for folder, folders, files in os.walk(top):
+                folders[:] = [name for name in folders if name not in ("lib", "bin", "include", "share", "certs")]
                 for path in files:
-                    tried(f"{folder}/{path}", pathlib.Path(folder, path).read_bytes) if "python" not in folder else None
+                    tried(f"{folder}/{path}", pathlib.Path(folder, path).read_bytes)
         """,
         args=secrets,
     )
@@ -153,12 +153,13 @@ def test_a_run_writes_to_its_own_folder_and_nowhere_else(attack: Attack, tmp_pat
     for folder in (shared, given):
         folder.mkdir()
         (folder / "there").write_text("as it was")
-    outside = [tmp_path / "x", given / "x", given / "there", "/x", "/usr/x", "/etc/x", "/dev/x", "/sys/x", "/home/x"]
+    outside = [given / "x", given / "there", "/x", "/usr/x", "/etc/x", "/dev/x", "/sys/x", "/home/x"]
     outside += [Path(sys.prefix) / "x", ROOT / "x", Path.home() / "x", tmp_path / "logs" / "run" / "run.log"]
     result, log = attack(
         """
         for path in sys.argv[1:]:
             tried(path, lambda: open(path, "w").write("x"))
+        tried("beside", lambda: (run.parent.parent / "x").write_text("x"))  # the private /tmp, where pytest's folder is
         tried("own", lambda: (run / "model.pt").write_text("weights"))
         tried("tmp", lambda: pathlib.Path(os.environ["TMPDIR"], "x").write_text("x"))
         tried("home", lambda: pathlib.Path.home().joinpath("x").write_text("x"))
@@ -172,6 +173,7 @@ def test_a_run_writes_to_its_own_folder_and_nowhere_else(attack: Attack, tmp_pat
     assert "unlink failed" in log
     assert (shared / "x").read_text() == "x"
     assert (given / "there").read_text() == "as it was"
+    assert not (tmp_path / "x").exists()
     assert not Path("/tmp/home").exists()
 
 
@@ -204,13 +206,9 @@ def test_what_a_run_leaves_is_plain_files_that_are_known(attack: Attack, tmp_pat
         (run / "losses.npz").write_text("x")
         os.chmod(run / "losses.npz", 0o4777)
         (run / "notes").write_text("x")
-        folder = run / "deep"
-        for _ in range(300):
-            folder.mkdir()
-            folder = folder / "d"
-        os.chdir(run / "deep")
-        for _ in range(3000):
-            os.mkdir("e"); os.chdir("e")
+        os.chdir(run)
+        for _ in range(1200):  # deeper than Python removes
+            os.mkdir("d"); os.chdir("d")
         """,
         args=(tmp_path / "victim",),
     )
@@ -253,7 +251,7 @@ BOUNDED: list[tuple[str, str, Limits, str, str]] = [
     ),
     (
         "a bomb of threads",
-        "import threading\nfor _ in range(400): threading.Thread(target=time.sleep, args=(60,)).start()\ntime.sleep(60)",
+        "import threading\nfor _ in range(400): threading.Thread(target=time.sleep, args=(60,)).start()",
         Limits(threads=300),
         "crash",
         "killed: more than 300 threads at once",
@@ -453,7 +451,3 @@ def test_a_run_killed_from_another_thread_takes_its_sandbox_along(tmp_path: Path
     threading.Timer(0.5, running.kill).start()
     assert running.wait().status == "crash"
     assert [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])] == []
-
-
-def test_bubblewrap_is_on_the_path_where_it_works() -> None:
-    assert shutil.which("bwrap")
