@@ -159,7 +159,7 @@ def write_json(path: Path, value: object) -> None:
 class Settings:
     """What the environment asks for. `amount` is in seconds, optimizer steps or tokens, as `kind` says.
 
-    compile: whether to compile the graph; None leaves it to what pays.
+    compile: whether to compile the graph; None leaves it to what pays. prepared: a corpus that is ready, used as it is.
     """
 
     profile: str
@@ -172,17 +172,23 @@ class Settings:
     data: Path | None
     probe: bool
     compile: bool | None = None
+    prepared: Path | None = None
 
     @property
     def facts(self) -> dict[str, int]:
         return PROFILES[self.profile]
+
+    @property
+    def graphs(self) -> Path:
+        """What was compiled and measured on this machine: all that a training run writes outside its folder."""
+        return self.cache / "graphs"
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings named by AUTORESEARCH_*. Raises Stop, naming variable, value and what is expected."""
     kind, amount = _budget(environ)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    data = environ.get("AUTORESEARCH_DATA")
+    data, ready = environ.get("AUTORESEARCH_DATA"), environ.get("AUTORESEARCH_PREPARED")
     cache = environ.get("AUTORESEARCH_CACHE") or Path.home() / ".cache" / "autoresearch"
     return Settings(
         profile=_profile(environ.get("AUTORESEARCH_PROFILE")),
@@ -195,6 +201,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         data=Path(data).expanduser() if data else None,
         probe=bool(environ.get("AUTORESEARCH_PROBE")),
         compile=_switch(environ, "AUTORESEARCH_COMPILE"),
+        prepared=Path(ready) if ready else None,
     )
 
 
@@ -481,6 +488,8 @@ def prepare(settings: Settings) -> Prepared:
 
     Any number of processes may call this at once. Raises Stop when the corpus cannot be had or used.
     """
+    if settings.prepared is not None:
+        return _given(settings, settings.prepared)
     done = _lookup(settings, find(settings))
     if done is not None:
         return done
@@ -489,6 +498,17 @@ def prepare(settings: Settings) -> Prepared:
         files = find(settings)
         fetch(settings, files)
         return _lookup(settings, files) or _build(settings, files)
+
+
+def _given(settings: Settings, folder: Path) -> Prepared:
+    """The corpus that whoever started this process has prepared; the raw files need not be within reach."""
+    try:
+        found = load(folder)
+    except (OSError, ValueError, TypeError) as error:
+        raise no_corpus(f"AUTORESEARCH_PREPARED={str(folder)!r}: expected a prepared corpus ({error})") from error
+    if found.profile != settings.profile:
+        raise no_corpus(f"AUTORESEARCH_PREPARED={str(folder)!r}: it is for {found.profile}, not {settings.profile}")
+    return found
 
 
 def _make_cache(cache: Path) -> None:
@@ -756,7 +776,7 @@ class Run:
         import torch
 
         text = json.dumps([VERSION, machine_name(self.device), torch.__version__, facts])
-        folder = self.settings.cache / what
+        folder = self.settings.graphs / what
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
 
@@ -848,7 +868,7 @@ def begin() -> Run:
     for name in ("result.json", "failure.json"):  # of an earlier run in the same folder
         (settings.run_dir / name).unlink(missing_ok=True)
     device = torch.device("cuda" if settings.profile == "full" else "cpu")
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.cache / "inductor"))  # shared by a machine's runs
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.graphs / "inductor"))  # shared by a machine's runs
     os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")  # ask the processor what it can do, not 8 s of trials
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")

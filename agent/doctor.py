@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import sandbox
 from agent.core import BASELINE
 from agent.ledger import Ledger
 from agent.machine import Machine
@@ -30,6 +31,7 @@ def examine(machine: Machine, cache: Path, python: str) -> list[Finding]:
     found = [torch, *_gpus(machine, python)]
     found.append(Finding("processor", True, f"{machine.name}, {machine.memory_mb:,} MB of memory"))
     found.append(Finding("git", True, version_of("git")))
+    found.append(_sandbox())
     prepared = sorted(path.parent.name for path in cache.glob("*/meta.json"))
     told = f"prepared in {cache}: {', '.join(prepared) or 'none yet'}"
     found.append(Finding("corpora", True, told))
@@ -38,6 +40,12 @@ def examine(machine: Machine, cache: Path, python: str) -> list[Finding]:
         Finding("disk", free >= 5, f"{free} GiB free beside the cache", "token files and checkpoints need room")
     )
     return found
+
+
+def _sandbox() -> Finding:
+    """Without one, code that a model wrote is refused; constants run."""
+    level = sandbox.probe()
+    return Finding("sandbox", level.level != "none", f"{level.level}: {level.told}", level.advice)
 
 
 def _gpus(machine: Machine, python: str) -> list[Finding]:

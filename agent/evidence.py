@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from agent import gate
-from agent.core import BASELINE, CampaignRecord, Role, RunRecord, SetConstant, Shape, Verdict
+from agent.core import BASELINE, AuditRecord, CampaignRecord, Role, RunRecord, SetConstant, Shape, Verdict
 from agent.ledger import Ledger
 from agent.planning import PROBE_ROUNDS, Plan
 from agent.preflight import Resolved
@@ -19,6 +20,11 @@ class Evidence:
     plan: Plan
     campaign: CampaignRecord
     ledger: Ledger
+    corpus: Path | None = None  # the folder of the prepared corpus, known while a campaign runs
+
+    def good(self, name: str) -> list[RunRecord]:
+        """The runs of a variant that ended well."""
+        return [run for run in self.runs(name) if run.status == "ok"]
 
     def runs(self, name: str) -> list[RunRecord]:
         """The comparable runs of a variant's tree, whichever campaign made them, in the order in which they ended."""
@@ -64,17 +70,31 @@ class Evidence:
         return min(run.metrics["step_seconds"] for run in self.probes(name) if run.status == "ok")
 
     def seen(self) -> list[gate.Observation]:
-        """What the gate may know, in the order in which it happened. A failed probe counts as a failed run."""
+        """What the gate may know, in the order in which it happened.
+
+        A failed probe counts as a failed run, and so does a winner that failed its audit.
+        """
         names = {tree: name for name, tree in self.campaign.trees.items()}
         failed = [
             self._failed_probe(name) for name in names.values() if any(p.status != "ok" for p in self.probes(name))
         ]
-        return failed + [_observation(names[run.tree], run) for run in self._counted() if run.tree in names]
+        refused = [_refused(one) for one in self.ledger.audits(self.campaign) if one.status == "failed"]
+        return failed + [_observation(names[run.tree], run) for run in self._counted() if run.tree in names] + refused
 
     def _failed_probe(self, name: str) -> gate.Observation:
         role: Role = "baseline" if name == BASELINE else "screen"
         how = next(probe.status for probe in self.probes(name) if probe.status != "ok")
         return gate.Observation(name, self.plan.rules.seeds[0], role, None, failure=f"{how}, in its probe")
+
+    def timed(self, name: str) -> tuple[list[RunRecord], list[RunRecord], dict[str, float], float]:
+        """What the audit's clock looks at: runs of a winner and of the baseline, their probes, the ratio of FLOPs."""
+        probed = {
+            who: self._step_seconds(one)
+            for who, one in (("winner", name), ("baseline", BASELINE))
+            if any(run.status == "ok" for run in self.probes(one))
+        }
+        flops = self._work(name) / self._work(BASELINE)
+        return self.good(name), self.good(BASELINE), probed if len(probed) == 2 else {}, flops
 
     def groups(self) -> list[list[float]]:
         """Replicates of other trees under the same conditions: more degrees of freedom for sigma.
@@ -116,6 +136,11 @@ def _observation(name: str, run: RunRecord) -> gate.Observation:
     return gate.Observation(name, run.seed, role, run.metric, slowed, failure)
 
 
+def _refused(audited: AuditRecord) -> gate.Observation:
+    failure = f"audit: {', '.join(audited.failed)}"
+    return gate.Observation(audited.variant, -1, "confirm", None, failure=failure)  # on no seed that any run has
+
+
 def board(
     evidence: Evidence, current: str, current_shape: Shape | None, command: str, notices: Sequence[str] = ()
 ) -> Board:
@@ -126,7 +151,8 @@ def board(
     published = {one.variant.name: _published(evidence.runs(one.variant.name), one.variant.name) for one in resolved}
     rows = tuple(_row(evidence, one, published, judged.get(one.variant.name)) for one in resolved)
     verdict = record.verdict if record else None
-    told = (current, current_shape, command, (*plan.notices, *notices))
+    audits = tuple(evidence.ledger.audits(evidence.campaign))
+    told = (current, current_shape, command, (*plan.notices, *notices), audits)
     return Board(plan.spec, plan.track, evidence.campaign, rows, verdict, *told)
 
 

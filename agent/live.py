@@ -124,7 +124,7 @@ class LiveView:
             table.add_column(name, justify="right" if name in ("seed", "seconds") else "left")
         for run in self._shown():
             style = "red" if run.metric is None and run.role != "probe" else ""
-            table.add_row(run.variant, run.role, str(run.seed), _outcome(run), f"{run.seconds:.1f}", style=style)
+            table.add_row(run.variant, run.role, str(run.seed), Text(_outcome(run)), f"{run.seconds:.1f}", style=style)
         return table
 
     def _shown(self) -> list[RunRecord]:

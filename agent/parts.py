@@ -9,6 +9,7 @@ from agent.core import Event, Executor, Tracker
 from agent.ledger import Ledger
 from agent.machine import Machine
 from agent.repo import Repository
+from agent.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Parts:
     tracker: Tracker
     executor: Executor
     machine: Machine
+    walls: Sandbox
     python: str
     env: Mapping[str, str]
     tell: Callable[[Event], None]

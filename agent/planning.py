@@ -11,6 +11,7 @@ from agent.core import (
     Clock,
     GateKind,
     GateRules,
+    Issue,
     Profile,
     Spec,
     Strategy,
@@ -22,6 +23,7 @@ from agent.machine import Machine
 from agent.preflight import Resolved, Sources
 from agent.repo import Repository
 from agent.strategies import STRATEGIES
+from agent.untrusted import removed
 
 PROBE_ROUNDS = 3  # short runs of every variant, interleaved, before a calibrated campaign
 _OVERHEAD_S = {"full": 40.0, "mini": 8.0}  # start-up, evaluation and checkpoint of one run, for estimates only
@@ -103,7 +105,7 @@ def make(request: Request, repo: Repository, ledger: Ledger, tracker: Tracker, m
     rules = _rules(request, told, track)
     estimate = _estimate(budget, clock, request.profile, gate.plan_size(rules, len(variants)), len(variants))
     _check_cap(told, estimate)
-    notices = _notices(repo, track, base, machine)
+    notices = (*_unread(issue), *_notices(repo, track, base, machine))
     settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request.retry)
     return Plan(told, track, base, baseline, tuple(variants), *settled)
 
@@ -140,6 +142,12 @@ def _winners(ledger: Ledger, track: Track) -> list[str]:
 def same_files(repo: Repository, track: Track, old: str, new: str) -> bool:
     files = {track.script, *track.editable, *([track.prepare] if track.prepare else [])}
     return old == new or files.isdisjoint(repo.changed(old, new))
+
+
+def _unread(issue: Issue) -> tuple[str, ...]:
+    """That not all of the issue was read, where it holds what a person does not see."""
+    told = removed(issue.title, issue.body)
+    return (f"hidden in the issue, and not read: {told}",) if told else ()
 
 
 def _notices(repo: Repository, track: Track, base: str, machine: Machine) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from agent import edit, shape
+from agent import edit, offlimits, shape
 from agent.core import BASELINE, BadInput, Constant, Profile, SetConstant, Shape, Spec, Track, Variant
 
 PROFILES: tuple[Profile, ...] = ("full", "mini")
@@ -50,6 +50,7 @@ def variants(spec: Spec, track: Track, sources: Sources, proposed: Sequence[Vari
     for variant in proposed:
         files = edit.apply(sources.files, variant.edits, track.editable)
         resolved = _resolve(variant, files, track, sources)
+        _check_reach(resolved, track, sources)
         _check_stated(resolved)
         _check_new(resolved, seen, spec)
         found.append(resolved)
@@ -94,6 +95,20 @@ def _resolve(variant: Variant, files: Mapping[str, str], track: Track, sources: 
             f"{variant.name}: {error.problem}", where=variant.where or track.script, next_step=error.next_step
         ) from None
     return Resolved(variant, files, constants, shapes)
+
+
+def _check_reach(resolved: Resolved, track: Track, sources: Sources) -> None:
+    """Code that somebody wrote for this variant keeps its hands off the seed, the budget and the evaluator."""
+    if all(isinstance(one, SetConstant) for one in resolved.variant.edits):
+        return
+    new = resolved.files.get(track.script, sources.files[track.script])
+    found = offlimits.reached(sources.files[track.script], new)
+    if found:
+        raise BadInput(
+            f"{resolved.variant.name} reaches what no experiment may: {', '.join(found)}",
+            where=resolved.variant.where or track.script,
+            next_step="leave the seed, the budget, the environment, the data and the evaluation to prepare.py",
+        )
 
 
 def _check_stated(resolved: Resolved) -> None:

@@ -1,5 +1,6 @@
 """What follows a verdict: the promotion, and everything that can be read elsewhere. Done once, however often asked."""
 
+import os
 import shlex
 
 from agent import report
@@ -10,6 +11,7 @@ from agent.ledger import Ledger
 from agent.parts import Parts, now
 from agent.planning import Plan, branch, resolved_at, same_files
 from agent.report import Board
+from agent.untrusted import redacted, secrets
 
 
 def owed(ledger: Ledger, campaign: CampaignRecord) -> str | None:
@@ -110,8 +112,17 @@ def publish(parts: Parts, shown: Board) -> None:
     reach("export-before")
     _export(parts.ledger)
     reach("comment-before")
-    parts.tracker.comment(shown.spec.issue, report.comment(shown))
+    parts.tracker.comment(shown.spec.issue, comment(shown))
     reach("comment-after")
+
+
+def comment(shown: Board) -> str:
+    """The issue's comment, without any secret of this machine."""
+    return _safe(report.comment(shown))
+
+
+def _safe(text: str) -> str:
+    return redacted(text, secrets(os.environ))
 
 
 def _decided(ledger: Ledger) -> list[tuple[CampaignRecord, tuple[Verdict, ...], list[RunRecord]]]:
@@ -132,13 +143,13 @@ def _note(ledger: Ledger, commit: str, metric: str) -> str:
             verdict = next((one for one in variants if one.variant == name and name != BASELINE), None)
             runs = [run for run in made if run.commit == commit]
             sections.append(report.note(campaign, name, verdict, runs, metric))
-    return "\n\n".join(sections)
+    return _safe("\n\n".join(sections))
 
 
 def _export(ledger: Ledger) -> None:
     """results.tsv beside the ledger, whole each time."""
     path = ledger.path.with_name("results.tsv")
-    text = report.results_tsv([(verdict, made) for _, (verdict, *_), made in _decided(ledger)]).encode()
+    text = _safe(report.results_tsv([(verdict, made) for _, (verdict, *_), made in _decided(ledger)])).encode()
     if not path.exists() or path.read_bytes() != text:
         draft = path.with_suffix(".draft")
         draft.write_bytes(text)

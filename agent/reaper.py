@@ -1,23 +1,35 @@
 """A small parent for one run: nothing the run starts outlives it. A script of its own; standard library only.
 
-    python -I reaper.py STATUS_FD -- COMMAND...
+    python -I reaper.py STATUS_FD [LIMIT=NUMBER ...] [FOLDER] -- COMMAND...
 
 Whatever the command forks, daemons included, is re-parented here (Linux) and killed when the command ends or when
 standard input closes. The harness holds the other end of that pipe, so a harness that is killed with SIGKILL takes
-its run along. STATUS_FD receives one line: `exit N` or `signal N`.
+its run along. STATUS_FD receives one line: `exit N`, `signal N`, or `limit NAME` where the run went beyond a limit:
+
+    processes, threads   of all that the command started, at once
+    memory               bytes that all of it holds
+    room                 bytes that must stay free on the disk of FOLDER (and a few files, too)
+    files                files that may be added there
+    file                 bytes of one file: the kernel's own limit, which fails the write
 """
 
 import contextlib
 import ctypes
 import os
+import resource
 import select
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from itertools import chain
 
+PERIOD_S = 0.2  # between two looks at what the run takes
+_FEW_FILES = 1000  # a disk with fewer left is full, where it counts them at all
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LINUX = sys.platform == "linux"
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def _prctl(option: int, value: int) -> None:
@@ -25,33 +37,130 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _die_with_reaper() -> None:
+def _bind(limits: dict[str, int]) -> None:
+    """In the child, before the command: it dies with the reaper, and before others where memory is short."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if "file" in limits:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file"], limits["file"]))
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
+        score.write("1000")
 
 
-def _wait(child: subprocess.Popen[bytes]) -> None:
-    """Return when the command has ended or the harness has let go of standard input."""
+# --- looking ----------------------------------------------------------------------------------------------
+
+
+def _stat(pid: int) -> tuple[int, int, int] | None:
+    """Parent, threads and resident bytes of a process (proc_pid_stat(5)); None where it has just ended."""
     try:
-        ended = os.pidfd_open(child.pid)
+        with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123 (pathlib would double the start-up time)
+            fields = stat.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return int(fields[1]), int(fields[17]), int(fields[21]) * _PAGE
+
+
+def _pids() -> set[int]:
+    return {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208
+
+
+def _below(roots: set[int], parents: dict[int, int]) -> set[int]:
+    """Everything in `parents` that descends from `roots`."""
+    children: dict[int, list[int]] = {}
+    for pid, parent in parents.items():
+        children.setdefault(parent, []).append(pid)
+    found, left = set[int](), list(roots)
+    while left:
+        new = children.pop(left.pop(), [])
+        found.update(new)
+        left += new
+    return found
+
+
+class _Tree:
+    """The processes below this one. What is known to be another's is not looked at again: a look costs little."""
+
+    def __init__(self) -> None:
+        self._me = os.getpid()
+        self._others: set[int] = set()
+
+    def look(self) -> dict[int, tuple[int, int, int]]:
+        """Each process of the run, with its parent, threads and resident bytes."""
+        present = _pids()
+        self._others &= present
+        seen = {pid: stat for pid in present - self._others - {self._me} if (stat := _stat(pid)) is not None}
+        parents = {pid: stat[0] for pid, stat in seen.items()}
+        mine = _below({self._me}, parents)
+        self._others |= _below(self._others | {0}, parents)
+        return {pid: seen[pid] for pid in mine}
+
+
+def _shared_out(pid: int) -> int:
+    """Bytes that a process holds, with what it shares counted in shares; 0 where that cannot be read."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as rollup:  # noqa: PTH123
+            lines = rollup.read().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(b"Pss:"))
+
+
+class _Watch:
+    """Holds what the run takes against its limits; a limit that is not named does not bind."""
+
+    def __init__(self, limits: dict[str, int], folder: str) -> None:
+        self._limits, self._folder, self._tree = limits, folder, _Tree()
+        self._files_before = os.statvfs(folder).f_ffree
+
+    def broken(self) -> str:
+        """The name of a limit that the run is beyond, or nothing."""
+        return next(chain(self._crowded(), self._full()), "")
+
+    def _crowded(self) -> Iterator[str]:
+        tree = self._tree.look() if _LINUX else {}
+        if len(tree) > self._limits.get("processes", sys.maxsize):
+            yield "processes"
+        if sum(threads for _, threads, _ in tree.values()) > self._limits.get("threads", sys.maxsize):
+            yield "threads"
+        memory = self._limits.get("memory", sys.maxsize)
+        # Resident bytes count what processes share once for each: a sum that is too high is looked at more closely.
+        resident = sum(size for *_, size in tree.values())
+        if resident > memory and sum(_shared_out(pid) or size for pid, (*_, size) in tree.items()) > memory:
+            yield "memory"
+
+    def _full(self) -> Iterator[str]:
+        disk = os.statvfs(self._folder)
+        scarce = disk.f_files > 0 and disk.f_favail < _FEW_FILES
+        if "room" in self._limits and (disk.f_bavail * disk.f_frsize < self._limits["room"] or scarce):
+            yield "room"
+        if self._files_before - disk.f_ffree > self._limits.get("files", sys.maxsize):
+            yield "files"
+
+
+# --- waiting and ending -----------------------------------------------------------------------------------
+
+
+def _ended(child: subprocess.Popen[bytes]) -> list[int]:
+    """A descriptor that becomes readable when the command ends, where there is such a thing."""
+    try:
+        return [os.pidfd_open(child.pid)]
     except (AttributeError, OSError):  # not Linux, or a kernel without it
-        while child.poll() is None and not select.select([0], [], [], 0.05)[0]:
-            pass
-        return
-    select.select([0, ended], [], [])
+        return []
+
+
+def _wait(child: subprocess.Popen[bytes], watch: _Watch) -> str:
+    """Return when the command has ended or the harness has let go of standard input, or with the limit it broke."""
+    ended = _ended(child)
+    while child.poll() is None and not select.select([0, *ended], [], [], PERIOD_S if ended else 0.05)[0]:
+        if broken := watch.broken():
+            return broken
+    return ""
 
 
 def _children() -> list[int]:
     """Direct children of this process, which as a subreaper has every orphan among them."""
-    me, found = os.getpid(), []
-    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 (pathlib would double the start-up time)
-        try:
-            with open(f"/proc/{name}/stat", "rb") as stat:  # noqa: PTH123
-                parent = int(stat.read().rpartition(b")")[2].split()[1])
-        except OSError:  # it ended while we looked
-            continue
-        if parent == me:
-            found.append(int(name))
-    return found
+    me = os.getpid()
+    return [pid for pid in _pids() if (stat := _stat(pid)) is not None and stat[0] == me]
 
 
 def _end(pid: int) -> None:
@@ -78,19 +187,27 @@ def _reaped() -> bool:
         return False
 
 
+def _limits(options: list[str]) -> tuple[dict[str, int], str]:
+    """The options before the command: limits by name, and the folder whose disk is watched."""
+    named = [option.split("=", 1) for option in options if "=" in option and not option.startswith("/")]
+    return {name: int(value) for name, value in named}, next((o for o in options if o.startswith("/")), "/")
+
+
 def main() -> None:
-    status_fd, command = int(sys.argv[1]), sys.argv[3:]
+    cut = sys.argv.index("--")
+    status_fd, (limits, folder), command = int(sys.argv[1]), _limits(sys.argv[2:cut]), sys.argv[cut + 1 :]
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_reaper, close_fds=True
+        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=lambda: _bind(limits), close_fds=True
     )
-    _wait(child)
+    broken = _wait(child, _Watch(limits, folder))
     code = child.poll()
     if code is None:
         child.kill()
         code = child.wait()
     _kill_all(child)
-    os.write(status_fd, (f"exit {code}\n" if code >= 0 else f"signal {-code}\n").encode())
+    ending = f"limit {broken}" if broken else f"exit {code}" if code >= 0 else f"signal {-code}"
+    os.write(status_fd, f"{ending}\n".encode())
 
 
 if __name__ == "__main__":

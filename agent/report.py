@@ -1,11 +1,15 @@
-"""Records and verdicts to text: the issue's comment, --status, results.tsv, git notes. Pure; depends on core only."""
+"""Records and verdicts to text: the issue's comment, --status, results.tsv, git notes. Pure: core and untrusted only.
+
+Texts of others (an issue's words, a run's reason, constants, names of machines and corpora) pass `line` or `fenced`.
+"""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from agent.core import BASELINE, CampaignRecord, RunRecord, Shape, Spec, Track, Verdict
+from agent.core import BASELINE, AuditRecord, CampaignRecord, RunRecord, Shape, Spec, Track, Verdict
+from agent.untrusted import fenced, line, posted
 
 _FAILED = ("crash", "oom", "timeout", "nan", "no_metric", "invalid")
 
@@ -43,6 +47,7 @@ class Board:
     current_shape: Shape | None
     command: str
     notices: tuple[str, ...] = ()
+    audits: tuple[AuditRecord, ...] = ()
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -87,7 +92,7 @@ def marker(issue: int) -> str:
 def comment(board: Board) -> str:
     """The result of a campaign as GitHub-flavoured Markdown."""
     parts = [marker(board.spec.issue.number), _headline(board), _outcome(board), _table(board), _chart(board)]
-    parts += [_conditions(board), _reproduce(board)]
+    parts += [*map(_audit, board.audits), _conditions(board), _reproduce(board)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -96,16 +101,21 @@ def _headline(board: Board) -> str:
     if verdict is None:
         return "## Running\n\nThe campaign has no verdict yet."
     named = f": {verdict.variant}" if verdict.variant else ""
-    return f"## Verdict: {verdict.decision}{named}\n\n{verdict.reason}"
+    return f"## Verdict: {verdict.decision}{named}\n\n{line(verdict.reason)}"
+
+
+def _expected(board: Board) -> list[str]:
+    """What the issue expected of the variant that won; only a winner makes an outcome true."""
+    verdict = board.verdict
+    if verdict is None or verdict.decision != "keep":
+        return []
+    return [line(outcome.text) for outcome in board.spec.outcomes if outcome.variant == verdict.variant]
 
 
 def _outcome(board: Board) -> str:
-    """The expected outcome that came true, quoted; only a winner makes one true."""
-    verdict = board.verdict
-    if verdict is None or verdict.decision != "keep":
-        return ""
-    texts = [outcome.text for outcome in board.spec.outcomes if outcome.variant == verdict.variant]
-    return "\n".join(f"> {text}" for text in texts)
+    """The expected outcome that came true, quoted as it is: in a fence its Markdown does nothing."""
+    told = "\n".join(_expected(board))
+    return "\n".join(f"> {quoted}" for quoted in fenced(told, "text").split("\n")) if told else ""
 
 
 def _table(board: Board) -> str:
@@ -117,8 +127,8 @@ def _table(board: Board) -> str:
 
 
 def _escaped(cell: str) -> str:
-    """A cell that ends neither itself nor its row."""
-    return " ".join(re.sub(r"([|<\\])", r"\\\1", cell).split())
+    """A cell that ends neither itself nor its row, and whose text is text: no link, no code, no HTML."""
+    return re.sub(r"([|<\[`\\])", r"\\\1", line(cell))
 
 
 def _cells(row: Row, names: Sequence[str]) -> list[str]:
@@ -155,22 +165,40 @@ def _chart(board: Board) -> str:
     return f"```mermaid\nxychart-beta\n  x-axis [{names}]\n  {axis}\n  bar [{bars}]\n```"
 
 
+def _audit(audited: AuditRecord) -> str:
+    """What the audit of a winner found, with the checks that failed or else the names of all."""
+    failed = [f"`{name}`: {line(audited.checks[name])}" for name in audited.failed]
+    found = "; ".join(failed) or f"{', '.join(audited.checks)} hold"
+    told, times = audited.metrics, "once" if audited.held_reads == 1 else f"{audited.held_reads} times"
+    names = ("baseline_held_bpb", "held_bpb")
+    before, after = (number(told.get(name)) for name in names)
+    second = f"The second held-out set, read {times} so far, has {before} for the baseline and {after} for it."
+    how = f"{audited.seconds:.0f} s, sandbox {audited.sandbox}."
+    return f"**Audit of {audited.variant}: {audited.status}.** {found}. {second} {how}"
+
+
 def _conditions(board: Board) -> str:
     told, gate = board.campaign.conditions, board.campaign.gate
     facts = [
         f"baseline `{board.campaign.base[:7]}`, now `{board.current[:7]}`",
-        f"profile {told.profile} on {told.machine}",
-        f"corpus {told.corpus}",
+        f"profile {told.profile} on {line(told.machine)}",
+        f"corpus {line(told.corpus)}",
         f"{told.budget} a run, {told.clock} clock",
         f"gate {gate.kind} (alpha {gate.alpha:g}, min gain {gate.min_gain:g})",
         f"issue body sha256 `{board.campaign.body_sha256[:12]}`",
+        f"sandbox {', '.join(_levels(board))}",
     ]
-    notices = "".join(f"\n\n{notice}" for notice in board.notices)
+    notices = "".join(f"\n\n{posted(notice)}" for notice in board.notices)
     return "\n".join(f"- {fact}" for fact in facts) + notices
 
 
+def _levels(board: Board) -> list[str]:
+    """The levels of the sandboxes that the runs were in."""
+    return sorted({run.sandbox for row in board.rows for run in row.runs}) or ["none yet"]
+
+
 def _reproduce(board: Board) -> str:
-    return f"Reproduce (what is in the ledger is not run again):\n\n```sh\n{board.command}\n```"
+    return f"Reproduce (what is in the ledger is not run again):\n\n{fenced(board.command, 'sh')}"
 
 
 # --- for machines -----------------------------------------------------------------------------------------
@@ -211,6 +239,7 @@ def status_json(board: Board) -> dict[str, object]:
         "verdict": verdict_json(board.verdict),
         "baseline": {"commit": board.current, "model_dim": None if shape is None else shape.model_dim},
         "runs": [_run_json(run) for row in board.rows for run in row.runs],
+        "audits": [asdict(audited) for audited in board.audits],
     }
 
 
@@ -241,7 +270,7 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
         )
         for row in rows
     )
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(row.rstrip() for row in lines)
 
 
 def shapes_table(profile: str, rows: Sequence[tuple[str, Shape | None]]) -> str:
@@ -273,10 +302,11 @@ def _verdict_lines(board: Board) -> list[str]:
     if verdict is None:
         return ["no verdict yet; the same command goes on"]
     named = f" {verdict.variant}" if verdict.variant else ""
-    outcome = _outcome(board).removeprefix("> ")
-    lines = [f"verdict: {verdict.decision}{named}", verdict.reason, f"the issue expected: {outcome}" if outcome else ""]
-    lines += [f"baseline {board.track.name}: {board.current[:7]}", *board.notices]
-    return [line for line in lines if line]
+    lines = [f"verdict: {verdict.decision}{named}", line(verdict.reason)]
+    lines += [f"the issue expected: {outcome}" for outcome in _expected(board)]
+    lines += [line(_audit(audited).replace("**", "").replace("`", "")) for audited in board.audits]
+    lines += [f"baseline {board.track.name}: {board.current[:7]}", *map(posted, board.notices)]
+    return [told for told in lines if told]
 
 
 # --- exports ----------------------------------------------------------------------------------------------
@@ -290,7 +320,7 @@ def results_tsv(campaigns: Sequence[tuple[Verdict, Sequence[RunRecord]]]) -> str
 
 
 def _tsv_line(run: RunRecord, verdict: Verdict) -> str:
-    told = " ".join(f"{run.variant} {run.description} (seed {run.seed}, {run.role})".split())
+    told = line(f"{run.variant} {run.description} (seed {run.seed}, {run.role})")
     if run.metric is None:
         return f"{run.commit[:7]}\t0.000000\t0.0\tcrash\t{told}: {run.status}"
     kept = run.variant == BASELINE or (verdict.decision == "keep" and run.variant == verdict.variant)
@@ -305,6 +335,6 @@ def note(campaign: CampaignRecord, name: str, verdict: Verdict | None, runs: Seq
         f"{name}: {verdict.decision if verdict else BASELINE} (issue {campaign.issue}, {told.budget}, {told.profile})"
     ]
     for run in runs:
-        value = run.reason if run.metric is None else f"{metric} {run.metric:.6f}"
+        value = line(run.reason) if run.metric is None else f"{metric} {run.metric:.6f}"
         lines.append(f"seed {run.seed} ({run.role}): {run.status}, {value}")
     return "\n".join([*lines, *([json.dumps(verdict_json(verdict))] if verdict else [])])

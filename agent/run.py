@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
@@ -18,7 +18,7 @@ if __name__ == "__main__":
     # `python agent/run.py` puts agent/ first on the path, where a module could shadow a library; the root belongs there
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from agent import doctor, gate, loop, machine, planning, preflight, prose, registry, report, simulation
+from agent import doctor, gate, loop, machine, planning, preflight, prose, registry, report, sandbox, simulation
 from agent.core import (
     BadInput,
     Event,
@@ -40,10 +40,12 @@ from agent.locks import exclusive
 from agent.machine import Machine
 from agent.parts import Parts
 from agent.planning import Plan, Request
-from agent.publish import board_now, board_of, owed, publish
+from agent.publish import board_now, board_of, comment, owed, publish
 from agent.repo import Repository, writable
 from agent.report import Board
+from agent.sandbox import Sandbox
 from agent.trackers import TRACKERS
+from agent.untrusted import visible
 
 EPILOG = """\
 exit status: 0 a verdict (or the question answered), 1 an error, 2 bad usage or a bad issue, 3 paused: run the same
@@ -88,6 +90,7 @@ def _choices(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--executor", choices=tuple(EXECUTORS), default="local", help="where runs go (local)")
     group.add_argument("--committed", action="store_true", help="ignore uncommitted changes of the script")
     group.add_argument("--retry", action="store_true", help="ask again: what failed runs anew, what succeeded does not")
+    group.add_argument("--no-sandbox", action="store_true", help="run without walls, code that a model wrote too")
     group.add_argument("--json", action="store_true", help="print JSON on standard output, events on standard error")
 
 
@@ -106,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(args)
     except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error))}", file=sys.stderr)  # it may quote an issue, a file or a run
         return error.exit_code
     except BrokenPipeError:  # whoever read our output has left; what there was to do is done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -161,16 +164,22 @@ def _show_again(args: argparse.Namespace, parts: Parts, evidence: Evidence) -> i
 
 
 def _run(args: argparse.Namespace, asked: Request, wiring: "_Wiring") -> int:
+    wiring = replace(wiring, walls=sandbox.NONE if args.no_sandbox else sandbox.probe())
     state = wiring.repo.git_dir / "autoresearch"
     writable(wiring.repo.root / "experiments")
     writable(state)
     writable(machine.cache(), "set AUTORESEARCH_CACHE to a folder that can be written to")
     with exclusive(state / "repository.lock", f"issue {args.issue}"), view(_events(args)) as shown, _signals():
         plan, parts = wiring.ready(lambda _: asked, shown.tell)  # again: another harness may just have finished
-        for line in _intent(plan):
+        sandbox.check([one.variant for one in plan.variants], wiring.walls, waived=args.no_sandbox)
+        for line in (*_intent(plan), *_unwalled(wiring.walls)):
             shown.tell(Notice(line))
         board = loop.run(parts, plan)
     return _show_board(board, args)
+
+
+def _unwalled(walls: Sandbox) -> list[str]:
+    return [f"runs go without a sandbox: {walls.told}; {walls.advice}"] if walls.level == "none" else []
 
 
 def _events(args: argparse.Namespace) -> TextIO:
@@ -242,13 +251,16 @@ class _Wiring:
     tracker: Tracker
     here: Machine
     executor: str
+    walls: Sandbox = sandbox.NONE  # what runs get; found out where something is to run
 
     def ready(self, ask: Callable[[Ledger], Request], tell: Callable[[Event], None]) -> tuple[Plan, Parts]:
         """Read the ledger, make the plan, pick the parts. `ask` says what is asked for, `tell` hears the events."""
         ledger = _ledger(self.repo)
         plan = planning.make(ask(ledger), self.repo, ledger, self.tracker, self.here)
         executor = self._executor(plan, tell)
-        return plan, Parts(self.repo, ledger, self.tracker, executor, self.here, sys.executable, _run_env(), tell)
+        return plan, Parts(
+            self.repo, ledger, self.tracker, executor, self.here, self.walls, sys.executable, _run_env(), tell
+        )
 
     def _executor(self, plan: Plan, tell: Callable[[Event], None]) -> Executor:
         make = cast(type[LocalExecutor], registry.load(EXECUTORS, "executor", self.executor))
@@ -258,6 +270,7 @@ class _Wiring:
             self.repo.export,
             on_line=lambda job, line: tell(RunOutput(job, line)),
             on_wait=lambda holder: tell(Notice(f"waiting: the device is in use by {holder}")),
+            walls=self.walls,
         )
 
 
@@ -334,7 +347,7 @@ def _show_board(board: Board, args: argparse.Namespace) -> int:
     if args.json:
         _print(report.status_json(board))
     elif args.report:
-        print(report.comment(board), end="")
+        print(comment(board), end="")
     else:
         print(report.board_text(board))
     return 0

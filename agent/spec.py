@@ -24,7 +24,7 @@ from agent.core import (
     Track,
     Variant,
 )
-from agent.page import Page, lf, lines_of, read
+from agent.page import Page, lines_of, read
 from agent.prose import Names, ordered, outcomes, parse_budget, readable, stated_budget
 
 _CAPS = {"S": 3600.0, "M": 4 * 3600.0, "L": 12 * 3600.0}  # size of an experiment -> seconds it may take in all
@@ -57,7 +57,7 @@ def parse(issue: Issue, track: Track, constants: Mapping[str, object]) -> Spec:
     variants, ranks = (table.variants(), table.ranks()) if table else ([], [])
     names = Names(tuple(variant.name for variant in variants))
     return Spec(
-        issue=issue,
+        issue=page.issue,
         track=track.name,
         strategy=told.strategy,
         variants=tuple(ordered(page, names, variants, ranks)),
@@ -65,9 +65,14 @@ def parse(issue: Issue, track: Track, constants: Mapping[str, object]) -> Spec:
         cap_s=_cap(issue),
         gate=told.gate,
         outcomes=tuple(outcomes(page, names)),
-        body_sha256=hashlib.sha256(lf(issue.body).encode(errors="backslashreplace")).hexdigest(),
+        body_sha256=_sha256(issue.body),
         seeds=None if told.seeds is None else tuple(told.seeds),
     )
+
+
+def _sha256(body: str) -> str:
+    """Of the body as it was fetched: an edit that nobody sees is an edit. How its lines end is the tracker's affair."""
+    return hashlib.sha256(body.replace("\r\n", "\n").encode(errors="backslashreplace")).hexdigest()
 
 
 def named_track(issue: Issue) -> str | None:

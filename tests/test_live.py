@@ -61,5 +61,9 @@ def test_a_pipe_and_a_terminal_have_their_own_views() -> None:
     assert isinstance(view(Terminal()), LiveView)
 
 
+def test_a_reason_in_square_brackets_is_no_markup() -> None:
+    assert "[/red] [bold]x" in shown(Terminal(), [RunEnded(replace(FAILED, reason="[/red] [bold]x"))])
+
+
 def test_output_that_is_no_progress_changes_nothing() -> None:
     assert "Traceback" not in shown(Terminal(), [*EVENTS[:2], RunOutput(JOB, "Traceback (most recent call last)")])

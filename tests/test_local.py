@@ -14,6 +14,7 @@ from agent.core import Job
 from agent.executors.local import LocalExecutor
 from agent.locks import exclusive
 from agent.machine import Gpu
+from agent.sandbox import NONE
 
 SCRIPT = """
 import json, os, pathlib, sys, time
@@ -36,7 +37,7 @@ def executor(tmp_path: Path) -> Callable[[int], LocalExecutor]:
         folder.mkdir()
         (folder / "script.py").write_text(SCRIPT)
 
-    return lambda gpus: LocalExecutor(devices(gpus), tmp_path / "locks", export, lambda *_: None, waits.append)
+    return lambda gpus: LocalExecutor(devices(gpus), tmp_path / "locks", export, lambda *_: None, waits.append, NONE)
 
 
 waits: list[str] = []

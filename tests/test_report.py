@@ -1,11 +1,25 @@
 """Reports: what a reader of the comment, of --status, of results.tsv and of git log is told."""
 
+import re
 from dataclasses import replace
 
 import pytest
+from markdown_it import MarkdownIt
 
 from agent import report
-from agent.core import BASELINE, CampaignRecord, GateRules, Issue, Outcome, RunRecord, Shape, Spec, Track, Verdict
+from agent.core import (
+    BASELINE,
+    AuditRecord,
+    CampaignRecord,
+    GateRules,
+    Issue,
+    Outcome,
+    RunRecord,
+    Shape,
+    Spec,
+    Track,
+    Verdict,
+)
 from agent.report import Board, Row
 from tests.test_ledger import CONDITIONS, RUN
 
@@ -78,13 +92,25 @@ def test_a_constant_with_a_bar_or_a_line_end_does_not_break_the_table() -> None:
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
 
 
+def test_the_markdown_of_a_constant_or_of_an_outcome_does_nothing_in_the_comment() -> None:
+    odd = "[x](http://a) `y` <img> ![z](http://b) @all #1 <!-- "
+    spec = replace(SPEC, outcomes=(Outcome("1D", f"If 1D wins: ``` {odd}"),))
+    loud = replace(board(), spec=spec, rows=(replace(board().rows[0], sets={"DEPTH": odd}), *board().rows[1:]))
+    tokens = MarkdownIt("commonmark").enable("table").parse(report.comment(loud))
+    inline = {part.type for token in tokens for part in token.children or ()}
+    assert inline <= {"text", "text_special", "softbreak", "code_inline"}
+    assert [token.info for token in tokens if token.type == "fence"] == ["text", "mermaid", "sh"]
+    assert [token.content.strip() for token in tokens if token.type == "html_block"] == [report.marker(3)]
+    assert not re.search(r"@|#1", report.comment(loud))
+
+
 def test_without_a_verdict_the_comment_says_that_it_runs() -> None:
     assert "no verdict yet" in report.comment(board(None))
 
 
 def test_status_json_has_the_agreed_keys() -> None:
     told = report.status_json(board())
-    assert list(told) == ["issue", "verdict", "baseline", "runs"]
+    assert list(told) == ["issue", "verdict", "baseline", "runs", "audits"]
     assert list(told["verdict"]) == ["decision", "variant", "gain", "interval", "n", "p", "reason"]  # type: ignore[call-overload]
     assert told["baseline"] == {"commit": "d" * 40, "model_dim": 768}
     runs = told["runs"]
@@ -129,3 +155,26 @@ def test_the_board_for_a_terminal_ends_with_verdict_reason_and_baseline() -> Non
         "baseline main: ddddddd",
         "a notice",
     ]
+
+
+AUDIT = AuditRecord(
+    3, "now", "1D", "c" * 40, "passed", (), {"order": "ok", "causality": "ok"},
+    {"held_bpb": 2.4, "baseline_held_bpb": 2.5}, 2, "bwrap", 9.6, "now",
+)  # fmt: skip
+
+
+def test_the_comment_tells_what_the_audit_found_and_how_often_the_second_set_was_read() -> None:
+    text = report.comment(replace(board(), audits=(AUDIT,)))
+    assert "**Audit of 1D: passed.** order, causality hold. The second held-out set, read 2 times so far" in text
+    assert "has 2.5000 for the baseline and 2.4000 for it. 10 s, sandbox bwrap." in text
+
+
+def test_a_check_that_failed_is_told_with_its_evidence() -> None:
+    failed = replace(AUDIT, status="failed", failed=("order",), checks={"order": "0.2 nats", "causality": "ok"})
+    shown = replace(board(), audits=(failed,))
+    assert "**Audit of 1D: failed.** `order`: 0.2 nats." in report.comment(shown)
+    assert "Audit of 1D: failed. order: 0.2 nats." in report.board_text(shown)
+
+
+def test_the_comment_names_the_sandbox_that_the_runs_were_in() -> None:
+    assert "- sandbox none" in report.comment(board())

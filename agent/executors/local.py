@@ -11,6 +11,8 @@ from agent import process
 from agent.core import Job, Result
 from agent.locks import exclusive
 from agent.machine import Gpu
+from agent.process import LIMITS, Limits
+from agent.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,15 @@ class LocalExecutor:
         export: Callable[[str, Path], None],
         on_line: Callable[[Job, str], None],
         on_wait: Callable[[str], None],
+        walls: Sandbox,
+        limits: Limits = LIMITS,
     ) -> None:
         """Without `gpus` jobs run on the processor, one at a time.
 
         `locks` is the folder of the device locks, `export` writes a commit into a folder, `on_line` hears a run's
-        output, `on_wait` who holds a device.
+        output, `on_wait` who holds a device; `walls` and `limits` are what every run gets, or less where it is trusted.
         """
+        self._walls, self._limits = walls, limits
         self._locks = locks
         self._export, self._on_line, self._on_wait = export, on_line, on_wait
         self._free: queue.Queue[_Slot] = queue.Queue()
@@ -91,15 +96,14 @@ class LocalExecutor:
             self._free.put(slot)
 
     def _in(self, slot: _Slot, job: Job) -> Result:
-        """Export the job's commit into a fresh run folder, run it there, and leave its results without the export."""
+        """Export the job's commit into a fresh run folder and run it there; its results stay, without the export."""
         tree = process.fresh(job.run_dir) / "tree"
         self._export(job.commit, tree)
         with self._starting:
             if self._stopped:
                 return Result("crash", reason="stopped before it began")
-            running = process.Running(replace(job, env={**job.env, **slot.env}), tree)
+            running = process.Running(replace(job, env={**job.env, **slot.env}), tree, self._walls, self._limits)
             self._running.append(running)
         result = running.wait(lambda line: self._on_line(job, line))
         self._running.remove(running)
-        process.discard(tree)
         return result

@@ -1,0 +1,46 @@
+"""Answers tokens with logits: the model of a checkpoint in a process of its own. A script; needs train.py and torch.
+
+    python answerer.py CHECKPOINT DEVICE        (in an export of the commit that trained the checkpoint)
+
+It runs in the sandbox, for train.py is code that nobody vouches for. Standard input brings batches: rows and length
+(two little-endian uint32), then the tokens (int32); 0 rows end it. Standard output takes the answers: the number of
+dimensions and each of them (uint32), then the logits (float32). What train.py prints goes to standard error.
+"""
+
+import os
+import struct
+import sys
+from typing import BinaryIO
+
+
+def main() -> None:
+    answers, sys.stdout = os.fdopen(os.dup(1), "wb"), sys.stderr
+    os.dup2(2, 1)
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109 (where the export is)
+    os.environ["GOMP_SPINCOUNT"] = "1000"  # its threads must not take the processor from the scorer's
+    import torch
+
+    import train
+
+    device = torch.device(sys.argv[2])
+    saved = torch.load(sys.argv[1], map_location="cpu", weights_only=True)
+    model = train.build_model(train.Config(**saved["config"]))
+    model.load_state_dict(saved["model"])
+    model.to(device).eval()
+    while (batch := _read(sys.stdin.buffer)) is not None:
+        rows, length, raw = batch
+        tokens = torch.frombuffer(bytearray(raw), dtype=torch.int32).view(rows, length).long().to(device)
+        with torch.no_grad():
+            logits = model(tokens).float().cpu().contiguous()
+        answers.write(struct.pack(f"<{1 + logits.dim()}I", logits.dim(), *logits.shape))
+        answers.write(logits.numpy().tobytes())
+        answers.flush()
+
+
+def _read(questions: BinaryIO) -> tuple[int, int, bytes] | None:
+    rows, length = struct.unpack("<2I", questions.read(8))
+    return (rows, length, questions.read(4 * rows * length)) if rows else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The audit of a winner: its checkpoint scored apart from the code that trained it, before anything is promoted.
+
+scorer.py owns the held-out data and answers to us; answerer.py, in the sandbox, has the model and sees only tokens.
+"""
+
+import time
+from hashlib import sha256
+from pathlib import Path
+
+from agent import checks, runs, sandbox
+from agent.core import BASELINE, AuditRecord, Job, Notice, Profile, Result, RunRecord
+from agent.evidence import Evidence
+from agent.parts import Parts, now
+
+
+def audited(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
+    """The audit of a winner: the one that is in the ledger, else one made now."""
+    known = [one for one in parts.ledger.audits(evidence.campaign) if one.variant == name]
+    return known[-1] if known else _audit(parts, evidence, name)
+
+
+def _audit(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
+    """Score the winner's checkpoint and the baseline's apart from the code that trained them; record what was found."""
+    began, campaign = time.monotonic(), evidence.campaign
+    parts.tell(Notice(f"auditing {name}"))
+    winner, base = (_with_checkpoint(parts, evidence, one) for one in (name, BASELINE))
+    mine, theirs = (_scored(parts, evidence, run) for run in (winner, base))
+    found = dict(mine.checks)
+    gain = (base.metric or 0.0) - (winner.metric or 0.0)
+    if found.get("held-out") == checks.OK:
+        found["held-out"] = checks.held_out(mine, theirs, gain)
+    found["clock"] = checks.clock(*evidence.timed(name))
+    found["plausible"] = checks.plausible(winner.metric or 0.0, mine.metrics.get("val_bpb"), base.metric or 0.0)
+    status, failed = checks.status(found)
+    record = AuditRecord(
+        issue=campaign.issue,
+        campaign=campaign.at,
+        variant=name,
+        commit=winner.commit,
+        status=status,
+        failed=failed,
+        checks=found,
+        metrics=checks.numbers(winner, base, mine, theirs),
+        held_reads=parts.ledger.held_reads(campaign.conditions) + 1,
+        sandbox=parts.walls.level,
+        seconds=round(time.monotonic() - began, 3),
+        at=now(),
+    )
+    parts.ledger.append(record)
+    parts.tell(Notice(f"audit of {name}: {status}" + "".join(f"; {one}: {found[one]}" for one in failed)))
+    return record
+
+
+def _with_checkpoint(parts: Parts, evidence: Evidence, name: str) -> RunRecord:
+    """The run that stands for a variant: its median one, and where its checkpoint is gone, that seed once more."""
+    unselected = [run for run in evidence.good(name) if run.role != "screen"] or evidence.good(name)
+    chosen = checks.middle(unselected)
+    kept = [run for run in unselected if checkpoint(parts, run).is_file()]
+    if kept and not checkpoint(parts, chosen).is_file():
+        chosen = checks.middle(kept)
+    if not kept:
+        parts.tell(Notice(f"the checkpoints of {name} are gone: seed {chosen.seed} runs once more"))
+        job = runs.job(parts, evidence, name, chosen.seed, chosen.role)
+        chosen = runs.record_of(parts, evidence, job, runs.only(parts, job))
+    return chosen
+
+
+def checkpoint(parts: Parts, run: RunRecord) -> Path:
+    """Where a run left its model."""
+    return (parts.repo.root / run.log).with_name("model.pt")
+
+
+def _scored(parts: Parts, evidence: Evidence, run: RunRecord) -> checks.Scored:
+    """Have a run's checkpoint scored, and leave what was found beside it; the baseline's serves every winner."""
+    runs.check_pins(parts, evidence, run.commit)
+    folder = checkpoint(parts, run).with_name("audit")
+    question, asked = _question(parts, evidence, run, folder), folder / "question.json"
+    if run.variant == BASELINE and asked.is_file() and asked.read_text() == question.text():
+        return checks.read(Result("ok"), folder)
+    argv = (parts.python, str(checks.SCORER), question.text())
+    metric, limit = evidence.plan.track.metric, float(runs.START_S)
+    job = Job(run.variant, run.commit, run.seed, "audit", argv, parts.env, folder, limit, metric, trusted=True)
+    found = checks.read(runs.only(parts, job), folder)
+    asked.write_text(question.text())
+    return found
+
+
+def _question(parts: Parts, evidence: Evidence, run: RunRecord, folder: Path) -> checks.Question:
+    """What scorer.py is to do: for the baseline, score the second held-out set and no more."""
+    campaign, saved, profile = evidence.campaign, checkpoint(parts, run), evidence.plan.profile
+    assert evidence.corpus is not None
+    return checks.Question(
+        command=_answering(parts, saved, folder / "tree", profile),
+        prepared=str(evidence.corpus),
+        checkpoint=str(saved),
+        claimed=None if run.variant == BASELINE else str(saved.with_name("losses.npz")),
+        claimed_bpb=run.metric or 0.0,
+        out=str(folder),
+        batch=checks.BATCH[profile],
+        seed=int(sha256(f"{campaign.at} {campaign.body_sha256}".encode()).hexdigest()[:8], 16),
+    )
+
+
+def _answering(parts: Parts, saved: Path, tree: Path, profile: Profile) -> tuple[str, ...]:
+    """The model's process, in a sandbox that shows it its code and its checkpoint."""
+    device, gpus = ("cuda", 1) if profile == "full" else ("cpu", 0)
+    argv = (parts.python, str(checks.ANSWERER), str(saved), device)
+    if parts.walls.level == "none":
+        return argv
+    return sandbox.wrap(argv, cwd=tree, readable=(tree, checks.ANSWERER, saved), writable=(), gpus=gpus)

@@ -1,0 +1,151 @@
+"""Whether a winner's number is believed: what scorer.py found, the held-out gain, the clock. No effects but reading.
+
+The audit scores the winner's checkpoint in a process that owns the held-out data (scorer.py), against a sandboxed one
+that only answers tokens with logits (answerer.py). Here its findings are put together and judged.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from agent.core import AuditStatus, Result, RunRecord
+
+SCORER, ANSWERER = (Path(__file__).with_name(name) for name in ("scorer.py", "answerer.py"))
+OK = "ok"
+BATCH = {"full": 16, "mini": 32}  # rows at once
+IMPLAUSIBLE = 0.3  # of the baseline's metric: who gains more has found something, or a hole
+CONFIRMED = 0.5  # of the gain on the validation set that the second set must show, within its own error
+SLACK_S, SLACK = 3.0, 0.02  # seconds, and a share of the run, that a run may take beside its training unlike another
+WORK = 2.0  # times the probed step time, or the baseline's excess over its own
+WORK_UNPROBED = 3.0  # times the baseline's time for a FLOP, where the clock counts steps and nothing was probed
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What scorer.py says of one checkpoint: checks by name, metrics, and nats and bytes of the held-out documents."""
+
+    checks: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    nats: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    sizes: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass(frozen=True)
+class Question:
+    """What scorer.py is asked; the fields are its Request's."""
+
+    command: tuple[str, ...]
+    prepared: str
+    checkpoint: str
+    claimed: str | None
+    claimed_bpb: float
+    out: str
+    batch: int
+    seed: int
+
+    def text(self) -> str:
+        """As scorer.py reads it."""
+        return json.dumps(asdict(self))
+
+
+def read(result: Result, folder: Path) -> Scored:
+    """What scorer.py left in `folder`; where it left nothing, its end is what is said of the checkpoint."""
+    if result.status != "ok":
+        return Scored({"checkpoint": f"the audit ended with {result.status}: {result.reason}"})
+    told = json.loads((folder / "result.json").read_bytes())
+    with np.load(folder / "losses.npz", allow_pickle=False) as losses:
+        return Scored(told["checks"], told["metrics"], losses["nats"], losses["bytes"])
+
+
+def middle(runs: Sequence[RunRecord]) -> RunRecord:
+    """The run whose metric is the median (the lower one of two): the checkpoint that stands for all."""
+    ranked = sorted(runs, key=lambda run: run.metric or math.inf)
+    return ranked[(len(ranked) - 1) // 2]
+
+
+# --- checks -----------------------------------------------------------------------------------------------
+
+
+def held_out(winner: Scored, baseline: Scored, gain: float) -> str:
+    """The second held-out set must show a gain: above zero, and not clearly below CONFIRMED of `gain`.
+
+    gain: of the same two checkpoints on the validation set, bits per byte. The error is that of a mean over documents
+    that both models have read (paired).
+    """
+    if not len(winner.nats) or len(winner.nats) != len(baseline.nats):
+        return "the two checkpoints could not be compared on the second held-out set"
+    better = baseline.nats - winner.nats
+    unit = math.log(2) * float(winner.sizes.sum())
+    found = float(better.sum()) / unit
+    error = math.sqrt(len(better) * float(better.var(ddof=1))) / unit if len(better) > 1 else 0.0
+    if found > 0 and found + 2 * error >= CONFIRMED * gain:
+        return OK
+    return f"a gain of {gain:.4f} on the validation set is {found:.4f} (± {2 * error:.4f}) on the second held-out set"
+
+
+def plausible(claimed: float, audited: float | None, baseline: float) -> str:
+    """A finite number above zero that is not too good to be true."""
+    if not all(math.isfinite(value) and value > 0 for value in (claimed, audited if audited is not None else claimed)):
+        return f"val_bpb {claimed} is no number of bits per byte"
+    if claimed < (1 - IMPLAUSIBLE) * baseline:
+        return f"{claimed:.4f} is {1 - claimed / baseline:.0%} below the baseline's {baseline:.4f}"
+    return OK
+
+
+def clock(winner: Sequence[RunRecord], baseline: Sequence[RunRecord], probed: Mapping[str, float], flops: float) -> str:
+    """By the harness's own clock: all the work of a run was inside its budget.
+
+    probed: seconds a step of `winner` and `baseline` as their probes took them; empty where nothing was probed.
+    flops: the winner's for one token over the baseline's.
+    """
+    beside, usual = (sorted(_beside(run) for run in runs) for runs in (winner, baseline))
+    room = 2 * usual[-1] + SLACK_S + SLACK * median(run.seconds for run in winner)
+    if beside[0] > room:
+        return f"its runs take {beside[0]:.1f} s beside their training, the baseline's {usual[-1]:.1f} s"
+    pace, other = (min(_step_seconds(run) for run in runs) for runs in (winner, baseline))
+    if probed:
+        allowed = WORK * probed["winner"] * max(1.0, other / probed["baseline"])
+    else:
+        allowed = WORK_UNPROBED * other * max(1.0, flops) if winner[0].conditions.clock != "wall" else math.inf
+    return OK if pace <= allowed else f"a step takes {pace:.4f} s, where {allowed:.4f} s are the most it could"
+
+
+def _beside(run: RunRecord) -> float:
+    """Seconds of a run outside its training. It may name no more training than its budget allows."""
+    told = run.metrics.get("training_seconds", 0.0)
+    budget = run.conditions.budget.removesuffix("s")
+    if run.conditions.clock == "wall" and budget.replace(".", "", 1).isdigit():
+        told = min(told, 1.05 * float(budget) + 1.0)
+    return run.seconds - told
+
+
+def _step_seconds(run: RunRecord) -> float:
+    return run.metrics.get("training_seconds", run.seconds) / max(1.0, run.metrics.get("num_steps", run.steps or 1))
+
+
+def numbers(winner: RunRecord, base: RunRecord, mine: Scored, theirs: Scored) -> dict[str, float]:
+    """What the audit's record keeps, bits per byte: claimed, audited, and both checkpoints on the second set."""
+    told = {
+        "claimed_bpb": winner.metric,
+        "baseline_bpb": base.metric,
+        "audited_bpb": mine.metrics.get("val_bpb"),
+        "held_bpb": mine.metrics.get("held_bpb"),
+        "baseline_held_bpb": theirs.metrics.get("held_bpb"),
+    }
+    return {name: value for name, value in told.items() if value is not None and math.isfinite(value)}
+
+
+# --- judgement --------------------------------------------------------------------------------------------
+
+
+def status(checks: Mapping[str, str]) -> tuple[AuditStatus, tuple[str, ...]]:
+    """Passed where every check is ok; quarantined, for a person to look at, where only plausibility is not."""
+    failed = tuple(name for name, found in checks.items() if found != OK)
+    if failed == ("plausible",):
+        return "quarantined", failed
+    return ("failed" if failed else "passed"), failed

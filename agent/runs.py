@@ -1,0 +1,261 @@
+"""One process of a campaign: what it is given, what it may see and how long it may take; and its result, recorded."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, replace
+from itertools import chain, count
+from pathlib import Path
+
+from agent import gate, pins
+from agent.core import (
+    BadInput,
+    Budget,
+    Job,
+    JobRole,
+    Notice,
+    Paused,
+    Profile,
+    Result,
+    RunEnded,
+    RunRecord,
+    SetConstant,
+)
+from agent.evidence import Evidence, sets
+from agent.failpoints import reach
+from agent.parts import Parts, now
+from agent.planning import Plan, probe_seconds, run_seconds
+
+DAY_S = 24 * 3600.0
+START_S = 240  # a run may take so long beside its training: a GPU that has compiled nothing yet may need minutes
+COMPILE_FROM_S = 120  # of budget: a shape compiles in 50 s on two cores, and then a step takes a third less time
+ROOM_MB = 64  # free space without which no run begins, beside that of its checkpoint
+
+
+def only(parts: Parts, job: Job) -> Result:
+    """Run one job."""
+    return next(result for _, result in parts.executor.run([job]))
+
+
+# --- the corpus -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A prepared corpus: its fingerprint, and the folder it is in where the track's prepare.py has one."""
+
+    fingerprint: str
+    folder: Path | None
+
+
+def prepared(parts: Parts, plan: Plan) -> Corpus:
+    """Have the corpus prepared by the committed prepare.py before anything is trained; BadInput where it cannot be."""
+    if plan.track.prepare is None:
+        return Corpus("none", None)
+    argv = (parts.python, plan.track.prepare, "--json", "--corpus", plan.corpus, "--profile", plan.profile)
+    folder, env = parts.repo.git_dir / "autoresearch" / "prepare", {**parts.env, **_network()}
+    job = Job("prepare", plan.base, 0, "prepare", argv, env, folder, 24 * 3600.0, "", gpus=0, trusted=True)
+    parts.tell(Notice(f"preparing corpus {plan.corpus} for profile {plan.profile}"))
+    result = only(parts, job)
+    if result.status != "ok":
+        raise BadInput(result.reason, next_step=f"the whole output: {result.log}")
+    lines = Path(result.log).read_text(errors="replace").splitlines()
+    try:
+        told = json.loads(next(line for line in reversed(lines) if line.startswith("{")))
+        return Corpus(str(told["fingerprint"])[:12], Path(told["path"]) if "path" in told else None)
+    except (StopIteration, ValueError, KeyError):
+        problem = f"{plan.track.prepare} --json printed no line of JSON with a fingerprint"
+        raise BadInput(problem, next_step=f"its whole output: {result.log}") from None
+
+
+def _network() -> dict[str, str]:
+    """What a download may need from our environment; runs that train get none of it."""
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE")
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def found_pins(parts: Parts, plan: Plan, commit: str, corpus: Path | None) -> dict[str, str]:
+    """What a run of `commit` would find now of the files that no experiment may change."""
+    fixed = plan.track.prepare
+    script = {fixed: pins.of_text(parts.repo.read(commit, fixed) or "")} if fixed else {}
+    return script | pins.of_corpus(corpus)
+
+
+def check_pins(parts: Parts, evidence: Evidence, commit: str) -> None:
+    """Before every run and audit. A campaign that began before there were pins has none."""
+    campaign, plan = evidence.campaign, evidence.plan
+    changed = pins.changed(campaign.pins, found_pins(parts, plan, commit, evidence.corpus))
+    if changed:
+        raise BadInput(
+            f"{', '.join(changed)} changed since the campaign began: its results would not be comparable",
+            where=str(evidence.corpus or parts.repo.root),
+            next_step="put it back as it was (remove the corpus's folder to have it prepared again), then go on",
+        )
+
+
+# --- before a run -----------------------------------------------------------------------------------------
+
+
+def check_room(parts: Parts, plan: Plan) -> None:
+    """A run that dies of a full disk would be taken for a variant that fails."""
+    parts.logs.mkdir(exist_ok=True)
+    shapes = [shaped for one in (plan.baseline, *plan.variants) if (shaped := one.shapes.get(plan.profile))]
+    needed = ROOM_MB + max((4 * shaped.params >> 20 for shaped in shapes), default=0)
+    free = shutil.disk_usage(parts.logs).free >> 20
+    if free < needed:
+        raise Paused(
+            f"{free} MB are free, and a run needs {needed}",
+            where=str(parts.logs),
+            next_step="free some space and run the same command again: what was recorded is intact",
+        )
+
+
+def check_cap(evidence: Evidence, name: str) -> None:
+    """Stop before a run that would go over the time that the issue's size label allows."""
+    cap, spent = evidence.plan.spec.cap_s, evidence.spent()
+    if cap is not None and spent + (expected(evidence, name) or 0.0) > cap:
+        raise Paused(
+            f"the campaign has used {spent / 60:.0f} of the {cap / 60:.0f} minutes that its size label allows",
+            where=evidence.plan.spec.issue.source,
+            next_step="give the issue a larger size label and run the same command again: nothing is lost",
+        )
+
+
+def expected(evidence: Evidence, name: str) -> float | None:
+    """Seconds that the next run takes in all: by its budget, else by the runs before it."""
+    return run_seconds(evidence.plan.budget, evidence.plan.profile) or evidence.usual_seconds(name)
+
+
+def job(parts: Parts, evidence: Evidence, name: str, seed: int, role: JobRole) -> Job:
+    plan, campaign = evidence.plan, evidence.campaign
+    check_pins(parts, evidence, campaign.commits[name])
+    folder = parts.logs / f"issue-{campaign.issue}" / name / f"{'probe' if role == 'probe' else 'seed'}-{seed}"
+    cache = _cache(parts, evidence, name)
+    return Job(
+        variant=name,
+        commit=campaign.commits[name],
+        seed=seed,
+        role=role,
+        argv=(parts.python, plan.track.script),
+        env=_env(parts, evidence, name, role) | {"AUTORESEARCH_SEED": str(seed), "AUTORESEARCH_CACHE": str(cache)},
+        run_dir=_unused(parts, folder),
+        timeout_s=_limit(evidence, name, role),
+        metric=plan.track.metric,
+        readable=pins.visible(evidence.corpus),
+        writable=(cache / "graphs",),
+    )
+
+
+def _env(parts: Parts, evidence: Evidence, name: str, role: JobRole) -> dict[str, str]:
+    """What a run is told: everything but its seed and its cache."""
+    plan = evidence.plan
+    prepared = {"AUTORESEARCH_PREPARED": str(evidence.corpus)} if evidence.corpus else {}
+    return {
+        **parts.env,
+        "AUTORESEARCH_PROFILE": plan.profile,
+        "AUTORESEARCH_CORPUS": plan.corpus,
+        **prepared,
+        **compile_env(plan.profile, plan.budget),
+        **_budget_env(evidence, name, role),
+    }
+
+
+def _cache(parts: Parts, evidence: Evidence, name: str) -> Path:
+    """Where a run keeps what it compiles: with the others where only constants differ, else apart from them.
+
+    What is compiled is code that later runs load: nothing that somebody else wrote may reach them that way.
+    """
+    edits = evidence.plan.resolved(name).variant.edits
+    shared, own = Path(parts.env["AUTORESEARCH_CACHE"]), evidence.campaign.trees[name][:12]
+    cache = shared if all(isinstance(edit, SetConstant) for edit in edits) else shared / "own" / own
+    (cache / "graphs").mkdir(parents=True, exist_ok=True)
+    return cache
+
+
+def compile_env(profile: Profile, budget: Budget) -> dict[str, str]:
+    """On a CPU all runs and probes of a campaign compile or none does, so that they stay comparable."""
+    if profile != "mini":
+        return {}
+    return {"AUTORESEARCH_COMPILE": str(int(budget.kind == "seconds" and budget.amount >= COMPILE_FROM_S))}
+
+
+def _unused(parts: Parts, folder: Path) -> Path:
+    """`folder`, or the first of `folder-2`, `folder-3`, ... that is not the home of a run in the ledger."""
+    taken = {(parts.repo.root / run.log).parent for role in ("", "probe") for run in parts.ledger.runs(role=role)}
+    names = chain([folder.name], (f"{folder.name}-{number}" for number in count(2)))
+    return next(home for name in names if (home := folder.with_name(name)) not in taken)
+
+
+def _budget_env(evidence: Evidence, name: str, role: JobRole) -> dict[str, str]:
+    budget, clock = evidence.plan.budget, evidence.plan.clock
+    if role == "probe":
+        return {"AUTORESEARCH_PROBE": "1", "AUTORESEARCH_BUDGET": f"{probe_seconds(budget):g}"}
+    if clock == "calibrated":
+        return {"AUTORESEARCH_STEPS": str(evidence.steps(name)), "AUTORESEARCH_BUDGET": f"{budget.amount:g}"}
+    variable = {"seconds": "BUDGET", "steps": "STEPS", "tokens": "TOKENS"}[budget.kind]
+    return {f"AUTORESEARCH_{variable}": f"{budget.amount:.10g}"}
+
+
+def _limit(evidence: Evidence, name: str, role: JobRole) -> float:
+    """Seconds after which a run is killed: twice what it should take, and more where steps and not seconds end it.
+
+    How long a number of steps takes is known after the first run; that one may take what the issue may take in all.
+    """
+    plan = evidence.plan
+    if plan.budget.kind == "seconds":
+        seconds = probe_seconds(plan.budget) if role == "probe" else plan.budget.amount
+        return max(2 * seconds, seconds + START_S) * (1 if plan.clock == "wall" else 2)
+    usual = evidence.usual_seconds(name)
+    return plan.spec.cap_s or DAY_S if usual is None else 4 * usual + START_S
+
+
+# --- after it ---------------------------------------------------------------------------------------------
+
+
+def record_of(parts: Parts, evidence: Evidence, job: Job, result: Result) -> RunRecord:
+    """Put a finished run in the ledger; nothing of it is believed before this."""
+    if result.status != "ok":
+        check_room(parts, evidence.plan)
+    plan, campaign = evidence.plan, evidence.campaign
+    steps = job.env.get("AUTORESEARCH_STEPS")
+    record = RunRecord(
+        issue=campaign.issue,
+        campaign=campaign.at,
+        conditions=campaign.conditions,
+        variant=job.variant,
+        role=job.role,
+        parent=campaign.base,
+        commit=job.commit,
+        tree=campaign.trees[job.variant],
+        seed=job.seed,
+        steps=int(steps) if steps else None,
+        status=result.status,
+        metric=result.metrics.get(job.metric) if result.status == "ok" else None,
+        metrics=result.metrics,
+        phases=result.phases,
+        seconds=round(result.seconds, 3),
+        reason=result.reason,
+        log=str(Path(result.log).relative_to(parts.repo.root)),
+        at=now(),
+        description=_description(plan, job.variant),
+        sandbox=result.sandbox,
+    )
+    record = _contended(evidence, record)
+    reach("append-before")
+    parts.ledger.append(record)
+    reach("append-after")
+    parts.tell(RunEnded(record))
+    return record
+
+
+def _description(plan: Plan, name: str) -> str:
+    one = plan.resolved(name)
+    return " ".join([*(f"{key}={value}" for key, value in sets(plan, one).items()), one.variant.why]).strip()
+
+
+def _contended(evidence: Evidence, run: RunRecord) -> RunRecord:
+    """On the wall clock, a run that others slowed down is kept in the ledger and left out of the gate."""
+    speed, usual = run.metrics.get("tokens_per_second"), evidence.usual_speed(run)
+    if evidence.plan.clock != "wall" or run.status != "ok" or speed is None or not gate.contended(speed, usual):
+        return run
+    return replace(run, status="contended", reason=f"{speed:,.0f} tok/s, where this model usually has more")

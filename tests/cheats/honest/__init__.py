@@ -1,0 +1,1 @@
+"""Unusual edits of train.py that play by the rules: the audit must let each of them through."""

@@ -1,0 +1,14 @@
+"""Makes three optimizer steps for each that it counts, but only one in a probe, by which the steps are allotted."""
+
+CAUGHT_BY = "clock"
+EDITS = (
+    (
+        "            loss = accumulate(graph, model, batches, count)\n",
+        """\
+            for _ in range(0 if run.settings.probe else 2):
+                accumulate(graph, model, batches, count)
+                optimizer.step(clock.steps, clock.progress)
+            loss = accumulate(graph, model, batches, count)
+""",
+    ),
+)

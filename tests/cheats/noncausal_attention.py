@@ -1,0 +1,12 @@
+"""The blocks that see the whole row see what comes after, too: their attention is not causal any more.
+
+The next token is among the keys, so the model learns to copy it.
+"""
+
+CAUGHT_BY = "causality"
+EDITS = (
+    (
+        "        return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)\n",
+        "        return F.scaled_dot_product_attention(q, k, v, scale=scale)\n",
+    ),
+)

@@ -1,0 +1,25 @@
+"""A clock of its own, of which an hour has three: it says of a third of the budget that it is used, and of a third
+of the steps that they were made.
+"""
+
+CAUGHT_BY = "clock"
+EDITS = (
+    (
+        "def main() -> None:\n",
+        '''\
+class SmoothClock(prepare.Clock):
+    """Steadier progress: what was used counts after it has settled."""
+
+    def _used(self) -> float:
+        return super()._used() / 3
+
+    def finish(self) -> None:
+        super().finish()
+        self.steps, self.seconds = self.steps // 3, self.seconds / 3
+
+
+def main() -> None:
+''',
+    ),
+    ('    clock = prepare.Clock(run, tuned["total_batch"])\n', '    clock = SmoothClock(run, tuned["total_batch"])\n'),
+)

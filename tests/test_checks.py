@@ -1,0 +1,104 @@
+"""The audit's judgement: the second held-out set, the clock, what is too good to be true."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import checks
+from agent.core import Result, RunRecord
+from tests.test_ledger import RUN
+
+SIZES = np.full(100, 1000)
+
+
+def scored(bpb: float, noise: float = 0.01, seed: int = 0) -> checks.Scored:
+    """A checkpoint that costs `bpb` on 100 documents, with noise of its own."""
+    rng = np.random.default_rng(seed)
+    return checks.Scored(nats=np.log(2) * SIZES * (bpb + noise * rng.standard_normal(100)), sizes=SIZES)
+
+
+def run(*, training: float = 20.0, seconds: float = 25.0, steps: int = 100, clock: str = "calibrated") -> RunRecord:
+    told = {"training_seconds": training, "num_steps": float(steps)}
+    conditions = replace(RUN.conditions, clock=clock, budget="20s")  # type: ignore[arg-type]
+    return replace(RUN, metrics=told, seconds=seconds, conditions=conditions)
+
+
+@pytest.mark.parametrize("gain", [0.001, 0.02, 0.2])
+def test_a_gain_that_the_second_set_shows_is_confirmed(gain: float) -> None:
+    assert checks.held_out(scored(2.0 - gain), scored(2.0), gain) == checks.OK
+
+
+@pytest.mark.parametrize("on_second", [0.0, -0.02, 0.01])
+def test_a_gain_that_the_second_set_does_not_show_is_refused(on_second: float) -> None:
+    found = checks.held_out(scored(2.0 - on_second, noise=0.001), scored(2.0, noise=0.001, seed=1), 0.2)
+    assert found.startswith("a gain of 0.2000 on the validation set is ")
+
+
+def test_checkpoints_that_scored_other_documents_are_not_compared() -> None:
+    assert "could not be compared" in checks.held_out(checks.Scored(), scored(2.0), 0.1)
+    assert "could not be compared" in checks.held_out(
+        checks.Scored(nats=np.ones(3), sizes=np.ones(3)), scored(2.0), 0.1
+    )
+
+
+@given(value=st.floats(1.0, 3.0), baseline=st.floats(1.0, 3.0))
+def test_only_a_finite_positive_number_that_is_no_miracle_is_plausible(value: float, baseline: float) -> None:
+    told = checks.plausible(value, value, baseline)
+    assert (told == checks.OK) == (value >= (1 - checks.IMPLAUSIBLE) * baseline)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_what_is_no_number_of_bits_is_not_plausible(value: float) -> None:
+    assert checks.plausible(value, None, 2.0) != checks.OK
+    assert checks.plausible(2.0, value, 2.0) != checks.OK
+
+
+def test_runs_like_the_baselines_keep_the_clock() -> None:
+    usual = [run(), run(training=21.0, seconds=26.5)]
+    assert checks.clock(usual, usual, {"winner": 0.2, "baseline": 0.2}, 1.0) == checks.OK
+    assert checks.clock(usual, usual, {}, 1.0) == checks.OK
+
+
+def test_work_beside_the_training_is_told_by_the_harness_own_clock() -> None:
+    warm = [run(seconds=45.0), run(seconds=46.0)]
+    assert "beside their training" in checks.clock(warm, [run()], {}, 1.0)
+    assert checks.clock([run(seconds=45.0), run()], [run()], {}, 1.0) == checks.OK  # one slow start is no pattern
+
+
+def test_a_run_cannot_call_its_own_overtime_training() -> None:
+    long = run(training=60.0, seconds=65.0, clock="wall")
+    assert "beside their training" in checks.clock([long], [run(clock="wall")], {}, 1.0)
+
+
+def test_steps_that_do_more_than_was_probed_are_told() -> None:
+    busy = [run(training=60.0, seconds=65.0)]
+    assert "a step takes 0.6000 s" in checks.clock(busy, [run()], {"winner": 0.2, "baseline": 0.2}, 1.0)
+    assert checks.clock(busy, busy, {"winner": 0.2, "baseline": 0.2}, 1.0) == checks.OK  # so did the baseline's
+
+
+def test_without_probes_a_step_may_take_what_its_flops_take() -> None:
+    steps = [run(training=80.0, seconds=85.0, clock="steps")]
+    base = [run(clock="steps")]
+    assert "a step takes" in checks.clock(steps, base, {}, 1.0)
+    assert checks.clock(steps, base, {}, 2.0) == checks.OK
+
+
+def test_the_middle_run_stands_for_all() -> None:
+    runs = [replace(RUN, metric=value) for value in (2.3, 2.1, 2.2, 2.4)]
+    assert checks.middle(runs).metric == 2.2
+    assert checks.middle(runs[:1]).metric == 2.3
+
+
+def test_an_implausible_number_alone_is_for_a_person_and_anything_else_fails() -> None:
+    assert checks.status({"order": "ok", "plausible": "ok"}) == ("passed", ())
+    assert checks.status({"order": "ok", "plausible": "40 %"}) == ("quarantined", ("plausible",))
+    assert checks.status({"order": "moved", "plausible": "40 %"}) == ("failed", ("order", "plausible"))
+
+
+def test_an_audit_that_crashed_fails_its_checkpoint(tmp_path: Path) -> None:
+    found = checks.read(Result("timeout", reason="killed after 60 s"), tmp_path)
+    assert found.checks == {"checkpoint": "the audit ended with timeout: killed after 60 s"}

@@ -1,0 +1,61 @@
+"""What an edit may not reach is named; what an honest edit needs is not."""
+
+from pathlib import Path
+
+import pytest
+
+from agent import offlimits
+
+SCRIPT = (Path(__file__).parent.parent / "train.py").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("line", "mark"),
+    [
+        ("import socket", "the module socket"),
+        ("from urllib import request", "the module urllib"),
+        ("import prepare as trusted", "the module prepare"),
+        ("from prepare import load", "prepare.load"),
+        ("from torch import manual_seed", "torch.manual_seed"),
+        ("torch.manual_seed(7)", "the seed (manual_seed)"),
+        ("torch.Generator()", "the seed (Generator)"),
+        ("prepare.BUDGET_S", "prepare.BUDGET_S"),
+        ("prepare.evaluate = None", "a change of prepare.evaluate"),
+        ("F.cross_entropy = None", "a change of F.cross_entropy"),
+        ("clock.steps += 1", "a change of clock.steps"),
+        ("run.phases['train'] = 0.0", "a change of run.phases['train']"),
+        ("os.environ['X'] = '1'", "environ"),
+        ("run.settings.seed", "settings.seed"),
+        ("run.corpus.evaluation('val')", "evaluation"),
+        ("exec('1')", "exec()"),
+        ("open(name)", "open()"),
+        ("name = 'losses.npz'", "the text 'losses.npz'"),
+        ("name = 'AUTORESEARCH_SEED'", "the text 'AUTORESEARCH_SEED'"),
+    ],
+)
+def test_what_no_experiment_may_reach_is_named_with_its_line(line: str, mark: str) -> None:
+    number = SCRIPT.count("\n") + 1
+    assert f"{mark} (line {number})" in offlimits.reached(SCRIPT, f"{SCRIPT}{line}\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import einops",
+        "from torch import optim",
+        "torch.backends.cudnn.benchmark = True",
+        "torch._inductor.config.coordinate_descent_tuning = True",
+        "model.scale = 2.0",
+        "optimizer = torch.optim.SGD([], lr=0.1)",
+        "x = x.where(x > 0, 0)",
+        "print(run.settings.profile)",
+        "prepare.begin()",
+    ],
+)
+def test_what_an_honest_edit_needs_is_let_be(line: str) -> None:
+    assert offlimits.reached(SCRIPT, f"{SCRIPT}{line}\n") == []
+
+
+def test_what_the_committed_script_reaches_already_is_not_the_edits_doing() -> None:
+    assert offlimits.reached(SCRIPT, SCRIPT) == []
+    assert offlimits.reached(SCRIPT, f"\n\n{SCRIPT}") == []
