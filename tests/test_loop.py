@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import loop
-from agent.core import Budget, Profile, RunRecord
+from agent.core import RunRecord
 from agent.ledger import decode, encode
 from tests.project import agent, command, commit, edit, environment, git, make
 
@@ -352,18 +351,3 @@ def inflate(path: Path, seconds: float) -> None:
     records = [decode(line) for line in path.read_text().splitlines()]
     longer = [replace(record, seconds=seconds) if isinstance(record, RunRecord) else record for record in records]
     path.write_text("".join(f"{encode(record)}\n" for record in longer if record is not None))
-
-
-@pytest.mark.parametrize(
-    ("profile", "budget", "expected"),
-    [
-        ("mini", Budget("seconds", 20), {"AUTORESEARCH_COMPILE": "0"}),
-        ("mini", Budget("seconds", loop.COMPILE_FROM_S), {"AUTORESEARCH_COMPILE": "1"}),
-        ("mini", Budget("steps", 5000), {"AUTORESEARCH_COMPILE": "0"}),
-        ("full", Budget("seconds", 20), {}),
-    ],
-)
-def test_on_a_cpu_all_runs_of_a_campaign_compile_or_none_does(
-    profile: Profile, budget: Budget, expected: dict[str, str]
-) -> None:
-    assert loop.compile_env(profile, budget) == expected

@@ -115,6 +115,7 @@ READ = [
     ("a sequence in one byte", "\x9b31mred", "red"),
     ("a sequence in a sequence", "\x1b\x1b[31m[31mred", "[31mred"),
     ("a progress bar's returns", "10%\r20%\r\n30%", "10%\n20%\n30%"),
+    ("a line end that git and Markdown know nothing of", "a\u2028b\u2029c", "a b c"),
     ("right to left", "a\u202eb\u2066c", "abc"),
     ("tags that spell words", "a" + "".join(chr(0xE0000 + ord(c)) for c in "hidden") + "b", "ab"),
     ("a family falls into its members", "👩\u200d👧 ❤\ufe0f", "👩👧 ❤"),
@@ -311,6 +312,13 @@ def test_a_hidden_edit_is_an_edit(project: Path) -> None:
     assert (run.returncode, "the issue has changed" in run.stderr) == (2, True)
 
 
+def test_an_error_that_quotes_an_issue_sends_nothing_to_the_terminal(project: Path) -> None:
+    edit(project, ISSUE, "labels: [experiment, ", 'labels: ["\\e]0;owned\\a", "\\e[31mred", ')
+    run = agent(project, "--issue", "3", "--plan")
+    assert "the labels there are: , red, priority: high" in run.stderr
+    assert [char for char in run.stderr if hidden(char)] == []
+
+
 def test_an_entity_brings_no_hidden_character_in(project: Path) -> None:
     edit(project, ISSUE, 'title: "Experiment: ', 'title: "\\e[31mExperiment: ')
     edit(project, ISSUE, "| 1B | 12 |", "| 1B | &#x202e;twelve&#8203; |")
@@ -330,7 +338,7 @@ def test_nothing_that_a_run_says_is_active_where_it_is_shown(project: Path) -> N
     edit(project, "train.py", "    time.sleep(PAUSE)\n", f"{shout}    if DEPTH == 10:\n        {crashing}\n")
     commit(project, "a loud script")
     edit(project, ISSUE, "- If 1D (wider) wins: model", "- If 1D (wider) wins: @maintainer closes #7, `model`")
-    edit(project, ISSUE, "Same depth, 50% wider", "Same depth, closes #9, cc @maintainer <!-- @all -->")
+    edit(project, ISSUE, "Same depth, 50% wider", "Same depth 5eCret-value, closes #9, cc @maintainer <!-- @all -->")
     run = agent(project, *STEPS, env={"MY_PASSWORD": "5eCret-value"})
     assert run.returncode == 0, run.stderr
     comment = (project / ISSUE).with_suffix(".comment.md").read_text()

@@ -1,28 +1,28 @@
-"""Puts an edit of the real train.py on trial as the harness would: trained in the sandbox, recorded, audited.
+"""Puts edits of the real train.py on trial as the harness would: trained in the sandbox, recorded, audited.
 
-One project and one baseline serve every trial; each edit is a variant of one campaign, so all of them go the way that
-a winner goes, by the code that a campaign goes by.
+One project, one baseline and one campaign serve every edit. Each is a variant that goes the way of a winner, by the
+code that a campaign goes by; two go at a time.
 """
 
-import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent import audit, loop, machine, preflight, runs, sandbox, tracks
-from agent.core import BASELINE, AuditRecord, Budget, GateRules, Issue, Rewrite, RunRecord, Spec, Variant
+from agent.core import BASELINE, AuditRecord, Budget, GateRules, Issue, JobRole, Rewrite, RunRecord, Spec, Variant
 from agent.evidence import Evidence
 from agent.executors.local import LocalExecutor
 from agent.ledger import Ledger
+from agent.machine import Gpu
 from agent.parts import Parts
 from agent.planning import Plan
 from agent.repo import Repository
 from agent.trackers.markdown import MarkdownTracker
 from tests.project import ROOT, commit, git
 
-SMALL = {"DEPTH": 2, "ASPECT_RATIO": 128}  # model_dim 32 on mini
-STEPS = 8
-ISSUE = Issue(60, "On trial", "")
+SLOTS = [Gpu(0, "slot", None, "slot-0"), Gpu(1, "slot", None, "slot-1")]  # no device is there: two runs at a time
 
 
 def make(folder: Path, script: str) -> Path:
@@ -36,48 +36,64 @@ def make(folder: Path, script: str) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
 class Court:
-    """A campaign in which every edit is a variant: `try_` trains one, `audit` audits it."""
+    """A campaign of edits by name."""
 
-    def __init__(self, project: Path, cache: Path, scripts: Mapping[str, str], steps: int = STEPS) -> None:
-        self.repo = Repository(project)
-        ledger = Ledger(project / "experiments" / "ledger.jsonl", project / ".git" / "ledger.lock")
-        walls = sandbox.probe()
-        executor = LocalExecutor(
-            (), project / ".git" / "locks", self.repo.export, lambda *_: None, lambda _: None, walls
-        )
-        env = {"AUTORESEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-        here, tracker = machine.detect(), MarkdownTracker(project)
-        self.parts = Parts(self.repo, ledger, tracker, executor, here, walls, sys.executable, env, lambda _: None)
-        self.evidence = loop.begin(self.parts, self._plan(project, scripts, steps))
+    parts: Parts
+    evidence: Evidence
 
-    def _plan(self, project: Path, scripts: Mapping[str, str], steps: int) -> Plan:
-        track, base = tracks.load(project, "main"), self.repo.resolve("HEAD") or ""
-        read = {path: self.repo.read(base, path) or "" for path in ("train.py", "prepare.py")}
-        sources = preflight.Sources({"train.py": read["train.py"]}, preflight.facts(read["prepare.py"], "prepare.py"))
-        asked = tuple(Variant(name, (Rewrite("train.py", text),)) for name, text in scripts.items())
-        budget = Budget("steps", steps)
-        spec = Spec(ISSUE, "main", "table", asked, budget, None, None, (), "0" * 64)
-        found = tuple(preflight.variants(spec, track, sources, asked))
-        told = ("mini", "stdlib", "steps", budget, GateRules(seeds=(0, 1, 2)), None, (), False)
-        return Plan(spec, track, base, preflight.baseline(track, sources), found, *told)  # type: ignore[arg-type]
+    def train(self, names: Iterable[str], seed: int = 0) -> dict[str, RunRecord]:
+        """Train the baseline or variants; what they left, recorded."""
+        roles: dict[str, JobRole] = {BASELINE: "baseline"}
+        jobs = [runs.job(self.parts, self.evidence, name, seed, roles.get(name, "screen")) for name in names]
+        done = self.parts.executor.run(jobs)
+        return {job.variant: runs.record_of(self.parts, self.evidence, job, result) for job, result in done}
 
-    def try_(self, name: str, seed: int = 0) -> RunRecord:
-        """Train one variant, or the baseline."""
-        job = runs.job(self.parts, self.evidence, name, seed, "baseline" if name == BASELINE else "screen")
-        return runs.record_of(self.parts, self.evidence, job, runs.only(self.parts, job))
+    def audits(self, names: Iterable[str]) -> Iterator[AuditRecord]:
+        """The audits of variants that have run, as if the gate had kept each."""
+        with ThreadPoolExecutor(len(SLOTS)) as pool:
+            yield from pool.map(self._audit, names)
 
-    def audit(self, name: str) -> AuditRecord:
-        """The audit of a variant that has run, as if the gate had kept it."""
-        return audit.audited(self.parts, self.evidence, name)
-
-    def forked(self) -> "Court":
-        """The same court with an executor of its own, so that two trials can go on at once."""
-        other = object.__new__(Court)
-        other.__dict__.update(self.__dict__)
-        other.parts = dataclasses.replace(self.parts)
-        return other
+    def _audit(self, name: str) -> AuditRecord:
+        alone = replace(self.parts, executor=_executor(self.parts.repo, self.parts.walls))
+        return audit.audited(alone, self.evidence, name)
 
 
-def evidence_of(court: Court) -> Evidence:
-    return court.evidence
+def open_court(project: Path, cache: Path, scripts: Mapping[str, str], steps: int) -> Court:
+    """Begin the campaign. Raises BadInput for the first script that preflight refuses."""
+    repo, walls = Repository(project), sandbox.probe()
+    ledger = Ledger(project / "experiments" / "ledger.jsonl", project / ".git" / "ledger.lock")
+    env = {"AUTORESEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    told = (repo, ledger, MarkdownTracker(project), _executor(repo, walls), machine.detect(), walls)
+    parts = Parts(*told, sys.executable, env, lambda _: None)
+    return Court(parts, loop.begin(parts, _plan(repo, scripts, steps)))
+
+
+def _executor(repo: Repository, walls: sandbox.Sandbox) -> LocalExecutor:
+    return LocalExecutor(SLOTS, repo.git_dir / "locks", repo.export, lambda *_: None, lambda _: None, walls)
+
+
+def _plan(repo: Repository, scripts: Mapping[str, str], steps: int) -> Plan:
+    track, base = tracks.load(repo.root, "main"), repo.resolve("HEAD")
+    assert base is not None
+    read = {path: repo.read(base, path) or "" for path in ("train.py", "prepare.py")}
+    sources = preflight.Sources({"train.py": read["train.py"]}, preflight.facts(read["prepare.py"], "prepare.py"))
+    asked = tuple(Variant(name, (Rewrite("train.py", text),)) for name, text in scripts.items())
+    budget = Budget("steps", steps)
+    spec = Spec(Issue(60, "On trial", ""), "main", "table", asked, budget, None, None, (), "0" * 64)
+    return Plan(
+        spec=spec,
+        track=track,
+        base=base,
+        baseline=preflight.baseline(track, sources),
+        variants=tuple(preflight.variants(spec, track, sources, asked)),
+        profile="mini",
+        corpus="stdlib",
+        clock="steps",
+        budget=budget,
+        rules=GateRules(seeds=(0, 1, 2)),
+        estimate_s=None,
+        notices=(),
+        retry=False,
+    )
