@@ -195,6 +195,7 @@ def _judge(parts: Parts, evidence: Evidence) -> None:
     """
     while True:
         _measure(parts, evidence)
+        reach("gate-before")
         said = gate.judge(evidence.plan.rules, evidence.plan.order, evidence.seen(), evidence.groups())
         winner = said.verdict.variant if said.verdict.decision == "keep" else None
         audited = audit.audited(parts, evidence, winner) if winner and evidence.corpus else None
@@ -202,7 +203,9 @@ def _judge(parts: Parts, evidence: Evidence) -> None:
             break
     verdict = _quarantined(said.verdict, audited) if audited and audited.status == "quarantined" else said.verdict
     campaign = evidence.campaign
+    reach("gate-said")
     parts.ledger.append(VerdictRecord(campaign.issue, campaign.at, verdict, said.variants, now()))
+    reach("gate-recorded")
 
 
 def _quarantined(verdict: Verdict, audited: AuditRecord) -> Verdict:

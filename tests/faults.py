@@ -416,9 +416,9 @@ def table(cells: Sequence[Cell]) -> str:
     """Moments down, faults across, and below why what failed did."""
     found = {(one.point, one.fault): one.outcome for one in cells}
     width = max(map(len, POINTS))
-    rows = [("", FAULTS, "what has happened there, and what has not")]
+    rows: list[tuple[str, Sequence[str], str]] = [("", FAULTS, "what has happened there, and what has not")]
     for point in dict.fromkeys(one.point for one in cells if one.point in POINTS):
-        rows.append((point, tuple(found.get((point, fault), "") for fault in FAULTS), POINTS[point]))
+        rows.append((point, [found.get((point, fault), "") for fault in FAULTS], POINTS[point]))
     return "\n".join(
         f"{name:{width}}  {'  '.join(f'{word:7}' for word in words)}  {said}" for name, words, said in rows
     )
