@@ -1,68 +1,43 @@
-"""The cheats of tests/cheats: each applies to the real train.py, runs, and profits from what it does."""
+"""The cheats of tests/cheats: each applies to the real train.py, runs in the sandbox, and is caught by its check.
+
+Every edit is trained and audited as a winner would be (tests/trial.py). What the static check refuses goes past it
+here where another check is named: behind each wall the next one has to stand.
+"""
 
 import ast
-import json
 import math
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.cheats import CHECKS, Cheat, cheats, train_py
-from tests.test_train import ROOT, SMALL, run_train
+from agent import offlimits, sandbox
+from tests import trial
+from tests.cheats import CHECKS, Cheat, cheats, original, train_py
+from tests.trial import SMALL, Outcome
 
 ALL = cheats()
 CHEATS, HONEST = ([one for one in ALL if bool(one.caught_by) is caught] for caught in (True, False))
 RUNNING = [one for one in ALL if one.caught_by != "edit"]  # the others are refused before they run
-SEED = "1"
 
 
 def named(one: Cheat) -> str:
     return one.name
 
 
-def run_cheat(one: Cheat, folder: Path, corpus_cache: Path) -> Path:
-    """Run it, beside the folders of earlier runs, on a copy of the cache: some of them write there."""
-    shutil.copytree(corpus_cache, folder / "cache", dirs_exist_ok=True)
-    (folder / "script").mkdir()
-    (folder / "script" / "train.py").write_text(train_py(one, **SMALL), "utf-8")
-    shutil.copy(ROOT / "prepare.py", folder / "script")
-    for _ in range(one.runs):
-        run_script(folder, folder / "runs" / "own", folder / "cache", one.steps)
-    return folder / "runs" / "own"
+@pytest.fixture(scope="module")
+def outcomes(corpus_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """What became of all that run."""
+    return trial.hold(RUNNING, corpus_cache, tmp_path_factory.mktemp("trial"))
 
 
-def run_script(folder: Path, out: Path, cache: Path, steps: int) -> None:
-    script = folder / "script" / "train.py"
-    done = run_train(out, cache, script=script, STEPS=str(steps), SEED=SEED, COMPILE="0", CORPUS="stdlib")
-    assert done.returncode == 0, done.stderr
-
-
-def claimed(run: Path) -> float:
-    return json.loads((run / "result.json").read_text("utf-8"))["metrics"]["val_bpb"]
-
-
-@pytest.fixture(scope="session")
-def honest_runs(corpus_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """By its number of steps, the folder of a run of train.py as it is."""
-    folder = tmp_path_factory.mktemp("honest")
-    plain = Cheat("plain", "", (), None, lowers=False, steps=8, runs=0)
-    run_cheat(plain, folder, corpus_cache)
-    runs = {steps: folder / str(steps) for steps in sorted({one.steps for one in RUNNING})}
-    for steps, out in runs.items():
-        run_script(folder, out, folder / "cache", steps)
-    return runs
-
-
-# --- as text --------------------------------------------------------------------------------------------------
+# --- as text ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("one", ALL, ids=named)
 def test_its_edits_fit_the_real_train_py_once_each_and_the_result_compiles(one: Cheat) -> None:
     text = train_py(one, **SMALL)
     assert compile(text, "train.py", "exec")
-    plain = Cheat("plain", "", (), None, lowers=False, steps=8, runs=1)
-    assert ast.dump(ast.parse(text)) != ast.dump(ast.parse(train_py(plain, **SMALL)))
+    assert ast.dump(ast.parse(text)) != ast.dump(ast.parse(original(**SMALL)))
 
 
 @pytest.mark.parametrize("one", ALL, ids=named)
@@ -79,20 +54,58 @@ def test_there_are_many_and_each_check_has_one_to_catch() -> None:
         assert all(told.count(each) == 1 for each in told)
 
 
-# --- as runs --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("one", [one for one in CHEATS if one.caught_by == "edit"], ids=named)
+def test_what_it_reaches_is_refused_before_it_runs(one: Cheat) -> None:
+    assert offlimits.reached(original(**SMALL), train_py(one, **SMALL)) != []
+
+
+@pytest.mark.parametrize("one", HONEST, ids=named)
+def test_an_honest_edit_reaches_nothing_that_is_refused(one: Cheat) -> None:
+    assert offlimits.reached(original(**SMALL), train_py(one, **SMALL)) == []
+
+
+# --- on trial ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("one", RUNNING, ids=named)
-def test_it_runs_and_claims_what_it_is_after(
-    one: Cheat, honest_runs: dict[int, Path], corpus_cache: Path, tmp_path: Path
-) -> None:
-    before = honest_runs[one.steps]
-    shutil.copytree(before, tmp_path / "runs" / "earlier")
-    after = run_cheat(one, tmp_path, corpus_cache)
-    assert (after / "model.pt").is_file()
-    assert (after / "losses.npz").is_file()
-    if one.lowers:
-        assert claimed(after) < claimed(before)
-    elif one.caught_by is None:
-        assert math.isfinite(claimed(after))
+@pytest.mark.skipif(sandbox.probe().level == "none", reason="there is no sandbox here")
+@pytest.mark.parametrize("one", [one for one in RUNNING if one.caught_by not in (None, "sandbox")], ids=named)
+def test_the_audit_catches_it_by_the_check_that_is_named(one: Cheat, outcomes: dict[str, Outcome]) -> None:
+    came = outcomes[one.name]
+    assert came.run.status == "ok", came.run.reason
+    assert came.audit is not None
+    assert one.caught_by in came.audit.failed, came.audit.checks
+    assert came.audit.status in ("failed", "quarantined")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sandbox.probe().level == "none", reason="there is no sandbox here")
+@pytest.mark.parametrize("one", [one for one in RUNNING if one.caught_by == "sandbox"], ids=named)
+def test_the_sandbox_holds_nothing_that_it_could_profit_from(one: Cheat, outcomes: dict[str, Outcome]) -> None:
+    came = outcomes[one.name]
+    assert came.run.status != "ok" or came.run.metric == pytest.approx(came.baseline.metric, abs=0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("one", HONEST, ids=named)
+def test_an_honest_edit_passes_every_check(one: Cheat, outcomes: dict[str, Outcome]) -> None:
+    came = outcomes[one.name]
+    assert came.run.status == "ok", came.run.reason
+    assert came.audit is not None
+    assert came.audit.failed == (), came.audit.checks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("one", [one for one in RUNNING if one.lowers and one.caught_by != "sandbox"], ids=named)
+def test_it_would_have_paid(one: Cheat, outcomes: dict[str, Outcome]) -> None:
+    """A cheat that claims no more than train.py would show nothing by being caught."""
+    came = outcomes[one.name]
+    assert came.run.metric is not None
+    assert came.baseline.metric is not None
+    assert came.run.metric < came.baseline.metric or not math.isfinite(came.run.metric)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sandbox.probe().level == "none", reason="there is no sandbox here")
+def test_the_table_in_the_readme_is_what_the_trial_says(outcomes: dict[str, Outcome]) -> None:
+    assert trial.table(ALL, outcomes) in (trial.ROOT / "README.md").read_text("utf-8")

@@ -8,8 +8,7 @@ import pytest
 from agent import runs
 from agent.core import BASELINE, BadInput, Budget, Profile
 from tests import cheats, trial
-
-SMALL = {"DEPTH": 2, "ASPECT_RATIO": 128}
+from tests.trial import SMALL
 
 
 @pytest.mark.parametrize(

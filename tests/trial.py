@@ -4,13 +4,14 @@ One project, one baseline and one campaign serve every edit. Each is a variant t
 code that a campaign goes by; two go at a time.
 """
 
+import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent import audit, loop, machine, preflight, runs, sandbox, tracks
+from agent import audit, loop, machine, offlimits, preflight, runs, sandbox, tracks
 from agent.core import BASELINE, AuditRecord, Budget, GateRules, Issue, JobRole, Rewrite, RunRecord, Spec, Variant
 from agent.evidence import Evidence
 from agent.executors.local import LocalExecutor
@@ -21,8 +22,10 @@ from agent.planning import Plan
 from agent.preflight import Resolved
 from agent.repo import Repository
 from agent.trackers.markdown import MarkdownTracker
+from tests.cheats import CHECKS, Cheat, original, train_py
 from tests.project import ROOT, commit, git
 
+SMALL = {"DEPTH": 2, "ASPECT_RATIO": 128}  # model_dim 32 on mini
 SLOTS = [Gpu(0, "slot", None, "slot-0"), Gpu(1, "slot", None, "slot-1")]  # no device is there: two runs at a time
 
 
@@ -103,3 +106,60 @@ def _plan(repo: Repository, scripts: Mapping[str, str], steps: int) -> Plan:
         notices=(),
         retry=False,
     )
+
+
+# --- the cheats -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an edit: its last run, the baseline's after as many steps, and the audit of a run that ended."""
+
+    run: RunRecord
+    baseline: RunRecord
+    audit: AuditRecord | None
+
+    def caught(self, check: str) -> bool:
+        """Whether the check that is named caught it; a wall did where it failed, or gained nothing."""
+        if check == "sandbox":
+            gain = (self.baseline.metric or 0.0) - (self.run.metric or math.inf)
+            return self.run.status != "ok" or gain < 0.2
+        return self.audit is not None and check in self.audit.failed
+
+
+def hold(edits: Sequence[Cheat], cache: Path, folder: Path) -> dict[str, Outcome]:
+    """Try every edit, in one campaign for each number of steps."""
+    found: dict[str, Outcome] = {}
+    for steps in sorted({one.steps for one in edits}):
+        found |= _tried([one for one in edits if one.steps == steps], cache, folder / f"steps-{steps}")
+    return found
+
+
+def _tried(edits: Sequence[Cheat], cache: Path, folder: Path) -> dict[str, Outcome]:
+    scripts = {one.name: train_py(one, **SMALL) for one in edits}
+    court = open_court(make(folder, original(**SMALL)), cache, scripts, edits[0].steps)
+    base = court.train([BASELINE])[BASELINE]
+    done = court.train(scripts) | court.train([one.name for one in edits if one.runs > 1], seed=1)
+    audits = {found.variant: found for found in court.audits([n for n, run in done.items() if run.status == "ok"])}
+    return {name: Outcome(run, base, audits.get(name)) for name, run in done.items()}
+
+
+def table(edits: Sequence[Cheat], outcomes: Mapping[str, Outcome]) -> str:
+    """What each check caught, as Markdown. `edit` is asked before anything runs."""
+    lines = ["| check | cheats that it caught |", "| --- | --- |"]
+    for check in CHECKS:
+        asked = [one for one in edits if one.caught_by == check]
+        caught = [one.name for one in asked if check == "edit" and _refused(one) or _caught(one, outcomes)]
+        lines.append(f"| `{check}` | {len(caught)} of {len(asked)}: {', '.join(caught)} |".replace("_", " "))
+    honest = [one.name for one in edits if one.caught_by is None]
+    passed = [name for name in honest if (found := outcomes[name].audit) and found.status == "passed"]
+    lines.append(f"| none, and none should | {len(passed)} of {len(honest)}: {', '.join(passed)} |".replace("_", " "))
+    return "\n".join(lines)
+
+
+def _refused(one: Cheat) -> bool:
+    return bool(offlimits.reached(original(**SMALL), train_py(one, **SMALL)))
+
+
+def _caught(one: Cheat, outcomes: Mapping[str, Outcome]) -> bool:
+    return one.caught_by is not None and one.name in outcomes and outcomes[one.name].caught(one.caught_by)

@@ -17,7 +17,6 @@ from tests.cheats import honest
 ROOT = Path(__file__).parents[2]
 CHECKS = (  # of agent/audit.py, in its order; `edit` comes before any run
     "edit", "checkpoint", "logits", "agreement", "causality", "order", "bytes", "held-out", "clock", "plausible",
-    "pins",
     "sandbox",  # no check but a wall: what the file wants to read or keep is not there, so it fails or gains nothing
 )  # fmt: skip
 
@@ -43,17 +42,21 @@ def cheats() -> list[Cheat]:
     return [*_in(importlib.import_module(__name__)), *_in(honest)]
 
 
-def train_py(cheat: Cheat, **constants: object) -> str:
-    """The real train.py as the cheat edits it, with the constants set. Raises AssertionError where one does not fit."""
-    original = text = (ROOT / "train.py").read_text("utf-8")
-    for old, new in cheat.edits:
-        assert original.count(old) == text.count(old) == 1, (
-            f"{cheat.name}: {old!r} is there {original.count(old)} times"
-        )
-        text = text.replace(old, new)
+def original(**constants: object) -> str:
+    """The real train.py with the constants set, as far as they are a line of their own."""
+    text = (ROOT / "train.py").read_text("utf-8")
     for name, value in constants.items():
         text, count = re.subn(rf"(?m)^{name} = \S+", f"{name} = {value!r}", text)
         assert count == 1, name
+    return text
+
+
+def train_py(cheat: Cheat, **constants: object) -> str:
+    """The real train.py as the cheat edits it, with the constants set. Raises AssertionError where one does not fit."""
+    text = original(**constants)
+    for old, new in cheat.edits:
+        assert text.count(old) == 1, f"{cheat.name}: {old!r} is there {text.count(old)} times"
+        text = text.replace(old, new)
     return text
 
 
