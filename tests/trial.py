@@ -149,7 +149,7 @@ def table(edits: Sequence[Cheat], outcomes: Mapping[str, Outcome]) -> str:
     lines = ["| check | cheats that it caught |", "| --- | --- |"]
     for check in CHECKS:
         asked = [one for one in edits if one.caught_by == check]
-        caught = [one.name for one in asked if check == "edit" and _refused(one) or _caught(one, outcomes)]
+        caught = [one.name for one in asked if (check == "edit" and _refused(one)) or _caught(one, outcomes)]
         lines.append(f"| `{check}` | {len(caught)} of {len(asked)}: {', '.join(caught)} |".replace("_", " "))
     honest = [one.name for one in edits if one.caught_by is None]
     passed = [name for name in honest if (found := outcomes[name].audit) and found.status == "passed"]

@@ -61,7 +61,9 @@ def train_py(cheat: Cheat, **constants: object) -> str:
 
 
 def _in(package: ModuleType) -> list[Cheat]:
-    names = sorted(found.name for found in pkgutil.iter_modules(package.__path__) if not found.ispkg)
+    names = sorted(
+        found.name for found in pkgutil.iter_modules(package.__path__) if not (found.ispkg or found.name == "__main__")
+    )
     return [_read(name, importlib.import_module(f"{package.__name__}.{name}")) for name in names]
 
 
