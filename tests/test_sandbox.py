@@ -251,7 +251,7 @@ BOUNDED: list[tuple[str, str, Limits, str, str]] = [
     ),
     (
         "a bomb of threads",
-        "import threading\nfor _ in range(400): threading.Thread(target=time.sleep, args=(60,)).start()",
+        "from threading import Thread\nfor _ in range(400): Thread(target=time.sleep, args=[9]).start()\ntime.sleep(9)",
         Limits(threads=300),
         "crash",
         "killed: more than 300 threads at once",
