@@ -201,14 +201,14 @@ def _judge(parts: Parts, evidence: Evidence) -> None:
         audited = audit.audited(parts, evidence, winner) if winner and evidence.corpus else None
         if audited is None or audited.status != "failed":
             break
-    verdict = _quarantined(said.verdict, audited) if audited and audited.status == "quarantined" else said.verdict
+    verdict = quarantined(said.verdict, audited) if audited and audited.status == "quarantined" else said.verdict
     campaign = evidence.campaign
     reach("gate-said")
     parts.ledger.append(VerdictRecord(campaign.issue, campaign.at, verdict, said.variants, now()))
     reach("gate-recorded")
 
 
-def _quarantined(verdict: Verdict, audited: AuditRecord) -> Verdict:
+def quarantined(verdict: Verdict, audited: AuditRecord) -> Verdict:
     """Too good to be true: nothing is promoted until a person has looked."""
     found = "; ".join(audited.checks[name] for name in audited.failed)
     reason = f"quarantined, too good to be true: {found}. Look at its diff and its log before you promote it by hand"

@@ -1,11 +1,17 @@
 """Fixtures that more than one test module uses."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from tests import project as stand_in
+
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # the lock of a device lies in the temporary folder: one for each
+    os.environ["TMPDIR"] = tempfile.tempdir = str(Path(tempfile.gettempdir()) / f"autoresearch-{worker}")
+    Path(tempfile.tempdir).mkdir(exist_ok=True)
 
 settings.register_profile("any machine", deadline=None)  # how fast an example runs is a matter for the bench
 settings.load_profile("any machine")

@@ -26,11 +26,13 @@ from tests.cheats import CHECKS, Cheat, original, train_py
 from tests.project import ROOT, commit, git
 
 SMALL = {"DEPTH": 2, "ASPECT_RATIO": 128}  # model_dim 32 on mini
+ISSUE = "experiments/issues/0060-on-trial.md"
 SLOTS = [Gpu(0, "slot", None, "slot-0"), Gpu(1, "slot", None, "slot-1")]  # no device is there: two runs at a time
 
 
 def make(folder: Path, script: str) -> Path:
     """A repository with the real prepare.py and `script` for its train.py."""
+    (folder / ISSUE).parent.mkdir(parents=True)
     (folder / "experiments" / "main").mkdir(parents=True)
     (folder / "train.py").write_text(script, "utf-8")
     for path in ("prepare.py", "experiments/main/track.toml", ".gitignore"):
@@ -90,7 +92,7 @@ def _plan(repo: Repository, scripts: Mapping[str, str], steps: int) -> Plan:
     sources = preflight.Sources({"train.py": read["train.py"]}, preflight.facts(read["prepare.py"], "prepare.py"))
     asked = tuple(Variant(name, (Rewrite("train.py", text),)) for name, text in scripts.items())
     budget, baseline = Budget("steps", steps), preflight.baseline(track, sources)
-    spec = Spec(Issue(60, "On trial", ""), "main", "table", asked, budget, None, None, (), "0" * 64)
+    spec = Spec(Issue(60, "On trial", "", source=ISSUE), "main", "table", asked, budget, None, None, (), "0" * 64)
     return Plan(
         spec=spec,
         track=track,

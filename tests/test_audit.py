@@ -1,0 +1,69 @@
+"""The audit in its campaign: what it refuses is not promoted, what it believes is, and noise never comes that far."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent import loop, planning, sandbox
+from agent.core import BASELINE, Verdict
+from tests import trial
+from tests.cheats import cheats, original, train_py
+from tests.test_report import AUDIT
+from tests.trial import SMALL
+
+EDITS = {one.name: train_py(one, **SMALL) for one in cheats()}
+
+
+def court(folder: Path, cache: Path, scripts: dict[str, str], steps: int) -> trial.Court:
+    return trial.open_court(trial.make(folder / "project", original(**SMALL)), cache, scripts, steps)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sandbox.probe().level == "none", reason="there is no sandbox here")
+def test_a_cheat_that_leads_is_refused_and_the_honest_winner_behind_it_is_promoted(
+    corpus_cache: Path, tmp_path: Path
+) -> None:
+    scripts = {name: EDITS[name] for name in ("noncausal_attention", "gold_token", "saved_counts")}
+    asked = court(tmp_path, corpus_cache, scripts, 8)
+    board = loop.run(asked.parts, asked.evidence.plan)
+    assert board.verdict is not None
+    assert (board.verdict.decision, board.verdict.variant) == ("keep", "saved_counts"), board.verdict.reason
+    assert [(one.variant, one.status) for one in board.audits] == [("gold_token", "failed"), ("saved_counts", "passed")]
+    assert {row.name: row.verdict.decision for row in board.rows if row.verdict}["gold_token"] == "failed"
+    promoted = asked.parts.repo.resolve(f"refs/heads/{planning.branch('main')}")
+    assert promoted == asked.evidence.campaign.commits["saved_counts"]
+    assert {run.sandbox for row in board.rows for run in row.runs} == {"bwrap"}
+    assert asked.parts.ledger.held_reads(asked.evidence.campaign.conditions) == 2
+
+
+@pytest.mark.slow
+def test_twenty_variants_that_differ_in_a_comment_promote_nothing(corpus_cache: Path, tmp_path: Path) -> None:
+    scripts = {f"A{number}": f"{original(**SMALL)}# variant {number}\n" for number in range(20)}
+    asked = court(tmp_path, corpus_cache, scripts, 2)
+    before = asked.parts.repo.resolve(f"refs/heads/{planning.branch('main')}")
+    board = loop.run(asked.parts, asked.evidence.plan)
+    assert board.verdict is not None
+    assert board.verdict.decision in ("discard", "inconclusive"), board.verdict.reason
+    assert asked.parts.repo.resolve(f"refs/heads/{planning.branch('main')}") == before
+    assert all(row.runs and row.runs[0].status == "ok" for row in board.rows)
+
+
+@pytest.mark.slow
+def test_where_the_checkpoint_is_gone_its_seed_runs_once_more(corpus_cache: Path, tmp_path: Path) -> None:
+    asked = court(tmp_path, corpus_cache, {"1A": original(**SMALL, MLP_RATIO=2)}, 1)
+    asked.train([BASELINE, "1A"])
+    for path in asked.parts.logs.glob("*/*/seed-0/model.pt"):
+        path.unlink()
+    [audited] = asked.audits(["1A"])
+    assert audited.failed == (), audited.checks
+    assert [run.variant for run in asked.parts.ledger.runs()] == [BASELINE, "1A", "1A", BASELINE]
+
+
+def test_what_is_too_good_waits_for_a_person() -> None:
+    said = Verdict("1D", "keep", 1.9, (1.8, 2.0), 3, 0.001, "1D is better")
+    checks = {"order": "ok", "plausible": "0.1000 is 95% below the baseline's 2.0000"}
+    found = replace(AUDIT, status="quarantined", failed=("plausible",), checks=checks)
+    held = loop.quarantined(said, found)
+    assert (held.decision, held.variant) == ("inconclusive", "1D")
+    assert "0.1000 is 95% below" in held.reason
