@@ -84,7 +84,7 @@ def test_there_are_many_and_each_check_has_one_to_catch() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("one", RUNNING, ids=named)
-def test_it_runs_and_claims_what_it_is_after(
+def test_it_runs_and_claims_a_lower_value_where_that_is_its_point(
     one: Cheat, honest_runs: dict[int, Path], corpus_cache: Path, tmp_path: Path
 ) -> None:
     before = honest_runs[one.steps]

@@ -1,5 +1,5 @@
-"""A clock of its own, of which an hour has three: it says of a third of the budget that it is used, and of a third
-of the steps that they were made.
+"""A clock of its own that says a third of what was used: it trains three times as long, and tells a third of the steps
+and of the seconds.
 """
 
 CAUGHT_BY = "clock"
