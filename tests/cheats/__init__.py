@@ -15,7 +15,7 @@ from types import ModuleType
 from tests.cheats import honest
 
 ROOT = Path(__file__).parents[2]
-CHECKS = (  # of agent/audit.py, in its order; `edit` comes before any run
+CHECKS = (  # of agent/audit.py; `edit` comes before any run
     "edit", "checkpoint", "logits", "agreement", "causality", "order", "bytes", "held-out", "clock", "plausible",
     "sandbox",  # no check but a wall: what the file wants to read or keep is not there, so it fails or gains nothing
 )  # fmt: skip

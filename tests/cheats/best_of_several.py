@@ -1,6 +1,6 @@
-"""Draws five sets of starting weights, trains each for as many steps as the clock allows, and counts the best alone.
+"""Draws five sets of starting weights, tries ten steps with each before the clock starts, and trains the best alone.
 
-No seed is set: they come from the harness's own, one after the other. On real noise it is four more lottery tickets.
+No seed is set: all are drawn after the harness's own. It is a choice among five lottery tickets, free of charge.
 """
 
 CAUGHT_BY = "clock"

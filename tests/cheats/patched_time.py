@@ -1,4 +1,7 @@
-"""Slows the process's own time down to a third, so that 300 seconds of training last 900."""
+"""Slows the process's own time down to a third, so that 300 seconds of training last 900.
+
+A budget in steps stays what it is.
+"""
 
 CAUGHT_BY = "edit"
 LOWERS = False
