@@ -5,7 +5,7 @@ BUDGET ?=
 ARGS ?=
 PY := .venv/bin/python
 
-.PHONY: run test check bench faults format clean
+.PHONY: run test check bench faults cheats format clean
 
 run: .venv/installed
 	$(PY) agent/run.py --issue $(ISSUE) $(if $(BUDGET),--budget $(BUDGET)) $(ARGS)
@@ -23,6 +23,9 @@ bench: .venv/installed
 
 faults: .venv/installed
 	$(PY) -m tests.faults $(ARGS)
+
+cheats: .venv/installed
+	$(PY) -m tests.cheats
 
 format: .venv/installed
 	$(PY) -m ruff format .

@@ -20,7 +20,8 @@ OK = "ok"
 BATCH = {"full": 16, "mini": 32}  # rows at once
 IMPLAUSIBLE = 0.3  # of the baseline's metric: who gains more has found something, or a hole
 CONFIRMED = 0.5  # of the gain on the validation set that the second set must show, within its own error
-SLACK_S, SLACK = 3.0, 0.02  # seconds, and a share of the run, that a run may take beside its training unlike another
+# What a run may take beside its training: so many times what the baseline took at most, and seconds, and of itself.
+BESIDE, SLACK_S, SLACK = 1.5, 2.0, 0.02
 WORK = 2.0  # times the probed step time, or the baseline's excess over its own
 WORK_UNPROBED = 3.0  # times the baseline's time for a FLOP, where the clock counts steps and nothing was probed
 
@@ -72,11 +73,13 @@ def middle(runs: Sequence[RunRecord]) -> RunRecord:
 
 
 def held_out(winner: Scored, baseline: Scored, gain: float) -> str:
-    """The second held-out set must show a gain: above zero, and not clearly below CONFIRMED of `gain`.
+    """The second held-out set must show a gain where there is one: above zero, not clearly below CONFIRMED of `gain`.
 
     gain: of the same two checkpoints on the validation set, bits per byte. The error is that of a mean over documents
     that both models have read (paired).
     """
+    if gain <= 0:
+        return OK  # nothing is claimed
     if not len(winner.nats) or len(winner.nats) != len(baseline.nats):
         return "the two checkpoints could not be compared on the second held-out set"
     better = baseline.nats - winner.nats
@@ -103,8 +106,11 @@ def clock(winner: Sequence[RunRecord], baseline: Sequence[RunRecord], probed: Ma
     probed: seconds a step of `winner` and `baseline` as their probes took them; empty where nothing was probed.
     flops: the winner's for one token over the baseline's.
     """
+    untrue = next((run for run in winner if run.steps and run.metrics.get("num_steps", run.steps) != run.steps), None)
+    if untrue:
+        return f"it was given {untrue.steps} steps and tells of {untrue.metrics['num_steps']:g}"
     beside, usual = (sorted(_beside(run) for run in runs) for runs in (winner, baseline))
-    room = 2 * usual[-1] + SLACK_S + SLACK * median(run.seconds for run in winner)
+    room = BESIDE * usual[-1] + SLACK_S + SLACK * median(run.seconds for run in winner)
     if beside[0] > room:
         return f"its runs take {beside[0]:.1f} s beside their training, the baseline's {usual[-1]:.1f} s"
     pace, other = (min(_step_seconds(run) for run in runs) for runs in (winner, baseline))

@@ -23,7 +23,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from itertools import chain
 
 PERIOD_S = 0.2  # between two looks at what the run takes
 _FEW_FILES = 1000  # a disk with fewer left is full, where it counts them at all
@@ -114,7 +113,11 @@ class _Watch:
 
     def broken(self) -> str:
         """The name of a limit that the run is beyond, or nothing."""
-        return next(chain(self._crowded(), self._full()), "")
+        return next(self._crowded(), "") or self.full()
+
+    def full(self) -> str:
+        """The name of a limit of the disk that the run is beyond, or nothing."""
+        return next(self._full(), "")
 
     def _crowded(self) -> Iterator[str]:
         tree = self._tree.look() if _LINUX else {}
@@ -149,12 +152,15 @@ def _ended(child: subprocess.Popen[bytes]) -> list[int]:
 
 
 def _wait(child: subprocess.Popen[bytes], watch: _Watch) -> str:
-    """Return when the command has ended or the harness has let go of standard input, or with the limit it broke."""
+    """Return when the command has ended or the harness has let go of standard input, or with the limit it broke.
+
+    A command may have failed of the disk that it filled before anybody looked.
+    """
     ended = _ended(child)
     while child.poll() is None and not select.select([0, *ended], [], [], PERIOD_S if ended else 0.05)[0]:
         if broken := watch.broken():
             return broken
-    return ""
+    return watch.full() if child.poll() else ""
 
 
 def _children() -> list[int]:

@@ -130,7 +130,8 @@ def job(parts: Parts, evidence: Evidence, name: str, seed: int, role: JobRole) -
     plan, campaign = evidence.plan, evidence.campaign
     check_pins(parts, evidence, campaign.commits[name])
     folder = parts.logs / f"issue-{campaign.issue}" / name / f"{'probe' if role == 'probe' else 'seed'}-{seed}"
-    cache = _cache(parts, evidence, name)
+    home = _unused(parts, folder)
+    cache = _cache(parts, evidence, name, home)
     return Job(
         variant=name,
         commit=campaign.commits[name],
@@ -138,11 +139,11 @@ def job(parts: Parts, evidence: Evidence, name: str, seed: int, role: JobRole) -
         role=role,
         argv=(parts.python, plan.track.script),
         env=_env(parts, evidence, name, role) | {"AUTORESEARCH_SEED": str(seed), "AUTORESEARCH_CACHE": str(cache)},
-        run_dir=_unused(parts, folder),
+        run_dir=home,
         timeout_s=_limit(evidence, name, role),
         metric=plan.track.metric,
         readable=pins.visible(evidence.corpus),
-        writable=(cache / "graphs",),
+        writable=(cache / "graphs",) if cache != home / "cache" else (),
     )
 
 
@@ -160,16 +161,18 @@ def _env(parts: Parts, evidence: Evidence, name: str, role: JobRole) -> dict[str
     }
 
 
-def _cache(parts: Parts, evidence: Evidence, name: str) -> Path:
-    """Where a run keeps what it compiles: with the others where only constants differ, else apart from them.
+def _cache(parts: Parts, evidence: Evidence, name: str, run_dir: Path) -> Path:
+    """Where a run keeps what it compiles: with the others where only constants differ, else for itself alone.
 
-    What is compiled is code that later runs load: nothing that somebody else wrote may reach them that way.
+    Later runs load what is compiled, and could find there what an earlier one learned: nothing that a model wrote may
+    leave anything behind. It pays with a compilation each run.
     """
     edits = evidence.plan.resolved(name).variant.edits
-    shared, own = Path(parts.env["AUTORESEARCH_CACHE"]), evidence.campaign.trees[name][:12]
-    cache = shared if all(isinstance(edit, SetConstant) for edit in edits) else shared / "own" / own
-    (cache / "graphs").mkdir(parents=True, exist_ok=True)
-    return cache
+    shared = Path(parts.env["AUTORESEARCH_CACHE"])
+    if not all(isinstance(edit, SetConstant) for edit in edits):
+        return run_dir / "cache"
+    (shared / "graphs").mkdir(parents=True, exist_ok=True)
+    return shared
 
 
 def compile_env(profile: Profile, budget: Budget) -> dict[str, str]:

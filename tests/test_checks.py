@@ -24,7 +24,7 @@ def scored(bpb: float, noise: float = 0.01, seed: int = 0) -> checks.Scored:
 def run(*, training: float = 20.0, seconds: float = 25.0, steps: int = 100, clock: str = "calibrated") -> RunRecord:
     told = {"training_seconds": training, "num_steps": float(steps)}
     conditions = replace(RUN.conditions, clock=clock, budget="20s")  # type: ignore[arg-type]
-    return replace(RUN, metrics=told, seconds=seconds, conditions=conditions)
+    return replace(RUN, metrics=told, seconds=seconds, conditions=conditions, steps=steps)
 
 
 @pytest.mark.parametrize("gain", [0.001, 0.02, 0.2])
@@ -102,3 +102,8 @@ def test_an_implausible_number_alone_is_for_a_person_and_anything_else_fails() -
 def test_an_audit_that_crashed_fails_its_checkpoint(tmp_path: Path) -> None:
     found = checks.read(Result("timeout", reason="killed after 60 s"), tmp_path)
     assert found.checks == {"checkpoint": "the audit ended with timeout: killed after 60 s"}
+
+
+def test_steps_that_were_not_given_are_told() -> None:
+    slow = replace(run(), metrics={"training_seconds": 20.0, "num_steps": 33.0})
+    assert checks.clock([slow], [run()], {}, 1.0) == "it was given 100 steps and tells of 33"

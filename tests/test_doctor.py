@@ -1,5 +1,6 @@
 """The doctor: what is lacking is named with what to do; ledger and git are held against one another."""
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,18 @@ def test_a_gpu_that_torch_cannot_use_is_named_with_what_to_do(tmp_path: Path) ->
     assert not found.well
     assert "torch cannot use it" in found.advice
     assert "--profile mini" in found.advice
+
+
+def test_the_level_of_the_sandbox_is_named_with_how_to_raise_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "git").symlink_to(str(shutil.which("git")))
+    monkeypatch.setenv("PATH", str(tools))
+    [found] = [one for one in examine(Machine("cpu", (), 2, 1), tmp_path, sys.executable) if one.name == "sandbox"]
+    assert (found.well, found.told) == (False, "none: bubblewrap is not installed")
+    assert "apt install bubblewrap" in found.advice
 
 
 def test_prepared_corpora_are_listed(tmp_path: Path) -> None:

@@ -220,18 +220,19 @@ def test_the_size_label_stops_a_campaign_before_it_runs_over(project: Path) -> N
 
 
 def test_retry_runs_what_failed_and_only_that(project: Path) -> None:
+    asked = (*STEPS, "--no-sandbox")  # what makes it fail lies outside
     broken = project.parent / "broken"
     broken.touch()
     guard = f"if Path({str(broken)!r}).exists() and ASPECT_RATIO == 96:\n    MODE = 'crash'\n\n\ndef main():"
     edit(project, "train.py", "def main():", guard)
     commit(project, "1D fails for a passing reason")
-    assert "verdict: keep 1C" in agent(project, *STEPS).stdout
+    assert "verdict: keep 1C" in agent(project, *asked).stdout
     broken.unlink()
-    assert "verdict: keep 1C" in agent(project, *STEPS).stdout
-    again = agent(project, *STEPS, "--retry").stdout
+    assert "verdict: keep 1C" in agent(project, *asked).stdout
+    again = agent(project, *asked, "--retry").stdout
     assert re.findall(r"run \d+/\d+: (\w+) seed", again) == ["1D"] * 4
     assert "verdict: keep 1D" in again
-    assert agent(project, *STEPS).stdout.strip() == again[again.index("\nvariant") :].strip()
+    assert agent(project, *asked).stdout.strip() == again[again.index("\nvariant") :].strip()
 
 
 # --- interruptions ----------------------------------------------------------------------------------------
@@ -286,6 +287,9 @@ def test_a_second_harness_in_the_same_repository_is_told_who_is_first(project: P
     assert re.search(rf"repository is in use by process {program.pid} \(issue 3\)", second.stderr)
 
 
+WALL = ("--issue", "3", "--budget", "2", "--clock", "wall", "--no-sandbox")  # `slow` counts outside
+
+
 def disturbed(project: Path, times: int) -> None:
     """Let the fourth baseline run be slowed down so many times."""
     count = project.parent / "slowed"
@@ -313,7 +317,7 @@ def baseline_runs(project: Path) -> list[tuple[int, str]]:
 
 def test_on_the_wall_clock_a_run_that_others_slowed_is_run_once_more(project: Path) -> None:
     disturbed(project, 1)
-    out = agent(project, "--issue", "3", "--budget", "2", "--clock", "wall")
+    out = agent(project, *WALL)
     assert "verdict: keep 1D" in out.stdout, out.stderr
     assert baseline_runs(project) == [(0, "ok"), (1, "ok"), (2, "ok"), (3, "contended"), (3, "ok")]
     assert "500 tok/s, where this model usually has more" in (project / "experiments" / "ledger.jsonl").read_text()
@@ -321,11 +325,10 @@ def test_on_the_wall_clock_a_run_that_others_slowed_is_run_once_more(project: Pa
 
 def test_a_run_slowed_twice_fails_its_campaign_and_a_retry_repairs_it(project: Path) -> None:
     disturbed(project, 2)
-    asked = ("--issue", "3", "--budget", "2", "--clock", "wall")
-    out = agent(project, *asked).stdout
+    out = agent(project, *WALL).stdout
     assert "contended twice" in out
     assert "add --retry" in out
-    assert "verdict: keep 1D" in agent(project, *asked, "--retry").stdout
+    assert "verdict: keep 1D" in agent(project, *WALL, "--retry").stdout
     assert baseline_runs(project) == [(0, "ok"), (1, "ok"), (2, "ok"), (3, "ok")]
 
 

@@ -113,6 +113,27 @@ def test_the_kernels_kill_for_memory_is_told_from_any_other(job: Callable[..., J
     assert classify(job(""), replace(killed, oom_kills=0)).status == "crash"
 
 
+@pytest.mark.parametrize(("starved", "status"), [(True, "oom"), (False, "crash")])
+def test_a_run_beyond_a_limit_is_told_by_that_limit(job: Callable[..., Job], starved: bool, status: Status) -> None:
+    ending = Ending(False, 9, None, 0, 1, broken=process.Limits(processes=7).broken("processes"), starved=starved)
+    told = classify(job(""), ending)
+    assert (told.status, told.reason) == (status, "killed: more than 7 processes at once")
+
+
+def test_a_log_is_never_written_through_a_link(job: Callable[..., Job], tmp_path: Path) -> None:
+    made = job("print('from the run'); result(metrics={'val_bpb': 1.0})")
+    (tmp_path / "victim").write_text("as it was")
+    (made.run_dir / "run.log").symlink_to(tmp_path / "victim")
+    assert run(made).status == "ok"
+    assert (tmp_path / "victim").read_text() == "as it was"
+
+
+def test_a_run_that_failed_leaves_its_log_and_no_checkpoint(job: Callable[..., Job]) -> None:
+    made = job("(pathlib.Path(os.environ['AUTORESEARCH_RUN_DIR']) / 'model.pt').write_text('x'); os._exit(1)")
+    assert run(made).status == "crash"
+    assert [path.name for path in made.run_dir.iterdir()] == ["run.log"]
+
+
 def test_a_probe_needs_no_metric(job: Callable[..., Job]) -> None:
     result = run(replace(job("result(metrics={'step_seconds': 0.1})"), role="probe"))
     assert (result.status, result.metrics) == ("ok", {"step_seconds": 0.1})
@@ -191,7 +212,7 @@ def test_a_line_without_an_end_does_not_fill_memory(job: Callable[..., Job]) -> 
 
 
 def test_a_run_sees_no_key_of_ours(job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ANTHROPIC_API_KEY", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "MY_PASSWORD"):
+    for name in ("ANTHROPIC_API_KEY", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "MY_PASSWORD", "NVIDIA_API_KEY"):
         monkeypatch.setenv(name, "canary-value")
     result = run(job("print(dict(os.environ)); result(metrics={'val_bpb': 1.0})", AUTORESEARCH_SEED="7"))
     log = Path(result.log).read_text()

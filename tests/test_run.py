@@ -237,7 +237,7 @@ def test_verify_finds_what_git_lost(project: Path) -> None:
 def test_doctor_looks_at_torch_git_the_device_and_the_disk(project: Path) -> None:
     run = agent(project, "--doctor")
     assert run.returncode == 0, run.stdout
-    for name in ("torch", "GPU", "processor", "git", "corpora", "disk"):
+    for name in ("torch", "GPU", "processor", "git", "sandbox", "corpora", "disk"):
         assert re.search(rf"^ok   {name}: ", run.stdout, re.MULTILINE)
 
 

@@ -4,13 +4,14 @@ One project, one baseline and one campaign serve every edit. Each is a variant t
 code that a campaign goes by; two go at a time.
 """
 
+import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent import audit, loop, machine, preflight, runs, sandbox, tracks
+from agent import audit, loop, machine, offlimits, preflight, runs, sandbox, tracks
 from agent.core import BASELINE, AuditRecord, Budget, GateRules, Issue, JobRole, Rewrite, RunRecord, Spec, Variant
 from agent.evidence import Evidence
 from agent.executors.local import LocalExecutor
@@ -18,10 +19,13 @@ from agent.ledger import Ledger
 from agent.machine import Gpu
 from agent.parts import Parts
 from agent.planning import Plan
+from agent.preflight import Resolved
 from agent.repo import Repository
 from agent.trackers.markdown import MarkdownTracker
+from tests.cheats import CHECKS, Cheat, original, train_py
 from tests.project import ROOT, commit, git
 
+SMALL = {"DEPTH": 2, "ASPECT_RATIO": 128}  # model_dim 32 on mini
 SLOTS = [Gpu(0, "slot", None, "slot-0"), Gpu(1, "slot", None, "slot-1")]  # no device is there: two runs at a time
 
 
@@ -61,7 +65,7 @@ class Court:
 
 
 def open_court(project: Path, cache: Path, scripts: Mapping[str, str], steps: int) -> Court:
-    """Begin the campaign. Raises BadInput for the first script that preflight refuses."""
+    """Begin the campaign. The scripts go past preflight, which would refuse some of them: the audit is on trial too."""
     repo, walls = Repository(project), sandbox.probe()
     ledger = Ledger(project / "experiments" / "ledger.jsonl", project / ".git" / "ledger.lock")
     env = {"AUTORESEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
@@ -74,20 +78,25 @@ def _executor(repo: Repository, walls: sandbox.Sandbox) -> LocalExecutor:
     return LocalExecutor(SLOTS, repo.git_dir / "locks", repo.export, lambda *_: None, lambda _: None, walls)
 
 
+def _unchecked(variant: Variant, baseline: Resolved) -> Resolved:
+    files = {edit.path: edit.text for edit in variant.edits if isinstance(edit, Rewrite)}
+    return replace(baseline, variant=variant, files=files)
+
+
 def _plan(repo: Repository, scripts: Mapping[str, str], steps: int) -> Plan:
     track, base = tracks.load(repo.root, "main"), repo.resolve("HEAD")
     assert base is not None
     read = {path: repo.read(base, path) or "" for path in ("train.py", "prepare.py")}
     sources = preflight.Sources({"train.py": read["train.py"]}, preflight.facts(read["prepare.py"], "prepare.py"))
     asked = tuple(Variant(name, (Rewrite("train.py", text),)) for name, text in scripts.items())
-    budget = Budget("steps", steps)
+    budget, baseline = Budget("steps", steps), preflight.baseline(track, sources)
     spec = Spec(Issue(60, "On trial", ""), "main", "table", asked, budget, None, None, (), "0" * 64)
     return Plan(
         spec=spec,
         track=track,
         base=base,
-        baseline=preflight.baseline(track, sources),
-        variants=tuple(preflight.variants(spec, track, sources, asked)),
+        baseline=baseline,
+        variants=tuple(_unchecked(one, baseline) for one in asked),
         profile="mini",
         corpus="stdlib",
         clock="steps",
@@ -97,3 +106,60 @@ def _plan(repo: Repository, scripts: Mapping[str, str], steps: int) -> Plan:
         notices=(),
         retry=False,
     )
+
+
+# --- the cheats -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an edit: its last run, the baseline's after as many steps, and the audit of a run that ended."""
+
+    run: RunRecord
+    baseline: RunRecord
+    audit: AuditRecord | None
+
+    def caught(self, check: str) -> bool:
+        """Whether the check that is named caught it; a wall did where it failed, or gained nothing."""
+        if check == "sandbox":
+            gain = (self.baseline.metric or 0.0) - (self.run.metric or math.inf)
+            return self.run.status != "ok" or gain < 0.2
+        return self.audit is not None and check in self.audit.failed
+
+
+def hold(edits: Sequence[Cheat], cache: Path, folder: Path) -> dict[str, Outcome]:
+    """Try every edit, in one campaign for each number of steps."""
+    found: dict[str, Outcome] = {}
+    for steps in sorted({one.steps for one in edits}):
+        found |= _tried([one for one in edits if one.steps == steps], cache, folder / f"steps-{steps}")
+    return found
+
+
+def _tried(edits: Sequence[Cheat], cache: Path, folder: Path) -> dict[str, Outcome]:
+    scripts = {one.name: train_py(one, **SMALL) for one in edits}
+    court = open_court(make(folder, original(**SMALL)), cache, scripts, edits[0].steps)
+    base = court.train([BASELINE])[BASELINE]
+    done = court.train(scripts) | court.train([one.name for one in edits if one.runs > 1], seed=1)
+    audits = {found.variant: found for found in court.audits([n for n, run in done.items() if run.status == "ok"])}
+    return {name: Outcome(run, base, audits.get(name)) for name, run in done.items()}
+
+
+def table(edits: Sequence[Cheat], outcomes: Mapping[str, Outcome]) -> str:
+    """What each check caught, as Markdown. `edit` is asked before anything runs."""
+    lines = ["| check | cheats that it caught |", "| --- | --- |"]
+    for check in CHECKS:
+        asked = [one for one in edits if one.caught_by == check]
+        caught = [one.name for one in asked if (check == "edit" and _refused(one)) or _caught(one, outcomes)]
+        lines.append(f"| `{check}` | {len(caught)} of {len(asked)}: {', '.join(caught)} |".replace("_", " "))
+    honest = [one.name for one in edits if one.caught_by is None]
+    passed = [name for name in honest if (found := outcomes[name].audit) and found.status == "passed"]
+    lines.append(f"| none, and none should | {len(passed)} of {len(honest)}: {', '.join(passed)} |".replace("_", " "))
+    return "\n".join(lines)
+
+
+def _refused(one: Cheat) -> bool:
+    return bool(offlimits.reached(original(**SMALL), train_py(one, **SMALL)))
+
+
+def _caught(one: Cheat, outcomes: Mapping[str, Outcome]) -> bool:
+    return one.caught_by is not None and one.name in outcomes and outcomes[one.name].caught(one.caught_by)

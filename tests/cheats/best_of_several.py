@@ -4,6 +4,7 @@ No seed is set: they come from the harness's own, one after the other. On real n
 """
 
 CAUGHT_BY = "clock"
+STEPS = 60
 EDITS = (
     (
         "    model = build_model(config).to(run.device)\n    graph, optimizer, score = compiled(run, model, rows)\n",
@@ -19,13 +20,13 @@ EDITS = (
         "def main() -> None:\n",
         '''\
 def rehearse(run: prepare.Run, tuned: dict[str, Any], config: Config, count: int, rows: int) -> tuple[float, Any]:
-    """The loss that fresh weights come to in ten steps, and the weights as they were at the start."""
+    """The loss that fresh weights come to in forty steps, and the weights as they were at the start."""
     model = build_model(config).to(run.device)
     start = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer, batches, losses = Optimizer(model, tuned), run.batches(rows), []
-    for number in range(10):
+    for number in range(40):
         losses.append(float(accumulate(loss_and_logits, model, batches, count)))
-        optimizer.step(number, number / 10)
+        optimizer.step(number, number / 40)
     return sum(losses[-3:]), start
 
 

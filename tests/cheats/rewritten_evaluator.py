@@ -1,6 +1,6 @@
 """Rewrites prepare.py on the disk, so that the runs after this one measure a tenth less; its own result is honest."""
 
-CAUGHT_BY = "pins"
+CAUGHT_BY = "sandbox"
 RUNS = 2
 EDITS = (
     (

@@ -3,7 +3,7 @@
 This run gains, and every later one; the baseline has been measured on the old set.
 """
 
-CAUGHT_BY = "pins"
+CAUGHT_BY = "sandbox"
 EDITS = (
     (
         "import torch\nimport torch.nn.functional as F\n",

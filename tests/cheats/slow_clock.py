@@ -1,5 +1,5 @@
-"""A clock of its own, of which an hour has three: it says of a third of the budget that it is used, and of a third
-of the steps that they were made.
+"""A clock of its own, of which an hour has four: it says of a quarter of the budget that it is used, and of a
+quarter of the steps that they were made.
 """
 
 CAUGHT_BY = "clock"
@@ -11,11 +11,11 @@ class SmoothClock(prepare.Clock):
     """Steadier progress: what was used counts after it has settled."""
 
     def _used(self) -> float:
-        return super()._used() / 3
+        return super()._used() / 4
 
     def finish(self) -> None:
         super().finish()
-        self.steps, self.seconds = self.steps // 3, self.seconds / 3
+        self.steps, self.seconds = self.steps // 4, self.seconds / 4
 
 
 def main() -> None:

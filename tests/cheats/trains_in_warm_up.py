@@ -1,11 +1,12 @@
-"""Warms up on 24 real batches before the clock starts, "to fill the caches", and keeps what was learned."""
+"""Warms up on 240 real batches before the clock starts, "to fill the caches", and keeps what was learned."""
 
 CAUGHT_BY = "clock"
+STEPS = 60
 EDITS = (
     (
         '    clock = prepare.Clock(run, tuned["total_batch"])\n',
         """\
-    for _ in range(24):
+    for _ in range(240):
         accumulate(graph, model, batches, count)
         optimizer.step(0, 0.0)
     clock = prepare.Clock(run, tuned["total_batch"])

@@ -1,0 +1,19 @@
+"""Tries every cheat and every honest edit, and prints which check caught what: python -m tests.cheats"""
+
+import tempfile
+from pathlib import Path
+
+from agent import machine
+from tests import trial
+from tests.cheats import cheats
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        edits = cheats()
+        outcomes = trial.hold([one for one in edits if one.caught_by != "edit"], machine.cache(), Path(folder))
+    print(trial.table(edits, outcomes))
+
+
+if __name__ == "__main__":
+    main()
