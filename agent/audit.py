@@ -10,6 +10,7 @@ from pathlib import Path
 from agent import checks, runs, sandbox
 from agent.core import BASELINE, AuditRecord, Job, Notice, Profile, Result, RunRecord
 from agent.evidence import Evidence
+from agent.failpoints import reach
 from agent.parts import Parts, now
 
 
@@ -23,6 +24,7 @@ def _audit(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
     """Score the winner's checkpoint and the baseline's apart from the code that trained them; record what was found."""
     began, campaign = time.monotonic(), evidence.campaign
     parts.tell(Notice(f"auditing {name}"))
+    reach("audit-before")
     winner, base = (_with_checkpoint(parts, evidence, one) for one in (name, BASELINE))
     mine, theirs = (_scored(parts, evidence, run) for run in (winner, base))
     found = dict(mine.checks)
@@ -46,7 +48,9 @@ def _audit(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
         seconds=round(time.monotonic() - began, 3),
         at=now(),
     )
+    reach("audit-result")
     parts.ledger.append(record)
+    reach("audit-recorded")
     parts.tell(Notice(f"audit of {name}: {status}" + "".join(f"; {one}: {found[one]}" for one in failed)))
     return record
 
@@ -80,7 +84,10 @@ def _scored(parts: Parts, evidence: Evidence, run: RunRecord) -> checks.Scored:
     argv = (parts.python, str(checks.SCORER), question.text())
     metric, limit = evidence.plan.track.metric, float(runs.START_S)
     job = Job(run.variant, run.commit, run.seed, "audit", argv, parts.env, folder, limit, metric, trusted=True)
-    found = checks.read(runs.only(parts, job), folder)
+    result = runs.only(parts, job)
+    if result.status != "ok":
+        runs.check_room(parts, evidence.plan)  # a full disk is no fault of the winner
+    found = checks.read(result, folder)
     asked.write_text(question.text())
     return found
 

@@ -31,14 +31,17 @@ from agent import run as harness
 from agent.core import CampaignRecord
 from agent.failpoints import FILLER, POINTS, fill
 from agent.ledger import decode, encode
+from tests.audited import make_audited
 from tests.project import ROOT, command, commit, edit, environment, git, make
 
 FAULTS = ("kill", "term", "full")
 QUICK = ("--issue", "3", "--budget", "5steps", "--gate", "lowest")  # two runs
 PROBED = ("--issue", "3", "--budget", "2", "--gate", "lowest")  # with probes before them
+AUDITED = ("--issue", "3", "--budget", "6steps", "--gate", "lowest")  # of a model that can be audited
 LONG = ("--issue", "3", "--budget", "5steps")  # four variants, ten runs: what the random loop strikes
 DISK = "256m"  # of the disk that is filled; a run wants 64 MB of it free
-PAGE, ROOM = 4096, 100  # bytes: a full disk still takes what fits into the last page of a file
+PAGE = 4096  # bytes: a full disk still takes what fits into the last page of a file
+CROWDED, ROOMY = 100, 3800  # room in the ledger's last page: for no record, and for one that should not be written
 STRANGER = 99  # an issue that is nobody's here
 AT_ONCE = 2  # cells: each waits for processes most of the time
 STRIKES = 5  # a round of the random loop has no more, so that it ends
@@ -47,6 +50,8 @@ DEADLINE_S = 60.0  # for a program to end after a fault
 
 # Moments at which a run may be under way that the ledger does not know: that one may be repeated, and no other.
 RUNNING = ("probe-start", "probe-result", "run-start", "run-result", "append-before")
+# Where something starts that a full disk makes fail: its failure must not be recorded, though there is room for it.
+STARTING = ("probe-start", "run-start", "audit-before")
 SECOND = (*RUNNING, "append-after")  # struck at their second time: what came before must not be repeated
 
 ISSUE = """---
@@ -95,7 +100,7 @@ def state(project: Path) -> dict[str, object]:
         "refs": git(project, "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads").splitlines(),
         "notes": git(project, "ls-tree", "-r", "refs/notes/autoresearch").splitlines(),
         "files": names + sorted(name for name in own if not name.endswith(".holder")),  # it is read under the lock only
-        "exports": [path.read_text() for path in exports],
+        "exports": [re.sub(r"\d+ s, sandbox", "so many s, sandbox", path.read_text()) for path in exports],
         "work tree": git(project, "status", "--porcelain"),
         "exclude": (project / ".git" / "info" / "exclude").read_text(),
     }
@@ -139,7 +144,8 @@ def _is_ledger(value: object) -> bool:
 
 def homes(project: Path) -> dict[str, int]:
     """The logs of the runs that were started, and when each was last written."""
-    return {str(path.relative_to(project)): path.stat().st_mtime_ns for path in project.glob("logs/**/run.log")}
+    logs = (path for path in project.glob("logs/**/run.log") if path.parent.name != "audit")
+    return {str(path.relative_to(project)): path.stat().st_mtime_ns for path in logs}
 
 
 def recorded(project: Path) -> set[str]:
@@ -150,9 +156,9 @@ def recorded(project: Path) -> set[str]:
 # --- a place for a campaign -------------------------------------------------------------------------------
 
 
-def template(folder: Path) -> Path:
-    """The project of every cell: one variant, so that a cell takes a second or two."""
-    project = make(folder)
+def template(folder: Path, maker: Callable[[Path], Path] = make) -> Path:
+    """The project of a cell: one variant, so that it takes a second or two."""
+    project = maker(folder)
     (project / "experiments" / "issues" / "0003-depth-vs-width.md").write_text(ISSUE)
     commit(project, "one variant")
     return project
@@ -199,12 +205,13 @@ class Bench:
 
 
 def _template(asked: Sequence[str]) -> str:
-    return "long" if tuple(asked) == LONG else "short"
+    return {LONG: "long", AUDITED: "audited"}.get(tuple(asked), "short")
 
 
 def prepare(folder: Path, mounted: bool, asked: Sequence[tuple[str, ...]]) -> Bench:
     """Make the projects and run each question once, undisturbed."""
     template(folder / "short")
+    template(folder / "audited", make_audited)
     long_template(folder / "long")
     calm: dict[tuple[str, ...], Mapping[str, object]] = {}
     bench = Bench(folder, mounted, calm)
@@ -265,7 +272,7 @@ def finish(project: Path, asked: Sequence[str]) -> None:
 
 def question(point: str) -> tuple[str, ...]:
     """What the campaign is asked that comes by a moment."""
-    return PROBED if point.startswith("probe-") else QUICK
+    return {"probe": PROBED, "audit": AUDITED}.get(point.partition("-")[0], QUICK)
 
 
 def judged(point: str, fault: str, trial: Callable[[], None]) -> Cell:
@@ -304,7 +311,7 @@ def disturb(bench: Bench, point: str, fault: str) -> None:
 
 
 def crowding(bench: Bench, point: str, strike: str) -> str:
-    """A record to begin the ledger with, so long that at a moment its last page has no room for another."""
+    """A record to begin the ledger with, so long that at a moment its last page has as much room as is to be."""
     with bench.project(f"{point}-length", question(point), own_disk=False) as project:
         agent(project, question(point), f"{strike}:kill")
         found = lines(project)
@@ -313,7 +320,8 @@ def crowding(bench: Bench, point: str, strike: str) -> str:
         return ""  # there is no file yet, and a new one has no room at all
     stranger = replace(campaign, issue=STRANGER, title="")
     length = sum(len(f"{line}\n".encode()) for line in (*found, encode(stranger)))
-    return f"{encode(replace(stranger, title='x' * ((PAGE - ROOM - length) % PAGE)))}\n"
+    room = ROOMY if point in STARTING else CROWDED
+    return f"{encode(replace(stranger, title='x' * ((PAGE - room - length) % PAGE)))}\n"
 
 
 def check_ending(bench: Bench, project: Path, asked: tuple[str, ...], fault: str, ended: Ended) -> None:

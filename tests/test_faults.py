@@ -10,7 +10,8 @@ import pytest
 
 from agent.failpoints import POINTS
 from tests import faults
-from tests.project import ROOT, agent
+from tests.audited import make_audited
+from tests.project import ROOT, agent, command, commit, edit, environment
 
 ROUNDS = 4
 _Cells = dict[tuple[str, str], dict[str, str]]
@@ -53,6 +54,42 @@ def test_a_signal_while_a_found_answer_is_published_is_obeyed_too(tmp_path: Path
         assert ended.returncode == 130, (point, ended.stderr)
         assert "the same command goes on" in ended.stderr
     assert agent(project, *faults.QUICK).returncode == 0
+
+
+FILLS = """
+def load(folder: Path) -> Prepared:
+    with open(f"{os.environ['AUTORESEARCH_CACHE']}/filler", "wb", buffering=0) as file:
+        for size in (1 << 20, 1):
+            try:
+                while file.write(b"x" * size):
+                    pass
+            except OSError:
+                continue
+    return Prepared(path=folder, **json.loads((folder / "meta.json").read_text()))
+
+
+def stand_in("""
+
+
+def test_a_disk_that_fills_up_during_an_audit_is_no_fault_of_the_winner(tmp_path: Path) -> None:
+    project, prefix = faults.template(tmp_path / "project", make_audited), faults.namespace()
+    if prefix is None:
+        pytest.skip("this machine lets nobody mount a disk to fill")
+    edit(project, "prepare.py", "\ndef stand_in(", FILLS)
+    commit(project, "the scorer finds a full disk")
+    (tmp_path / "disk").mkdir()
+    script = f"""mount -t tmpfs -o size={faults.DISK} none "$1" && cp -r "$2" "$1/project" && cd "$1/project" && shift 2
+        "$@"; echo "ended with $?"; cat experiments/ledger.jsonl"""
+    argv = [*prefix, "sh", "-c", script, "sh", str(tmp_path / "disk"), str(project), *command(*faults.AUDITED)]
+    env = environment(tmp_path / "disk" / "project")
+    run = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert "ended with 3" in run.stdout, run.stdout + run.stderr
+    assert "MB are free, and a run needs" in run.stderr
+    assert [kind in run.stdout for kind in ('"kind":"run"', '"kind":"audit"', '"kind":"verdict"')] == [
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.fixture
