@@ -22,7 +22,9 @@ CONTRACT = _words("PROFILES Clock Run Stop bad_setting begin evaluate run")  # w
 _SEEDS = _words("manual_seed manual_seed_all seed seed_all default_rng RandomState Generator set_rng_state fork_rng")
 _CALLS = _words("exec eval compile __import__ open input setattr delattr globals locals vars breakpoint")
 _INNER = _words("""
-    environ getenv putenv unsetenv system popen fork kill _exit modules settrace setprofile _getframe __dict__
+    environ getenv putenv unsetenv system popen fork kill _exit execv execve execvp spawnv spawnl posix_spawn modules
+    settrace setprofile _getframe __dict__ __setattr__ read_text write_text read_bytes write_bytes glob rglob iterdir
+    load save savez tofile
     __globals__ __builtins__ __code__ __closure__ __subclasses__ __getattribute__ __reduce__ evaluation token_bytes
     step_seconds _pending _started _settle document_bytes val_bytes held_bytes fromfile memmap from_file load_library
     _load_library
