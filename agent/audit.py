@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from agent import checks, runs, sandbox
-from agent.core import BASELINE, AuditRecord, Job, Notice, Profile, Result, RunRecord
+from agent.core import BASELINE, AuditRecord, Job, Notice, Paused, Profile, Result, RunRecord
 from agent.evidence import Evidence
 from agent.failpoints import reach
 from agent.parts import Parts, now
@@ -26,13 +26,9 @@ def _audit(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
     parts.tell(Notice(f"auditing {name}"))
     reach("audit-before")
     winner, base = (_with_checkpoint(parts, evidence, one) for one in (name, BASELINE))
-    mine, theirs = (_scored(parts, evidence, run) for run in (winner, base))
-    found = dict(mine.checks)
-    gain = (base.metric or 0.0) - (winner.metric or 0.0)
-    if found.get("held-out") == checks.OK:
-        found["held-out"] = checks.held_out(mine, theirs, gain)
-    found["clock"] = checks.clock(*evidence.timed(name))
-    found["plausible"] = checks.plausible(winner.metric or 0.0, mine.metrics.get("val_bpb"), base.metric or 0.0)
+    theirs = _scored(parts, evidence, base, claims=False)
+    mine = _scored(parts, evidence, winner, claims=True)
+    found = _findings(evidence, winner, base, mine, theirs)
     status, failed = checks.status(found)
     record = AuditRecord(
         issue=campaign.issue,
@@ -55,18 +51,26 @@ def _audit(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
     return record
 
 
+def _findings(
+    evidence: Evidence, winner: RunRecord, base: RunRecord, mine: checks.Scored, theirs: checks.Scored
+) -> dict[str, str]:
+    """Every check by name: what scorer.py found, then what only the harness can tell."""
+    found, gain = dict(mine.checks), (base.metric or 0.0) - (winner.metric or 0.0)
+    if found.get("held-out") == checks.OK:
+        found["held-out"] = checks.held_out(mine, theirs, gain)
+    found["clock"] = checks.clock(*evidence.timed(winner.variant))
+    found["plausible"] = checks.plausible(winner.metric or 0.0, mine.metrics.get("val_bpb"), base.metric or 0.0)
+    return found
+
+
 def _with_checkpoint(parts: Parts, evidence: Evidence, name: str) -> RunRecord:
-    """The run that stands for a variant: its median one, and where its checkpoint is gone, that seed once more."""
-    unselected = [run for run in evidence.good(name) if run.role != "screen"] or evidence.good(name)
-    chosen = checks.middle(unselected)
-    kept = [run for run in unselected if checkpoint(parts, run).is_file()]
-    if kept and not checkpoint(parts, chosen).is_file():
-        chosen = checks.middle(kept)
-    if not kept:
-        parts.tell(Notice(f"the checkpoints of {name} are gone: seed {chosen.seed} runs once more"))
-        job = runs.job(parts, evidence, name, chosen.seed, chosen.role)
-        chosen = runs.record_of(parts, evidence, job, runs.only(parts, job))
-    return chosen
+    """The run that stands for a variant: its median one; where its checkpoint is gone, that seed runs once more."""
+    chosen = checks.middle([run for run in evidence.good(name) if run.role != "screen"] or evidence.good(name))
+    if checkpoint(parts, chosen).is_file():
+        return chosen
+    parts.tell(Notice(f"the checkpoint of {name}, seed {chosen.seed}, is gone: it runs once more"))
+    job = runs.job(parts, evidence, name, chosen.seed, chosen.role)
+    return runs.record_of(parts, evidence, job, runs.only(parts, job))
 
 
 def checkpoint(parts: Parts, run: RunRecord) -> Path:
@@ -74,12 +78,16 @@ def checkpoint(parts: Parts, run: RunRecord) -> Path:
     return (parts.repo.root / run.log).with_name("model.pt")
 
 
-def _scored(parts: Parts, evidence: Evidence, run: RunRecord) -> checks.Scored:
-    """Have a run's checkpoint scored, and leave what was found beside it; the baseline's serves every winner."""
+def _scored(parts: Parts, evidence: Evidence, run: RunRecord, *, claims: bool) -> checks.Scored:
+    """Have a run's checkpoint scored, and leave what was found beside it; the baseline's serves every winner.
+
+    Without `claims` only the second held-out set is scored. Raises Paused where the baseline's cannot be: no winner is
+    to be blamed for that.
+    """
     runs.check_pins(parts, evidence, run.commit)
-    folder = checkpoint(parts, run).with_name("audit")
-    question, asked = _question(parts, evidence, run, folder), folder / "question.json"
-    if run.variant == BASELINE and asked.is_file() and asked.read_text() == question.text():
+    folder = checkpoint(parts, run).with_name("audit" if claims else "compared")
+    question, asked = _question(parts, evidence, run, folder, claims), folder / "question.json"
+    if not claims and asked.is_file() and asked.read_text() == question.text():
         return checks.read(Result("ok"), folder)
     argv = (parts.python, str(checks.SCORER), question.text())
     metric, limit = evidence.plan.track.metric, float(runs.START_S)
@@ -88,19 +96,22 @@ def _scored(parts: Parts, evidence: Evidence, run: RunRecord) -> checks.Scored:
     if result.status != "ok":
         runs.check_room(parts, evidence.plan)  # a full disk is no fault of the winner
     found = checks.read(result, folder)
+    if not claims and set(found.checks.values()) != {checks.OK}:
+        told = "; ".join(found.checks.values())
+        raise Paused(f"the baseline's checkpoint cannot be scored: {told}", where=result.log, next_step="run it again")
     asked.write_text(question.text())
     return found
 
 
-def _question(parts: Parts, evidence: Evidence, run: RunRecord, folder: Path) -> checks.Question:
-    """What scorer.py is to do: for the baseline, score the second held-out set and no more."""
+def _question(parts: Parts, evidence: Evidence, run: RunRecord, folder: Path, claims: bool) -> checks.Question:
+    """What scorer.py is to do; the places that it looks at are drawn from the campaign's record, which no run saw."""
     campaign, saved, profile = evidence.campaign, checkpoint(parts, run), evidence.plan.profile
     assert evidence.corpus is not None
     return checks.Question(
         command=_answering(parts, saved, folder / "tree", profile),
         prepared=str(evidence.corpus),
         checkpoint=str(saved),
-        claimed=None if run.variant == BASELINE else str(saved.with_name("losses.npz")),
+        claimed=str(saved.with_name("losses.npz")) if claims else None,
         claimed_bpb=run.metric or 0.0,
         out=str(folder),
         batch=checks.BATCH[profile],

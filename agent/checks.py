@@ -14,9 +14,12 @@ from statistics import median
 import numpy as np
 
 from agent.core import AuditStatus, Result, RunRecord
+from agent.untrusted import line
 
 SCORER, ANSWERER = (Path(__file__).with_name(name) for name in ("scorer.py", "answerer.py"))
 OK = "ok"
+TEXT_CAP = 300  # characters of what a check found
+CHECKS = ("checkpoint", "bytes", "logits", "agreement", "order", "causality", "held-out", "clock", "plausible")
 BATCH = {"full": 16, "mini": 32}  # rows at once
 IMPLAUSIBLE = 0.3  # of the baseline's metric: who gains more has found something, or a hole
 CONFIRMED = 0.5  # of the gain on the validation set that the second set must show, within its own error
@@ -60,7 +63,8 @@ def read(result: Result, folder: Path) -> Scored:
         return Scored({"checkpoint": f"the audit ended with {result.status}: {result.reason}"})
     told = json.loads((folder / "result.json").read_bytes())
     with np.load(folder / "losses.npz", allow_pickle=False) as losses:
-        return Scored(told["checks"], told["metrics"], losses["nats"], losses["bytes"])
+        found = {name: line(text, limit=TEXT_CAP) for name, text in told["checks"].items()}  # it may quote a checkpoint
+        return Scored(found, told["metrics"], losses["nats"], losses["bytes"])
 
 
 def middle(runs: Sequence[RunRecord]) -> RunRecord:
@@ -73,13 +77,13 @@ def middle(runs: Sequence[RunRecord]) -> RunRecord:
 
 
 def held_out(winner: Scored, baseline: Scored, gain: float) -> str:
-    """The second held-out set must show a gain where there is one: above zero, not clearly below CONFIRMED of `gain`.
+    """The second held-out set must show the gain: above zero, and not clearly below CONFIRMED of `gain`.
 
     gain: of the same two checkpoints on the validation set, bits per byte. The error is that of a mean over documents
     that both models have read (paired).
     """
     if gain <= 0:
-        return OK  # nothing is claimed
+        return f"the two checkpoints differ by {gain:.4f} on the validation set: there is no gain to confirm"
     if not len(winner.nats) or len(winner.nats) != len(baseline.nats):
         return "the two checkpoints could not be compared on the second held-out set"
     better = baseline.nats - winner.nats
@@ -110,15 +114,17 @@ def clock(winner: Sequence[RunRecord], baseline: Sequence[RunRecord], probed: Ma
     if untrue:
         return f"it was given {untrue.steps} steps and tells of {untrue.metrics['num_steps']:g}"
     beside, usual = (sorted(_beside(run) for run in runs) for runs in (winner, baseline))
-    room = BESIDE * usual[-1] + SLACK_S + SLACK * median(run.seconds for run in winner)
+    room = BESIDE * usual[-1] * max(1.0, flops) + SLACK_S + SLACK * median(run.seconds for run in winner)
     if beside[0] > room:
         return f"its runs take {beside[0]:.1f} s beside their training, the baseline's {usual[-1]:.1f} s"
-    pace, other = (min(_step_seconds(run) for run in runs) for runs in (winner, baseline))
+    of = _step_seconds if probed else _token_seconds  # a step of another batch takes another time
+    pace, other = (min(of(run) for run in runs) for runs in (winner, baseline))
     if probed:
         allowed = WORK * probed["winner"] * max(1.0, other / probed["baseline"])
     else:
         allowed = WORK_UNPROBED * other * max(1.0, flops) if winner[0].conditions.clock != "wall" else math.inf
-    return OK if pace <= allowed else f"a step takes {pace:.4f} s, where {allowed:.4f} s are the most it could"
+    what = "a step" if probed else "a million tokens"
+    return OK if pace <= allowed else f"{what} takes {pace:.4g} s, where {allowed:.4g} s are the most it could"
 
 
 def _beside(run: RunRecord) -> float:
@@ -128,6 +134,11 @@ def _beside(run: RunRecord) -> float:
     if run.conditions.clock == "wall" and budget.replace(".", "", 1).isdigit():
         told = min(told, 1.05 * float(budget) + 1.0)
     return run.seconds - told
+
+
+def _token_seconds(run: RunRecord) -> float:
+    """Seconds for a million tokens."""
+    return run.metrics.get("training_seconds", run.seconds) / max(1e-9, run.metrics.get("total_tokens_M", 1.0))
 
 
 def _step_seconds(run: RunRecord) -> float:
@@ -150,8 +161,8 @@ def numbers(winner: RunRecord, base: RunRecord, mine: Scored, theirs: Scored) ->
 
 
 def status(checks: Mapping[str, str]) -> tuple[AuditStatus, tuple[str, ...]]:
-    """Passed where every check is ok; quarantined, for a person to look at, where only plausibility is not."""
-    failed = tuple(name for name, found in checks.items() if found != OK)
+    """Passed where each of CHECKS is ok and none left out; quarantined, for a person, if only plausibility is not."""
+    failed = tuple(name for name in CHECKS if checks.get(name) != OK)
     if failed == ("plausible",):
         return "quarantined", failed
     return ("failed" if failed else "passed"), failed

@@ -70,7 +70,7 @@ class Evidence:
         return min(run.metrics["step_seconds"] for run in self.probes(name) if run.status == "ok")
 
     def seen(self) -> list[gate.Observation]:
-        """What the gate may know, in the order in which it happened.
+        """What the gate may know: failed probes, then the runs in the order in which they ended, then refusals.
 
         A failed probe counts as a failed run, and so does a winner that failed its audit.
         """
@@ -99,9 +99,9 @@ class Evidence:
     def groups(self) -> list[list[float]]:
         """Replicates of other trees under the same conditions: more degrees of freedom for sigma.
 
-        Screening runs are left out: the one that led was selected for being low.
+        Screening runs are left out: the one that led was selected for being low. So are trees that failed an audit.
         """
-        own, values = set(self.campaign.trees.values()), dict[str, list[float]]()
+        own, values = {*self.campaign.trees.values(), *self.ledger.refused()}, dict[str, list[float]]()
         for run in self.ledger.runs(self.campaign.conditions):
             if run.tree not in own and run.role != "screen" and run.status == "ok" and run.metric is not None:
                 values.setdefault(run.tree, []).append(run.metric)

@@ -330,7 +330,8 @@ def judge(
     if waiting := next_runs(rules, order, seen):
         raise ValueError(f"the campaign still needs {len(waiting)} runs, first {waiting[0]}")
     leader = _leader(campaign)
-    own = [campaign.reference, *(campaign.confirmations(name) for name in order)]
+    sound = [name for name in order if not campaign.tallies[name].failure]  # what failed may have made its numbers up
+    own = [campaign.reference, *(campaign.confirmations(name) for name in sound)]
     noise = _pooled([] if campaign.lowest else [*own, *groups])
     estimates = {name: _estimate(campaign, name, leader, noise) for name in order}
     return Judgement(_nobody(campaign) if leader is None else estimates[leader], tuple(estimates.values()))

@@ -173,6 +173,11 @@ class Ledger:
         found = (record for record in self._records if isinstance(record, AuditRecord))
         return [record for record in found if (record.issue, record.campaign) == (campaign.issue, campaign.at)]
 
+    def refused(self) -> set[str]:
+        """The trees that failed an audit, in any campaign."""
+        commits = {r.commit for r in self._records if isinstance(r, AuditRecord) and r.status == "failed"}
+        return {run.tree for run in self.runs() if run.commit in commits}
+
     def held_reads(self, conditions: Conditions) -> int:
         """How often the second held-out set of a track's corpus was read so far."""
         asked = (conditions.track, conditions.corpus)

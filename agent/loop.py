@@ -191,25 +191,30 @@ def _started(evidence: Evidence, batch: Sequence[Job], left: int) -> Iterator[Ru
 def _judge(parts: Parts, evidence: Evidence) -> None:
     """Measure and ask the gate until it has no winner, or one that the audit believes; then write down the verdict.
 
-    A winner that fails its audit is a variant that failed: the gate goes on with the others.
+    A winner that fails its audit is a variant that failed: the gate goes on with the others. Where the audit had to
+    make a run, the gate is asked again with what that run says.
     """
     while True:
         _measure(parts, evidence)
         reach("gate-before")
-        said = gate.judge(evidence.plan.rules, evidence.plan.order, evidence.seen(), evidence.groups())
+        seen = evidence.seen()
+        said = gate.judge(evidence.plan.rules, evidence.plan.order, seen, evidence.groups())
         winner = said.verdict.variant if said.verdict.decision == "keep" else None
         audited = audit.audited(parts, evidence, winner) if winner and evidence.corpus else None
-        if audited is None or audited.status != "failed":
+        if audited is None or (audited.status != "failed" and len(evidence.seen()) == len(seen)):
             break
-    verdict = quarantined(said.verdict, audited) if audited and audited.status == "quarantined" else said.verdict
+    held = audited is not None and audited.status == "quarantined"
+    verdicts = [quarantined(one, audited) if held and one.variant == winner else one for one in said.variants]
+    verdict = quarantined(said.verdict, audited) if held else said.verdict
     campaign = evidence.campaign
     reach("gate-said")
-    parts.ledger.append(VerdictRecord(campaign.issue, campaign.at, verdict, said.variants, now()))
+    parts.ledger.append(VerdictRecord(campaign.issue, campaign.at, verdict, tuple(verdicts), now()))
     reach("gate-recorded")
 
 
-def quarantined(verdict: Verdict, audited: AuditRecord) -> Verdict:
+def quarantined(verdict: Verdict, audited: AuditRecord | None) -> Verdict:
     """Too good to be true: nothing is promoted until a person has looked."""
+    assert audited is not None
     found = "; ".join(audited.checks[name] for name in audited.failed)
     reason = f"quarantined, too good to be true: {found}. Look at its diff and its log before you promote it by hand"
     return replace(verdict, decision="inconclusive", reason=reason)

@@ -22,13 +22,14 @@ CONTRACT = _words("PROFILES Clock Run Stop bad_setting begin evaluate run")  # w
 _SEEDS = _words("manual_seed manual_seed_all seed seed_all default_rng RandomState Generator set_rng_state fork_rng")
 _CALLS = _words("exec eval compile __import__ open input setattr delattr globals locals vars breakpoint")
 _INNER = _words("""
-    environ getenv putenv unsetenv system popen fork kill _exit execv execve execvp spawnv spawnl posix_spawn modules
+    environ getenv putenv unsetenv system popen fork kill _exit execv execve execvp spawnv spawnl posix_spawn
     settrace setprofile _getframe __dict__ __setattr__ read_text write_text read_bytes write_bytes glob rglob iterdir
-    load save savez tofile
+    tofile
     __globals__ __builtins__ __code__ __closure__ __subclasses__ __getattribute__ __reduce__ evaluation token_bytes
     step_seconds _pending _started _settle document_bytes val_bytes held_bytes fromfile memmap from_file load_library
     _load_library
 """)
+_STORES = _words("modules load save savez")  # of torch, numpy and sys; a model may have methods of such names
 _OWNED = _words("prepare time torch F nn np numpy math os sys builtins run clock")  # not the script's to change
 _OPEN = ("torch.backends.", "torch._inductor.config.", "torch._dynamo.config.")  # settings that are there to be set
 _FILES = (".npz", ".pt", "result.json", "failure.json", "AUTORESEARCH_", "/proc", ".git")
@@ -72,6 +73,8 @@ def _attribute(node: ast.Attribute) -> list[str]:
             return [f"prepare.{name}"]
         case ast.Attribute(value=ast.Attribute(attr="settings"), attr=name) if name != "profile":
             return [f"settings.{name}"]
+        case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner in _OWNED and name in _STORES:
+            return [f"{owner}.{name}"]
         case ast.Attribute(attr=name) if name in _SEEDS:
             return [f"the seed ({name})"]
         case ast.Attribute(attr=name) if name in _INNER:

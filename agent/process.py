@@ -34,6 +34,7 @@ ALLOWED = re.compile(
     r"PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|CXX|LD_LIBRARY_PATH|(CUDA|NVIDIA|NCCL|OMP|MKL|TORCH|TORCHINDUCTOR|TRITON)_\w+"
 )
 SECRET = re.compile(r"\w*_(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)")  # NVIDIA_API_KEY is for a website
+PLACE = re.compile(r"(CUDA|TORCHINDUCTOR|TRITON)_CACHE_(PATH|DIR)")  # a folder that no run sees; they have their own
 _REAPER = Path(__file__).with_name("reaper.py")
 _HUGE = 1e300  # beyond it a number is none: what a float cannot hold, and infinity
 _METRIC_LINE = re.compile(rb"^(?:METRIC\s+)?(\w+)\s*[:=]\s*([-+]?[\d.][\d.eE+-]*)\s*$", re.MULTILINE)
@@ -41,7 +42,8 @@ _METRIC_LINE = re.compile(rb"^(?:METRIC\s+)?(\w+)\s*[:=]\s*([-+]?[\d.][\d.eE+-]*
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
     """The environment of a run: the allowed part of ours, and `extra`. Its output comes line by line, in order."""
-    allowed = {name for name in os.environ if ALLOWED.fullmatch(name) and not SECRET.fullmatch(name)}
+    kept_out = (SECRET, PLACE)
+    allowed = {n for n in os.environ if ALLOWED.fullmatch(n) and not any(one.fullmatch(n) for one in kept_out)}
     return {**{name: os.environ[name] for name in allowed}, "PYTHONUNBUFFERED": "1", **extra}
 
 

@@ -9,6 +9,7 @@ from agent.evidence import Evidence, board
 from agent.failpoints import reach
 from agent.ledger import Ledger
 from agent.parts import Parts, now
+from agent.pins import HELD
 from agent.planning import Plan, branch, resolved_at, same_files
 from agent.report import Board
 from agent.untrusted import redacted, secrets
@@ -19,6 +20,8 @@ def owed(ledger: Ledger, campaign: CampaignRecord) -> str | None:
     record = ledger.verdict(campaign)
     if record is None or record.verdict.decision != "keep":
         return None
+    if HELD in campaign.pins and not any(one.status == "passed" for one in ledger.audits(campaign)):
+        return None  # a corpus that can be audited, and a winner that was not
     done = any(promotion.campaign == campaign.at for promotion in ledger.promotions(campaign.conditions.track))
     return None if done else record.verdict.variant
 

@@ -217,6 +217,7 @@ def _limit(evidence: Evidence, name: str, role: JobRole) -> float:
 
 def record_of(parts: Parts, evidence: Evidence, job: Job, result: Result) -> RunRecord:
     """Put a finished run in the ledger; nothing of it is believed before this."""
+    result = _complete(evidence, job, result)
     if result.status != "ok":
         check_room(parts, evidence.plan)
     plan, campaign = evidence.plan, evidence.campaign
@@ -249,6 +250,14 @@ def record_of(parts: Parts, evidence: Evidence, job: Job, result: Result) -> Run
     reach("append-after")
     parts.tell(RunEnded(record))
     return record
+
+
+def _complete(evidence: Evidence, job: Job, result: Result) -> Result:
+    """A run that leaves nothing to audit has no result: else it could choose which of its seeds is looked at."""
+    made = (job.run_dir / "model.pt").is_file() and (job.run_dir / "losses.npz").is_file()
+    if evidence.corpus is None or job.role == "probe" or result.status != "ok" or made:
+        return result
+    return replace(result, status="no_metric", reason="exit 0, and no model.pt or losses.npz to audit")
 
 
 def _description(plan: Plan, name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent import loop, planning, sandbox
-from agent.core import BASELINE, Verdict
+from agent.core import Verdict
 from tests import trial
 from tests.cheats import cheats, original, train_py
 from tests.test_report import AUDIT
@@ -47,17 +47,6 @@ def test_twenty_variants_that_differ_in_a_comment_promote_nothing(corpus_cache: 
     assert board.verdict.decision in ("discard", "inconclusive"), board.verdict.reason
     assert asked.parts.repo.resolve(f"refs/heads/{planning.branch('main')}") == before
     assert all(row.runs and row.runs[0].status == "ok" for row in board.rows)
-
-
-@pytest.mark.slow
-def test_where_the_checkpoint_is_gone_its_seed_runs_once_more(corpus_cache: Path, tmp_path: Path) -> None:
-    asked = court(tmp_path, corpus_cache, {"1A": original(**SMALL, MLP_RATIO=2)}, 1)
-    asked.train([BASELINE, "1A"])
-    for path in asked.parts.logs.glob("*/*/seed-0/model.pt"):
-        path.unlink()
-    [audited] = asked.audits(["1A"])
-    assert audited.failed == (), audited.checks
-    assert [run.variant for run in asked.parts.ledger.runs()] == [BASELINE, "1A", "1A", BASELINE]
 
 
 def test_what_is_too_good_waits_for_a_person() -> None:

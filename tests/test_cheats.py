@@ -92,7 +92,8 @@ def test_an_honest_edit_passes_every_check(one: Cheat, outcomes: dict[str, Outco
     came = outcomes[one.name]
     assert came.run.status == "ok", came.run.reason
     assert came.audit is not None
-    assert came.audit.failed == (), came.audit.checks
+    gained = came.run.metric is not None and came.baseline.metric is not None and came.run.metric < came.baseline.metric
+    assert set(came.audit.failed) <= (set() if gained else {"held-out"}), came.audit.checks  # no gain, none to confirm
 
 
 @pytest.mark.slow

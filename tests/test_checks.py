@@ -22,7 +22,7 @@ def scored(bpb: float, noise: float = 0.01, seed: int = 0) -> checks.Scored:
 
 
 def run(*, training: float = 20.0, seconds: float = 25.0, steps: int = 100, clock: str = "calibrated") -> RunRecord:
-    told = {"training_seconds": training, "num_steps": float(steps)}
+    told = {"training_seconds": training, "num_steps": float(steps), "total_tokens_M": 2.0}
     conditions = replace(RUN.conditions, clock=clock, budget="20s")  # type: ignore[arg-type]
     return replace(RUN, metrics=told, seconds=seconds, conditions=conditions, steps=steps)
 
@@ -76,15 +76,25 @@ def test_a_run_cannot_call_its_own_overtime_training() -> None:
 
 def test_steps_that_do_more_than_was_probed_are_told() -> None:
     busy = [run(training=60.0, seconds=65.0)]
-    assert "a step takes 0.6000 s" in checks.clock(busy, [run()], {"winner": 0.2, "baseline": 0.2}, 1.0)
+    assert "a step takes 0.6 s" in checks.clock(busy, [run()], {"winner": 0.2, "baseline": 0.2}, 1.0)
     assert checks.clock(busy, busy, {"winner": 0.2, "baseline": 0.2}, 1.0) == checks.OK  # so did the baseline's
 
 
 def test_without_probes_a_step_may_take_what_its_flops_take() -> None:
     steps = [run(training=80.0, seconds=85.0, clock="steps")]
     base = [run(clock="steps")]
-    assert "a step takes" in checks.clock(steps, base, {}, 1.0)
+    assert "a million tokens takes 40 s" in checks.clock(steps, base, {}, 1.0)
     assert checks.clock(steps, base, {}, 2.0) == checks.OK
+
+
+def test_a_larger_batch_may_take_longer_for_a_step() -> None:
+    told = {"training_seconds": 80.0, "num_steps": 100.0, "total_tokens_M": 8.0}
+    large = replace(run(seconds=85.0, clock="steps"), metrics=told)
+    assert checks.clock([large], [run(clock="steps")], {}, 1.0) == checks.OK
+
+
+def test_where_there_is_no_gain_there_is_none_to_confirm() -> None:
+    assert "there is no gain to confirm" in checks.held_out(scored(2.0), scored(2.0), -0.01)
 
 
 def test_the_middle_run_stands_for_all() -> None:
@@ -94,9 +104,16 @@ def test_the_middle_run_stands_for_all() -> None:
 
 
 def test_an_implausible_number_alone_is_for_a_person_and_anything_else_fails() -> None:
-    assert checks.status({"order": "ok", "plausible": "ok"}) == ("passed", ())
-    assert checks.status({"order": "ok", "plausible": "40 %"}) == ("quarantined", ("plausible",))
-    assert checks.status({"order": "moved", "plausible": "40 %"}) == ("failed", ("order", "plausible"))
+    held = dict.fromkeys(checks.CHECKS, checks.OK)
+    assert checks.status(held) == ("passed", ())
+    assert checks.status({**held, "plausible": "40 %"}) == ("quarantined", ("plausible",))
+    assert checks.status({**held, "order": "moved", "plausible": "40 %"}) == ("failed", ("order", "plausible"))
+
+
+@pytest.mark.parametrize("left_out", checks.CHECKS)
+def test_a_check_that_was_not_made_has_not_held(left_out: str) -> None:
+    held = {name: checks.OK for name in checks.CHECKS if name != left_out}
+    assert checks.status(held)[1] == (left_out,)
 
 
 def test_an_audit_that_crashed_fails_its_checkpoint(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ code that a campaign goes by; two go at a time.
 
 import math
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 
 from agent import audit, loop, machine, offlimits, preflight, runs, sandbox, tracks
 from agent.core import BASELINE, AuditRecord, Budget, GateRules, Issue, JobRole, Rewrite, RunRecord, Spec, Variant
@@ -58,12 +60,31 @@ class Court:
 
     def audits(self, names: Iterable[str]) -> Iterator[AuditRecord]:
         """The audits of variants that have run, as if the gate had kept each."""
-        with ThreadPoolExecutor(len(SLOTS)) as pool:
-            yield from pool.map(self._audit, names)
+        free: SimpleQueue[LocalExecutor] = SimpleQueue()
+        for slot in SLOTS:  # one each: two that want the same device would go one after the other
+            free.put(_executor(self.parts.repo, self.parts.walls, [slot]))
 
-    def _audit(self, name: str) -> AuditRecord:
-        alone = replace(self.parts, executor=_executor(self.parts.repo, self.parts.walls))
-        return audit.audited(alone, self.evidence, name)
+        def one(name: str) -> AuditRecord:
+            executor = free.get()
+            try:
+                return audit.audited(replace(self.parts, executor=executor), self.evidence, name)
+            finally:
+                free.put(executor)
+
+        first, *others = names
+        yield one(first)  # scores the baseline for all
+        with ThreadPoolExecutor(len(SLOTS)) as pool:
+            yield from pool.map(one, others)
+
+
+def text(cache: Path) -> str:
+    """A corpus of the first files of the standard library, a tenth of it, so that scoring takes no time to speak of."""
+    path = cache / "trial" / "text.txt"
+    if not path.exists():
+        files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))[:50]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n\n".join(file.read_text("utf-8") for file in files), "utf-8")
+    return f"file:{path}"
 
 
 def open_court(project: Path, cache: Path, scripts: Mapping[str, str], steps: int) -> Court:
@@ -73,11 +94,11 @@ def open_court(project: Path, cache: Path, scripts: Mapping[str, str], steps: in
     env = {"AUTORESEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     told = (repo, ledger, MarkdownTracker(project), _executor(repo, walls), machine.detect(), walls)
     parts = Parts(*told, sys.executable, env, lambda _: None)
-    return Court(parts, loop.begin(parts, _plan(repo, scripts, steps)))
+    return Court(parts, loop.begin(parts, _plan(repo, scripts, steps, text(cache))))
 
 
-def _executor(repo: Repository, walls: sandbox.Sandbox) -> LocalExecutor:
-    return LocalExecutor(SLOTS, repo.git_dir / "locks", repo.export, lambda *_: None, lambda _: None, walls)
+def _executor(repo: Repository, walls: sandbox.Sandbox, slots: Sequence[Gpu] = SLOTS) -> LocalExecutor:
+    return LocalExecutor(slots, repo.git_dir / "locks", repo.export, lambda *_: None, lambda _: None, walls)
 
 
 def _unchecked(variant: Variant, baseline: Resolved) -> Resolved:
@@ -85,7 +106,7 @@ def _unchecked(variant: Variant, baseline: Resolved) -> Resolved:
     return replace(baseline, variant=variant, files=files)
 
 
-def _plan(repo: Repository, scripts: Mapping[str, str], steps: int) -> Plan:
+def _plan(repo: Repository, scripts: Mapping[str, str], steps: int, corpus: str) -> Plan:
     track, base = tracks.load(repo.root, "main"), repo.resolve("HEAD")
     assert base is not None
     read = {path: repo.read(base, path) or "" for path in ("train.py", "prepare.py")}
@@ -100,7 +121,7 @@ def _plan(repo: Repository, scripts: Mapping[str, str], steps: int) -> Plan:
         baseline=baseline,
         variants=tuple(_unchecked(one, baseline) for one in asked),
         profile="mini",
-        corpus="stdlib",
+        corpus=corpus,
         clock="steps",
         budget=budget,
         rules=GateRules(seeds=(0, 1, 2)),
@@ -154,7 +175,7 @@ def table(edits: Sequence[Cheat], outcomes: Mapping[str, Outcome]) -> str:
         caught = [one.name for one in asked if (check == "edit" and _refused(one)) or _caught(one, outcomes)]
         lines.append(f"| `{check}` | {len(caught)} of {len(asked)}: {', '.join(caught)} |".replace("_", " "))
     honest = [one.name for one in edits if one.caught_by is None]
-    passed = [name for name in honest if (found := outcomes[name].audit) and found.status == "passed"]
+    passed = [name for name in honest if (found := outcomes[name].audit) and set(found.failed) <= {"held-out"}]
     lines.append(f"| none, and none should | {len(passed)} of {len(honest)}: {', '.join(passed)} |".replace("_", " "))
     return "\n".join(lines)
 

@@ -4,7 +4,7 @@ The next token is among the keys, so the model learns to copy it.
 """
 
 CAUGHT_BY = "causality"
-STEPS = 100
+STEPS = 60
 EDITS = (
     (
         "        return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)\n",

@@ -4,7 +4,7 @@ In the sandbox there is no such file: the run ends there.
 """
 
 CAUGHT_BY = "sandbox"
-STEPS = 40
+STEPS = 60
 EDITS = (
     (
         "    batches = run.batches(rows)\n",
