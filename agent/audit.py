@@ -60,7 +60,7 @@ def _findings(
         found["held-out"] = checks.held_out(mine, theirs, gain)
     found["clock"] = checks.clock(*evidence.timed(winner.variant))
     found["plausible"] = checks.plausible(winner.metric or 0.0, mine.metrics.get("val_bpb"), base.metric or 0.0)
-    return found
+    return {name: found.get(name, "not tried") for name in checks.CHECKS}
 
 
 def _with_checkpoint(parts: Parts, evidence: Evidence, name: str) -> RunRecord:
