@@ -144,7 +144,7 @@ def _is_ledger(value: object) -> bool:
 
 def homes(project: Path) -> dict[str, int]:
     """The logs of the runs that were started, and when each was last written."""
-    logs = (path for path in project.glob("logs/**/run.log") if path.parent.name != "audit")
+    logs = (path for path in project.glob("logs/**/run.log") if path.parent.name not in ("audit", "compared"))
     return {str(path.relative_to(project)): path.stat().st_mtime_ns for path in logs}
 
 

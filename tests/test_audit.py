@@ -24,7 +24,7 @@ def court(folder: Path, cache: Path, scripts: dict[str, str], steps: int) -> tri
 def test_a_cheat_that_leads_is_refused_and_the_honest_winner_behind_it_is_promoted(
     corpus_cache: Path, tmp_path: Path
 ) -> None:
-    scripts = {name: EDITS[name] for name in ("noncausal_attention", "gold_token", "saved_counts")}
+    scripts = {name: EDITS[name] for name in ("gold_token", "saved_counts")}
     asked = court(tmp_path, corpus_cache, scripts, 8)
     board = loop.run(asked.parts, asked.evidence.plan)
     assert board.verdict is not None

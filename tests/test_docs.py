@@ -15,8 +15,8 @@ from tests.project import ROOT, environment, git
 
 README = (ROOT / "README.md").read_text()
 SMALL = {
-    "BUDGET=20": "BUDGET=2",
-    "--budget 20": "--budget 2",
+    "BUDGET=20": "BUDGET=10steps",
+    "--budget 20": "--budget 10steps",
     "--campaigns 2000": "--campaigns 50",
 }  # what a test can wait for
 

@@ -13,14 +13,17 @@ from tests import faults
 from tests.audited import make_audited
 from tests.project import ROOT, agent, command, commit, edit, environment
 
-ROUNDS = 4
+ROUNDS = 2
+# The scorer loads torch twice an audit: of its moments CI tries SIGKILL alone, `make faults` all.
+CELLS = [(p, f) for p in POINTS for f in faults.FAULTS if f == "kill" or not p.startswith("audit")]
+LEFT_OUT = r"^(?!audit-\w+:(term|full))"
 _Cells = dict[tuple[str, str], dict[str, str]]
 
 
 @pytest.fixture(scope="module")
 def matrix() -> _Cells:
     """What `make faults` finds, with a bounded number of rounds."""
-    argv = [sys.executable, "-m", "tests.faults", "--rounds", str(ROUNDS), "--json"]
+    argv = [sys.executable, "-m", "tests.faults", "--rounds", str(ROUNDS), "--only", LEFT_OUT, "--json"]
     run = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert run.stdout, run.stderr
     cells = json.loads(run.stdout)["cells"]
@@ -34,8 +37,7 @@ def holds(cell: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", faults.FAULTS)
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(("point", "fault"), CELLS)
 def test_after_a_fault_at_any_moment_it_ends_as_if_undisturbed(matrix: _Cells, point: str, fault: str) -> None:
     holds(matrix[point, fault])
 

@@ -562,7 +562,7 @@ def test_a_device_that_is_full_for_now_is_not_remembered_as_one_that_cannot(tmp_
         cpu_run(tmp_path).fastest("attention", 1, trials)
     trials["full"] = lambda: time.sleep(0)
     assert cpu_run(tmp_path).fastest("attention", 1, trials) in trials
-    assert len(json.loads(next((tmp_path / "attention").iterdir()).read_text())) == 2
+    assert len(json.loads(next((tmp_path / "graphs" / "attention").iterdir()).read_text())) == 2
 
 
 def test_every_epoch_visits_each_row_once_in_the_order_of_its_seed() -> None:
