@@ -17,6 +17,15 @@ settings.register_profile("any machine", deadline=None)  # how fast an example r
 settings.load_profile("any machine")
 
 
+# What takes minutes goes first, so that no worker is left alone with it in the end.
+LONG = ("test_docs", "test_cheats", "test_faults", "test_train", "test_audit", "test_sandbox")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files in the order of LONG, then the others as they were found."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 @pytest.fixture(scope="session")
 def corpus_cache(request: pytest.FixtureRequest) -> Path:
     """A cache for prepared corpora that later test sessions find again."""
