@@ -14,6 +14,8 @@ JobRole = Literal["baseline", "screen", "confirm", "probe", "prepare", "audit"]
 Status = Literal["ok", "crash", "oom", "timeout", "nan", "no_metric", "invalid", "contended"]
 Decision = Literal["keep", "discard", "inconclusive", "failed"]
 AuditStatus = Literal["passed", "failed", "quarantined"]
+IssueStatus = Literal["queued", "running", "review", "done"]
+Post = Literal["comment", "status", "push", "pull", "close"]
 
 BASELINE = "baseline"  # the name the baseline goes by where a variant's name is expected
 SCHEMA = 1  # of every record in the ledger
@@ -43,6 +45,10 @@ class Paused(HarnessError):
     """A limit was reached with work left; the same command goes on from here."""
 
     exit_code = 3
+
+
+class Unreachable(Paused):
+    """A service did not take what it was given, for a reason that may pass; it is given again at the next start."""
 
 
 # --- what is asked for ------------------------------------------------------------------------------------
@@ -76,6 +82,19 @@ class Issue:
     state: str = "open"
     source: str = ""
     first_line: int = 1
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What somebody with write access said about an issue: a comment on it, or an issue labelled `human`.
+
+    `id` tells it from all others of its tracker (comment-12, issue-7); `at` is when it was last changed.
+    """
+
+    id: str
+    author: str
+    text: str
+    at: str
 
 
 @dataclass(frozen=True)
@@ -373,10 +392,153 @@ class PromotionRecord:
     schema: int = SCHEMA
 
 
-Record = RunRecord | CampaignRecord | VerdictRecord | AuditRecord | PromotionRecord
+@dataclass(frozen=True)
+class SteerRecord:
+    """A command that a person gave to an issue's campaign, obeyed once: its text, and what was answered.
+
+    `obeyed` is False where it was refused; `remark` is the Remark that it stood in.
+    """
+
+    issue: int
+    body_sha256: str
+    remark: str
+    author: str
+    command: str
+    answer: str
+    obeyed: bool
+    at: str
+    kind: Literal["steer"] = "steer"
+    schema: int = SCHEMA
 
 
-# --- the three Protocols ----------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class PostRecord:
+    """Something for the tracker of `issue`: owed until a later record of the same `what` says done.
+
+    `text` is what is posted: a comment's Markdown, a status, the names of refs one a line.
+    """
+
+    issue: int
+    what: Post
+    text: str
+    done: bool
+    reason: str
+    at: str
+    kind: Literal["post"] = "post"
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class SpendRecord:
+    """Money for one call of a model, in dollars: reserved before it, settled by a second record of the same `call`.
+
+    A reservation that was never settled (a crash came between) counts in full. `variant` is empty for what serves a
+    whole round.
+    """
+
+    issue: int
+    call: str
+    variant: str
+    model: str
+    settled: bool
+    usd: float
+    input_tokens: int
+    output_tokens: int
+    cache_write_tokens: int
+    cache_read_tokens: int
+    at: str
+    kind: Literal["spend"] = "spend"
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class ProposalRecord:
+    """A change that an editor wrote, and whether it may run: its commit and tree where it could be committed.
+
+    `round` counts the campaigns of an issue that is asked again and again (--loop); `base` is what was edited.
+    `expected` is the effect that its author expects, `reason` says why it is refused, `usd` what it cost.
+    """
+
+    issue: int
+    body_sha256: str
+    round: int
+    base: str
+    variant: str
+    accepted: bool
+    title: str
+    why: str
+    expected: str
+    commit: str
+    tree: str
+    reason: str
+    attempts: int
+    usd: float
+    at: str
+    kind: Literal["proposal"] = "proposal"
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class LoopRecord:
+    """The open-ended mode on an issue began, or ended for `reason`; its limits hold across restarts."""
+
+    issue: int
+    body_sha256: str
+    hours: float | None
+    max_usd: float | None
+    ended: bool
+    reason: str
+    at: str
+    kind: Literal["loop"] = "loop"
+    schema: int = SCHEMA
+
+
+Record = (
+    RunRecord
+    | CampaignRecord
+    | VerdictRecord
+    | AuditRecord
+    | PromotionRecord
+    | SteerRecord
+    | PostRecord
+    | SpendRecord
+    | ProposalRecord
+    | LoopRecord
+)
+
+
+# --- who writes changes -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What an editor is told: `rules` are the same for a whole track, `question` for a round; `files` by path."""
+
+    rules: str
+    question: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Idea:
+    """One change to try. `name` is the variant's, `expected` the effect on the metric in its author's words."""
+
+    name: str
+    title: str
+    hypothesis: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class Draft:
+    """New texts of the files that an editor changed, and its words; or, where there is none, why not."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    said: str = ""
+    failure: str = ""
+
+
+# --- the Protocols ----------------------------------------------------------------------------------
 
 
 class Strategy(Protocol):
@@ -396,13 +558,39 @@ class Executor(Protocol):
 
 
 class Tracker(Protocol):
-    """Where issues come from and results go."""
+    """Where issues come from and results go. Every method may raise Unreachable; `comment` and what follows may then
+    be called again with the same arguments, and have the effect of one call."""
 
     def fetch(self, number: int) -> Issue:
-        """Return the issue. Raises BadInput when there is none."""
+        """Return the issue. Raises BadInput when there is none, or when its author may not start a run."""
 
-    def comment(self, issue: Issue, text: str) -> str:
-        """Write the one comment of `issue`, replacing an earlier one; return where it is."""
+    def remarks(self, number: int) -> Sequence[Remark]:
+        """What people with write access say about the issue, oldest first; our own comment is not among it."""
+
+    def waiting(self) -> Sequence[int]:
+        """The open issues labelled `experiment`, by number."""
+
+    def comment(self, number: int, text: str) -> str:
+        """Write the one comment of the issue, replacing an earlier one; return where it is."""
+
+    def mark(self, number: int, status: IssueStatus) -> None:
+        """Set the issue's label `status: ...`, and leave its other labels alone."""
+
+    def close(self, number: int) -> None:
+        """Close the issue."""
+
+    def pull(self, number: int, branch: str, title: str, text: str) -> str:
+        """Propose the pushed `branch` for merging, once; return where. Raises BadInput where there is no such thing."""
+
+
+class Editor(Protocol):
+    """Whoever turns prose into changes of files. Raises Paused where a limit of money or time is reached."""
+
+    def ideas(self, brief: Brief, count: int, folder: Path) -> Sequence[Idea]:
+        """Up to `count` changes to try, unnamed; none where the editor declines. What was said is kept in `folder`."""
+
+    def write(self, brief: Brief, idea: Idea, failure: str, folder: Path) -> Draft:
+        """Make the change to `brief.files`; with `failure`, mend what an earlier draft, now in the files, ran into."""
 
 
 # --- what a campaign says while it goes -------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from io import FileIO
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from filelock import FileLock
 
@@ -18,9 +18,14 @@ from agent.core import (
     Conditions,
     GateRules,
     HarnessError,
+    LoopRecord,
+    PostRecord,
     PromotionRecord,
+    ProposalRecord,
     Record,
     RunRecord,
+    SpendRecord,
+    SteerRecord,
     Verdict,
     VerdictRecord,
 )
@@ -28,6 +33,7 @@ from agent.core import (
 _SUM = ',"sum":"'  # begins the checksum, the last key of every line
 _TAIL = len(_SUM) + 16 + len('"}')
 _Fields = dict[str, object]
+_OfIssue = TypeVar("_OfIssue", SteerRecord, PostRecord, SpendRecord, ProposalRecord, LoopRecord)
 
 
 def _checksum(payload: str) -> str:
@@ -81,8 +87,9 @@ def _audit(fields: _Fields) -> AuditRecord:
     return AuditRecord(**{**fields, "failed": tuple(cast(Sequence[str], fields["failed"]))})  # type: ignore[arg-type]
 
 
-def _promotion(fields: _Fields) -> PromotionRecord:
-    return PromotionRecord(**fields)  # type: ignore[arg-type]
+def _plain(make: Callable[..., Record]) -> Callable[[_Fields], Record]:
+    """The reader of a record that holds nothing but text and numbers."""
+    return lambda fields: make(**fields)
 
 
 _READERS: Mapping[str, Callable[[_Fields], Record]] = {
@@ -90,7 +97,12 @@ _READERS: Mapping[str, Callable[[_Fields], Record]] = {
     "campaign": _campaign,
     "verdict": _verdict,
     "audit": _audit,
-    "promotion": _promotion,
+    "promotion": _plain(PromotionRecord),
+    "steer": _plain(SteerRecord),
+    "post": _plain(PostRecord),
+    "spend": _plain(SpendRecord),
+    "proposal": _plain(ProposalRecord),
+    "loop": _plain(LoopRecord),
 }
 
 
@@ -172,6 +184,10 @@ class Ledger:
         """The audits of a campaign's winners, oldest first."""
         found = (record for record in self._records if isinstance(record, AuditRecord))
         return [record for record in found if (record.issue, record.campaign) == (campaign.issue, campaign.at)]
+
+    def about(self, kind: type[_OfIssue], issue: int) -> list[_OfIssue]:
+        """The records of one kind that belong to an issue, oldest first."""
+        return [record for record in self._records if isinstance(record, kind) and record.issue == issue]
 
     def refused(self) -> set[str]:
         """The trees that failed an audit, in any campaign."""

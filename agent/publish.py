@@ -115,7 +115,7 @@ def publish(parts: Parts, shown: Board) -> None:
     reach("export-before")
     _export(parts.ledger)
     reach("comment-before")
-    parts.tracker.comment(shown.spec.issue, comment(shown))
+    parts.tracker.comment(shown.spec.issue.number, comment(shown))
     reach("comment-after")
 
 

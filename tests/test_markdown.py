@@ -69,7 +69,7 @@ def test_two_files_of_one_number_are_an_error(write) -> None:  # type: ignore[no
 def test_a_comment_replaces_the_earlier_one_and_is_no_issue(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     tracker = write("0007-a.md", HEADER)
     issue = tracker.fetch(7)
-    assert tracker.comment(issue, "first") == tracker.comment(issue, "second")
+    assert tracker.comment(7, "first") == tracker.comment(7, "second")
     folder = tmp_path / "experiments" / "issues"
     assert sorted(path.name for path in folder.iterdir()) == ["0007-a.comment.md", "0007-a.md"]
     assert (folder / "0007-a.comment.md").read_text() == "second"
@@ -83,3 +83,16 @@ def test_a_byte_order_mark_is_no_text(write) -> None:  # type: ignore[no-untyped
 
 def test_an_issue_may_have_more_than_four_digits(write) -> None:  # type: ignore[no-untyped-def]
     assert write("12345-a.md", HEADER.replace("7", "12345")).fetch(12345).number == 12345
+
+
+def test_remarks_are_the_lines_of_the_file_beside_it_and_the_issues_of_a_person(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    tracker = write("0007-a.md", HEADER)
+    human = HEADER.replace("7", "8").replace("[experiment]", "[human]")
+    write("0008-b.md", human + "/stop\n")
+    (tmp_path / "experiments" / "issues" / "0007-a.remarks.md").write_text("/skip 1B\n\n/budget 20\n")
+    assert [(one.id, one.text) for one in tracker.remarks(7)] == [
+        ("issue-8", "/stop\n"),
+        ("line-1", "/skip 1B"),
+        ("line-3", "/budget 20"),
+    ]
+    assert tracker.waiting() == [7]

@@ -1,4 +1,6 @@
-"""The local tracker: issues are experiments/issues/NNNN-slug.md, comments NNNN-slug.comment.md beside them."""
+"""The local tracker: issues are experiments/issues/NNNN-slug.md. Beside them lie NNNN-slug.comment.md, which we write,
+and NNNN-slug.remarks.md, in which a person may say something, one remark a line.
+"""
 
 import os
 import re
@@ -7,10 +9,11 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agent.core import BadInput, Issue
+from agent.core import BadInput, Issue, IssueStatus, Remark
 
 FOLDER = Path("experiments") / "issues"
 _FILE = re.compile(r"(\d{4,9})-.*\.md")
+_BESIDE = (".comment.md", ".remarks.md")
 
 
 class _FrontMatter(BaseModel):
@@ -35,9 +38,17 @@ class MarkdownTracker:
         """The issues there are."""
         return sorted(_number(path) for path in self._files())
 
+    def waiting(self) -> list[int]:
+        """The open issues labelled `experiment`."""
+        return [issue.number for issue in self._open("experiment")]
+
+    def _open(self, label: str) -> list[Issue]:
+        issues = map(self.fetch, self.numbers())
+        return [issue for issue in issues if issue.state.lower() == "open" and label in map(str.lower, issue.labels)]
+
     def _files(self) -> list[Path]:
         found = (self._root / FOLDER).glob("*.md")
-        return [path for path in found if _FILE.fullmatch(path.name) and not path.name.endswith(".comment.md")]
+        return [path for path in found if _FILE.fullmatch(path.name) and not path.name.endswith(_BESIDE)]
 
     def _path(self, number: int) -> Path:
         paths = [path for path in self._files() if _number(path) == number]
@@ -75,15 +86,35 @@ class MarkdownTracker:
             first_line=first_line,
         )
 
-    def comment(self, issue: Issue, text: str) -> str:
+    def remarks(self, number: int) -> list[Remark]:
+        """Issues labelled `human`, then the lines of the issue's remarks file. Whoever can write there has access."""
+        path = self._path(number).with_suffix(".remarks.md")
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        told = [Remark(f"line-{at}", "", line.strip(), "") for at, line in enumerate(lines, 1) if line.strip()]
+        others = [issue for issue in self._open("human") if issue.number != number]
+        return [Remark(f"issue-{one.number}", one.author, one.body, "") for one in others] + told
+
+    def comment(self, number: int, text: str) -> str:
         """Write the comment beside the issue, in place of an earlier one that says something else; return its path."""
-        path = (self._root / issue.source).with_suffix(".comment.md")
+        path = self._path(number).with_suffix(".comment.md")
         if path.exists() and path.read_bytes() == text.encode():
             return str(path.relative_to(self._root))
         draft = path.with_name(f".{path.name}.draft")
         draft.write_bytes(text.encode())
         os.replace(draft, path)  # noqa: PTH105 (the one atomic call)
         return str(path.relative_to(self._root))
+
+    def mark(self, number: int, status: IssueStatus) -> None:
+        """Nothing: the file of an issue is its author's, and the board tells how far it is."""
+
+    def close(self, number: int) -> None:
+        """Nothing, for the same reason."""
+
+    def pull(self, number: int, branch: str, title: str, text: str) -> str:  # noqa: ARG002 (the Protocol's)
+        """Raises BadInput: a folder of files has no pull requests."""
+        raise BadInput(
+            "a local issue has no pull request", next_step=f"merge it: git merge {branch}, or give --tracker github"
+        )
 
 
 def _number(path: Path) -> int:
