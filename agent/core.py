@@ -10,7 +10,7 @@ Profile = Literal["full", "mini"]
 Clock = Literal["wall", "calibrated", "steps"]
 GateKind = Literal["confirmed", "lowest"]
 Role = Literal["baseline", "screen", "confirm"]
-JobRole = Literal["baseline", "screen", "confirm", "probe", "prepare", "audit"]
+JobRole = Literal["baseline", "screen", "confirm", "probe", "prepare", "audit", "smoke"]
 Status = Literal["ok", "crash", "oom", "timeout", "nan", "no_metric", "invalid", "contended"]
 Decision = Literal["keep", "discard", "inconclusive", "failed"]
 AuditStatus = Literal["passed", "failed", "quarantined"]
@@ -145,6 +145,7 @@ class Variant:
     why: str = ""
     stated: tuple[Stated, ...] = ()
     where: str = ""
+    usd: float = 0.0  # what it cost to write
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,7 @@ class Spec:
     outcomes: tuple[Outcome, ...]
     body_sha256: str
     seeds: tuple[int, ...] | None = None
+    proposals: int = 0  # how many variants an editor is asked for, each round
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -218,6 +220,45 @@ class Shape:
     params: int
     flops_per_token: int
     memory_mb: int
+
+
+# --- who writes changes -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What an editor is told: `rules` are the same for a whole track, `question` for a round; `files` by path."""
+
+    rules: str
+    question: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Idea:
+    """One change to try. `name` is the variant's, `expected` the effect on the metric in its author's words."""
+
+    name: str
+    title: str
+    hypothesis: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class Ideas:
+    """What an editor would try; or, where that is nothing, why."""
+
+    found: tuple[Idea, ...] = ()
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """New texts of the files that an editor changed, and its words; or, where there is none, why not."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    said: str = ""
+    failure: str = ""
 
 
 # --- what is run, and what comes back ---------------------------------------------------------------------
@@ -298,6 +339,7 @@ class RunRecord:
     at: str
     description: str = ""
     sandbox: str = "none"
+    usd: float = 0.0  # what the variant cost to write
     kind: Literal["run"] = "run"
     schema: int = SCHEMA
 
@@ -452,25 +494,34 @@ class SpendRecord:
 
 
 @dataclass(frozen=True)
-class ProposalRecord:
-    """A change that an editor wrote, and whether it may run: its commit and tree where it could be committed.
+class RoundRecord:
+    """What an editor thought of for an issue: the ideas, each to be tried on `base`, or why there are none.
 
-    `round` counts the campaigns of an issue that is asked again and again (--loop); `base` is what was edited.
-    `expected` is the effect that its author expects, `reason` says why it is refused, `usd` what it cost.
+    An issue that is asked again and again (--loop) has many rounds, numbered from 1.
     """
 
     issue: int
     body_sha256: str
     round: int
     base: str
+    ideas: tuple[Idea, ...]
+    failure: str
+    at: str
+    kind: Literal["round"] = "round"
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class ProposalRecord:
+    """What became of an idea: a commit and its tree, accepted to run, or refused for `failure`; `usd` is its cost."""
+
+    issue: int
+    round: int
     variant: str
     accepted: bool
-    title: str
-    why: str
-    expected: str
     commit: str
     tree: str
-    reason: str
+    failure: str
     attempts: int
     usd: float
     at: str
@@ -502,40 +553,10 @@ Record = (
     | SteerRecord
     | PostRecord
     | SpendRecord
+    | RoundRecord
     | ProposalRecord
     | LoopRecord
 )
-
-
-# --- who writes changes -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Brief:
-    """What an editor is told: `rules` are the same for a whole track, `question` for a round; `files` by path."""
-
-    rules: str
-    question: str
-    files: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Idea:
-    """One change to try. `name` is the variant's, `expected` the effect on the metric in its author's words."""
-
-    name: str
-    title: str
-    hypothesis: str
-    expected: str
-
-
-@dataclass(frozen=True)
-class Draft:
-    """New texts of the files that an editor changed, and its words; or, where there is none, why not."""
-
-    files: Mapping[str, str] = field(default_factory=dict)
-    said: str = ""
-    failure: str = ""
 
 
 # --- the Protocols ----------------------------------------------------------------------------------
@@ -586,8 +607,8 @@ class Tracker(Protocol):
 class Editor(Protocol):
     """Whoever turns prose into changes of files. Raises Paused where a limit of money or time is reached."""
 
-    def ideas(self, brief: Brief, count: int, folder: Path) -> Sequence[Idea]:
-        """Up to `count` changes to try, unnamed; none where the editor declines. What was said is kept in `folder`."""
+    def ideas(self, brief: Brief, count: int, folder: Path) -> Ideas:
+        """Up to `count` changes to try, unnamed. What was said is kept in `folder`."""
 
     def write(self, brief: Brief, idea: Idea, failure: str, folder: Path) -> Draft:
         """Make the change to `brief.files`; with `failure`, mend what an earlier draft, now in the files, ran into."""

@@ -18,11 +18,13 @@ from agent.core import (
     Conditions,
     GateRules,
     HarnessError,
+    Idea,
     LoopRecord,
     PostRecord,
     PromotionRecord,
     ProposalRecord,
     Record,
+    RoundRecord,
     RunRecord,
     SpendRecord,
     SteerRecord,
@@ -33,7 +35,7 @@ from agent.core import (
 _SUM = ',"sum":"'  # begins the checksum, the last key of every line
 _TAIL = len(_SUM) + 16 + len('"}')
 _Fields = dict[str, object]
-_OfIssue = TypeVar("_OfIssue", SteerRecord, PostRecord, SpendRecord, ProposalRecord, LoopRecord)
+_OfIssue = TypeVar("_OfIssue", SteerRecord, PostRecord, SpendRecord, RoundRecord, ProposalRecord, LoopRecord)
 
 
 def _checksum(payload: str) -> str:
@@ -87,6 +89,11 @@ def _audit(fields: _Fields) -> AuditRecord:
     return AuditRecord(**{**fields, "failed": tuple(cast(Sequence[str], fields["failed"]))})  # type: ignore[arg-type]
 
 
+def _round(fields: _Fields) -> RoundRecord:
+    ideas = (Idea(**told) for told in cast(Sequence[Mapping[str, str]], fields["ideas"]))
+    return RoundRecord(**{**fields, "ideas": tuple(ideas)})  # type: ignore[arg-type]
+
+
 def _plain(make: Callable[..., Record]) -> Callable[[_Fields], Record]:
     """The reader of a record that holds nothing but text and numbers."""
     return lambda fields: make(**fields)
@@ -101,6 +108,7 @@ _READERS: Mapping[str, Callable[[_Fields], Record]] = {
     "steer": _plain(SteerRecord),
     "post": _plain(PostRecord),
     "spend": _plain(SpendRecord),
+    "round": _round,
     "proposal": _plain(ProposalRecord),
     "loop": _plain(LoopRecord),
 }

@@ -26,7 +26,10 @@ from agent.core import (
 )
 from agent.page import Page, lines_of, read
 from agent.prose import Names, ordered, outcomes, parse_budget, readable, stated_budget
+from agent.untrusted import visible
 
+PROSE = "freeform"  # the strategy of an issue that has no table: an editor reads it
+MOST_PROPOSALS = 12  # of a round: each costs money, and the more there are the luckier is the best
 _CAPS = {"S": 3600.0, "M": 4 * 3600.0, "L": 12 * 3600.0}  # size of an experiment -> seconds it may take in all
 _RANKS = {"P0": 0, "HIGH": 1, "P1": 1, "MEDIUM": 2, "P2": 2, "LOW": 3, "P3": 3, "": 4}
 _WHY = {"rationale", "why", "description", "notes"}
@@ -53,13 +56,14 @@ def parse(issue: Issue, track: Track, constants: Mapping[str, object]) -> Spec:
     told = _settings(page)
     if told.track not in (None, track.name):
         raise page.error(f"the issue is for track {told.track}, not {track.name}", None, f"load track {told.track}")
-    table = _table(page, track, constants, told.strategy)
+    strategy = told.strategy or _strategy(issue, page)
+    table = _table(page, track, constants, strategy)
     variants, ranks = (table.variants(), table.ranks()) if table else ([], [])
     names = Names(tuple(variant.name for variant in variants))
     return Spec(
         issue=page.issue,
         track=track.name,
-        strategy=told.strategy,
+        strategy=strategy,
         variants=tuple(ordered(page, names, variants, ranks)),
         budget=stated_budget(page) if told.budget is None else parse_budget(str(told.budget)),
         cap_s=_cap(issue),
@@ -67,7 +71,14 @@ def parse(issue: Issue, track: Track, constants: Mapping[str, object]) -> Spec:
         outcomes=tuple(outcomes(page, names)),
         body_sha256=_sha256(issue.body),
         seeds=None if told.seeds is None else tuple(told.seeds),
+        proposals=told.variants if strategy == PROSE else 0,
     )
+
+
+def _strategy(issue: Issue, page: Page) -> str:
+    """Prose where there is text and nothing anywhere that looks like a table: one that cannot be read is an error."""
+    tabular = re.search(r"^[^\n]*\|[ \t:]*-{2,}", visible(issue.body), re.MULTILINE)
+    return PROSE if page.prose and not tabular else "table"
 
 
 def _sha256(body: str) -> str:
@@ -113,7 +124,8 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     track: StrictStr | None = Field(default=None, min_length=1)
-    strategy: StrictStr = Field(default="table", min_length=1)
+    strategy: StrictStr | None = Field(default=None, min_length=1)
+    variants: Annotated[StrictInt, Field(ge=1, le=MOST_PROPOSALS)] = 3
     budget: StrictInt | StrictFloat | StrictStr | None = None
     seeds: list[Annotated[StrictInt, Field(ge=0, lt=2**32)]] | None = Field(default=None, min_length=1)
     gate: GateKind | None = None
@@ -133,7 +145,10 @@ class _Settings(BaseModel):
         return told
 
 
-_KEYS = "keys: track, strategy (table), budget (5 minutes, 500steps, 5Mtok), seeds ([0, 1]), gate (confirmed, lowest)"
+_KEYS = (
+    "keys: track, strategy (table, freeform), variants (3: how many to propose), budget (5 minutes, 500steps, 5Mtok), "
+    "seeds ([0, 1]), gate (confirmed, lowest)"
+)
 
 
 def _settings(page: Page) -> _Settings:

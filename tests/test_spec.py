@@ -125,7 +125,7 @@ def row(
 
 
 BAD_TABLES = [
-    ("Prose only.", "no table of experiments", "i.md", "| ID | DEPTH | ASPECT_RATIO | Priority | Rationale |\n"),
+    ("", "no table of experiments", "i.md", "| ID | DEPTH | ASPECT_RATIO | Priority | Rationale |\n"),
     ("```\n" + TABLE + "```", "no table of experiments", "i.md", "  | 1A | 8 | 64 | HIGH | why |"),
     ("<!--\n" + TABLE + "-->", "no table of experiments", "i.md", "|---|---|---|---|---|"),
     ("<div>\n" + TABLE + "</div>", "no table of experiments", "i.md", "a table looks like this"),
@@ -350,6 +350,13 @@ def test_a_second_block_is_refused() -> None:
 
 def test_a_yaml_block_of_something_else_is_not_read() -> None:
     assert parse(f"{TABLE}\n```yaml\nsede: 3\n```\n").strategy == "table"
+
+
+def test_prose_without_any_table_is_for_an_editor() -> None:
+    found = parse("Replace the MLP by SwiGLU; try two widths.")
+    assert (found.strategy, found.variants, found.proposals) == ("freeform", (), 3)
+    assert parse("Try it.\n\n```yaml\n# autoresearch\nvariants: 2\n```\n").proposals == 2
+    assert parse(TABLE).proposals == 0
 
 
 def test_another_strategy_needs_no_table() -> None:
