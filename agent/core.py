@@ -47,6 +47,10 @@ class Paused(HarnessError):
     exit_code = 3
 
 
+class Stopped(Paused):
+    """A person said stop, or the money is used up: there is more to do, and nothing more is done by itself."""
+
+
 class Unreachable(Paused):
     """A service did not take what it was given, for a reason that may pass; it is given again at the next start."""
 

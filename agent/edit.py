@@ -50,6 +50,11 @@ def constants(source: str, path: str) -> dict[str, object]:
     return whole | {name: _literal(node) for name, node in entries.items() if isinstance(_literal(node), _SETTABLE)}
 
 
+def names(source: str, path: str) -> set[str]:
+    """The names that a script's top level binds. Raises BadInput, with the line, where it does not parse."""
+    return set(_bindings(_parse(source, path)))
+
+
 def _entries(name: str, node: ast.expr) -> dict[str, ast.expr]:
     """What is in the dict called `name`, and in the dicts in it, by dotted names; a key that is there twice is not."""
     found: dict[str, ast.expr] = {}

@@ -197,6 +197,10 @@ class Ledger:
         """The records of one kind that belong to an issue, oldest first."""
         return [record for record in self._records if isinstance(record, kind) and record.issue == issue]
 
+    def issues(self, kind: type[_OfIssue]) -> set[int]:
+        """The issues that have records of one kind."""
+        return {record.issue for record in self._records if isinstance(record, kind)}
+
     def refused(self) -> set[str]:
         """The trees that failed an audit, in any campaign."""
         commits = {r.commit for r in self._records if isinstance(r, AuditRecord) and r.status == "failed"}

@@ -1,6 +1,5 @@
 """The order of things: start, calibrate, measure, judge, promote, publish. Every step asks git and the ledger first."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -20,11 +19,10 @@ from agent.core import (
 from agent.evidence import Evidence, sets
 from agent.failpoints import reach
 from agent.parts import Parts, now
-from agent.planning import Plan, branch, probe_seconds
+from agent.planning import Plan, branch, message, probe_seconds
 from agent.publish import board_of, promote, publish
 from agent.repo import writable
 from agent.report import Board
-from agent.untrusted import posted, secrets
 
 # What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
 WRITTEN = ("/logs/", "/experiments/ledger.jsonl", "/experiments/results.tsv", "/experiments/issues/*.comment.md")
@@ -127,11 +125,8 @@ def _place_baseline(parts: Parts, plan: Plan) -> None:
 def _commit(parts: Parts, plan: Plan, name: str) -> str:
     """One commit on the base, on the variant's own branch."""
     one, issue = plan.resolved(name), plan.spec.issue
-    told = " ".join(f"{key}={value}" for key, value in sets(plan, one).items())
-    message = f"experiment: {name} {told} (issue {issue.number})\n\n{one.variant.why}".strip()
-    message = posted(message, secrets(os.environ))  # a branch may be pushed
     reach("commit-before")
-    commit = parts.repo.commit(plan.base, one.files, message)
+    commit = parts.repo.commit(plan.base, one.files, message(plan, one.variant, sets(plan, one)))
     reach("commit-made")
     parts.repo.keep(f"autoresearch/issue-{issue.number}/{name}", commit)
     reach("commit-after")

@@ -1,10 +1,11 @@
 """From what the user asked to a Plan: the issue read, every variant resolved, the time counted. Writes nothing."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from agent import gate, preflight, registry, spec, tracks
+from agent import gate, preflight, registry, rounds, spec, tracks
 from agent.core import (
     BadInput,
     Budget,
@@ -17,13 +18,15 @@ from agent.core import (
     Strategy,
     Track,
     Tracker,
+    Variant,
 )
 from agent.ledger import Ledger
 from agent.machine import Machine
 from agent.preflight import Resolved, Sources
 from agent.repo import Repository
+from agent.rounds import Round
 from agent.strategies import STRATEGIES
-from agent.untrusted import removed
+from agent.untrusted import posted, removed, secrets
 
 PROBE_ROUNDS = 3  # short runs of every variant, interleaved, before a calibrated campaign
 _OVERHEAD_S = {"full": 40.0, "mini": 8.0}  # start-up, evaluation and checkpoint of one run, for estimates only
@@ -41,6 +44,7 @@ class Request:
     gate: GateKind | None = None
     committed: bool = False
     retry: bool = False
+    again: bool = False  # a round that is over is followed by another (--loop)
     answered: bool = False  # by an earlier campaign that is only asked about: a closed issue may be
 
 
@@ -61,6 +65,12 @@ class Plan:
     estimate_s: float | None
     notices: tuple[str, ...]
     retry: bool
+    turn: Round  # of an issue in prose; other issues have one that is empty
+
+    @property
+    def complete(self) -> bool:
+        """Whether all variants are known: an issue in prose is without them until an editor has written them."""
+        return not self.spec.proposals or self.turn.complete
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -88,31 +98,59 @@ def make(request: Request, repo: Repository, ledger: Ledger, tracker: Tracker, m
     if request.answered:
         issue = replace(issue, state="open", labels=("experiment",))
     track = tracks.load(repo.root, spec.named_track(issue) or "main")
-    base = base_commit(repo, ledger, track, issue.number)
-    if request.answered:
-        base = ledger.campaigns(issue.number)[-1].base
-    sources = _sources(repo, track, base)
+    turn = _turn(request, repo, ledger, track, issue)
+    base = turn.base
+    sources = sources_at(repo, track, base)
     _check_branches(repo, track, issue.number)
     _check_committed(repo, track, base, request.committed)
     baseline = preflight.baseline(track, sources)
     told = spec.parse(issue, track, baseline.constants)
+    if told.proposals:
+        told = replace(told, variants=rounds.variants(repo, turn))
     propose = cast(Strategy, registry.load(STRATEGIES, "strategy", told.strategy))
     variants = preflight.variants(told, track, sources, propose(told, base, []))
     preflight.concerns(variants, request.profile)
-    _check_memory((baseline, *variants), request.profile, machine)
+    check_memory((baseline, *variants), request.profile, machine)
     budget = request.budget or told.budget or Budget("seconds", track.budget_s)
     clock = _clock(request, budget)
     rules = _rules(request, told, track)
-    estimate = _estimate(budget, clock, request.profile, gate.plan_size(rules, len(variants)), len(variants))
+    number = len(variants) if turn.complete or not told.proposals else told.proposals
+    estimate = _estimate(budget, clock, request.profile, gate.plan_size(rules, number), number)
     _check_cap(told, estimate)
     notices = (*_unread(issue), *_notices(repo, track, base, machine))
-    settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request.retry)
+    settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request.retry, turn)
     return Plan(told, track, base, baseline, tuple(variants), *settled)
+
+
+def _turn(request: Request, repo: Repository, ledger: Ledger, track: Track, issue: Issue) -> Round:
+    """The round that is meant, and with it the base: the one that is asked about, the one under way, or a new one."""
+    known = rounds.every(ledger, issue.number, spec.body_sha256(issue.body))
+    if request.answered:
+        asked = ledger.campaigns(issue.number)[-1]
+        ran = [one for one in known if rounds.campaign(ledger, issue.number, one) == asked]
+        return ran[-1] if ran else Round(0, asked.base)
+    number = rounds.following(ledger, issue.number)
+    if not known:
+        return Round(number, base_commit(repo, ledger, track, issue.number))
+    turn = known[-1]
+    if not rounds.over(ledger, issue.number, turn):
+        return turn
+    if request.again or (request.retry and not turn.accepted):
+        return Round(number, _natural_base(repo, track))
+    base = base_commit(repo, ledger, track, issue.number)
+    return turn if base == turn.base or not turn.accepted else Round(number, base)
+
+
+def message(plan: Plan, variant: Variant, told: Mapping[str, str]) -> str:
+    """The message of a variant's commit, without secrets; `told` are the constants that the campaign is about."""
+    sets = " ".join(f"{key}={value}" for key, value in told.items())
+    head = " ".join(["experiment:", variant.name, *([sets] if sets else []), f"(issue {plan.spec.issue.number})"])
+    return posted(f"{head}\n\n{variant.why}".strip(), secrets(os.environ))
 
 
 def resolved_at(repo: Repository, track: Track, commit: str) -> Resolved:
     """The track's script as committed there, resolved."""
-    return preflight.baseline(track, _sources(repo, track, commit))
+    return preflight.baseline(track, sources_at(repo, track, commit))
 
 
 def base_commit(repo: Repository, ledger: Ledger, track: Track, issue: int) -> str:
@@ -122,14 +160,19 @@ def base_commit(repo: Repository, ledger: Ledger, track: Track, issue: int) -> s
     stays with its base, and so with its answer, until the user changes one of the track's files: what experiments
     promote meanwhile does not ask its question again.
     """
-    head = repo.resolve("HEAD")
-    assert head is not None
-    now = repo.resolve(f"refs/heads/{branch(track.name)}")
-    natural = head if now is None or repo.is_ancestor(now, head) else now
+    natural = _natural_base(repo, track)
     began = [c.base for c in ledger.campaigns(issue) if c.conditions.track == track.name and repo.resolve(c.base)]
     won = [commit for commit in _winners(ledger, track) if repo.resolve(commit)]
     own = any(same_files(repo, track, known, natural) for known in began[-1:] + won)
     return began[-1] if began and own else natural
+
+
+def _natural_base(repo: Repository, track: Track) -> str:
+    """The baseline, or HEAD where it is ahead of it."""
+    head = repo.resolve("HEAD")
+    assert head is not None
+    now = repo.resolve(f"refs/heads/{branch(track.name)}")
+    return head if now is None or repo.is_ancestor(now, head) else now
 
 
 def _winners(ledger: Ledger, track: Track) -> list[str]:
@@ -180,7 +223,8 @@ def _text(repo: Repository, commit: str, path: str) -> str:
     return text
 
 
-def _sources(repo: Repository, track: Track, base: str) -> Sources:
+def sources_at(repo: Repository, track: Track, base: str) -> Sources:
+    """The texts at a commit that a plan on it is made from. Raises BadInput where one is missing."""
     files = {path: _text(repo, base, path) for path in {track.script, *track.editable}}
     if track.prepare is None:
         return Sources(files, {})
@@ -199,7 +243,8 @@ def _check_committed(repo: Repository, track: Track, base: str, committed: bool)
         )
 
 
-def _check_memory(resolved: Sequence[Resolved], profile: Profile, machine: Machine) -> None:
+def check_memory(resolved: Sequence[Resolved], profile: Profile, machine: Machine) -> None:
+    """Raise BadInput for the first that does not fit the device (or, on mini, the machine)."""
     told = [gpu.memory_mb for gpu in machine.gpus] if profile == "full" else [machine.memory_mb]
     memory = [size for size in told if size is not None]
     if memory:

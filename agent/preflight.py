@@ -9,6 +9,7 @@ from agent.core import BASELINE, BadInput, Constant, Profile, SetConstant, Shape
 
 PROFILES: tuple[Profile, ...] = ("full", "mini")
 ROOM = 1.15  # of the predicted memory: what the driver takes, what lies between tensors, windows that attend by chunks
+_CALLED = ("Config", "build_model", "main")  # what the audit and a run call of a script that has it
 _SHAPED = ("DEPTH", "ASPECT_RATIO", "HEAD_DIM")  # a script with these has a shape that shape.py can resolve
 
 
@@ -55,6 +56,23 @@ def variants(spec: Spec, track: Track, sources: Sources, proposed: Sequence[Vari
         _check_new(resolved, seen, spec)
         found.append(resolved)
     return found
+
+
+class OffLimits(BadInput):
+    """An edit reaches for what is not an experiment's: nothing that its author should try in other words."""
+
+
+def contract(one: Resolved, track: Track, sources: Sources) -> None:
+    """Raise BadInput where a rewritten script has lost what the harness calls: its top-level names, its constants."""
+    before = sources.files[track.script]
+    old, new = (edit.names(text, track.script) for text in (before, one.files.get(track.script, before)))
+    lost = [name for name in (*_CALLED, *_SHAPED) if name in old and name not in new]
+    if lost:
+        raise BadInput(
+            f"{one.variant.name} has lost {', '.join(lost)}, which the harness needs",
+            where=track.script,
+            next_step="keep the contract: constants on top, Config, build_model(config), main() under __main__",
+        )
 
 
 def concerns(resolved: Sequence[Resolved], profile: Profile) -> None:
@@ -104,7 +122,7 @@ def _check_reach(resolved: Resolved, track: Track, sources: Sources) -> None:
     new = resolved.files.get(track.script, sources.files[track.script])
     found = offlimits.reached(sources.files[track.script], new)
     if found:
-        raise BadInput(
+        raise OffLimits(
             f"{resolved.variant.name} reaches what no experiment may: {', '.join(found)}",
             where=resolved.variant.where or track.script,
             next_step="leave the seed, the budget, the environment, the data and the evaluation to prepare.py",

@@ -29,6 +29,7 @@ from agent.planning import Plan, probe_seconds, run_seconds
 DAY_S = 24 * 3600.0
 START_S = 240  # a run may take so long beside its training: a GPU that has compiled nothing yet may need minutes
 COMPILE_FROM_S = 120  # of budget: a shape compiles in 50 s on two cores, and then a step takes a third less time
+SMOKE_STEPS = 5  # of a draft, before it is a variant
 ROOM_MB = 64  # free space without which no run begins, beside that of its checkpoint
 
 
@@ -147,15 +148,39 @@ def job(parts: Parts, evidence: Evidence, name: str, seed: int, role: JobRole) -
     )
 
 
+def smoke(parts: Parts, plan: Plan, name: str, commit: str, attempt: int, corpus: Corpus) -> Result:
+    """A draft's first steps, uncompiled, and its evaluation: does it run at all? It is in no ledger.
+
+    What it compiles nobody loads again; it pays with seconds what a whole run would pay with minutes.
+    """
+    home = parts.logs / f"issue-{plan.spec.issue.number}" / name / f"smoke-{attempt}"
+    told = {"SEED": "0", "STEPS": str(SMOKE_STEPS), "COMPILE": "0", "CACHE": str(home / "cache")}
+    job = Job(
+        variant=name,
+        commit=commit,
+        seed=0,
+        role="smoke",
+        argv=(parts.python, plan.track.script),
+        env=_shared_env(parts, plan, corpus.folder) | {f"AUTORESEARCH_{key}": value for key, value in told.items()},
+        run_dir=home,
+        timeout_s=float(START_S),
+        metric=plan.track.metric,
+        readable=pins.visible(corpus.folder),
+    )
+    return _complete(corpus.folder, job, only(parts, job))
+
+
+def _shared_env(parts: Parts, plan: Plan, corpus: Path | None) -> dict[str, str]:
+    """What every run of a plan is told."""
+    prepared = {"AUTORESEARCH_PREPARED": str(corpus)} if corpus else {}
+    return {**parts.env, "AUTORESEARCH_PROFILE": plan.profile, "AUTORESEARCH_CORPUS": plan.corpus, **prepared}
+
+
 def _env(parts: Parts, evidence: Evidence, name: str, role: JobRole) -> dict[str, str]:
     """What a run is told: everything but its seed and its cache."""
     plan = evidence.plan
-    prepared = {"AUTORESEARCH_PREPARED": str(evidence.corpus)} if evidence.corpus else {}
     return {
-        **parts.env,
-        "AUTORESEARCH_PROFILE": plan.profile,
-        "AUTORESEARCH_CORPUS": plan.corpus,
-        **prepared,
+        **_shared_env(parts, plan, evidence.corpus),
         **compile_env(plan.profile, plan.budget),
         **_budget_env(evidence, name, role),
     }
@@ -217,7 +242,7 @@ def _limit(evidence: Evidence, name: str, role: JobRole) -> float:
 
 def record_of(parts: Parts, evidence: Evidence, job: Job, result: Result) -> RunRecord:
     """Put a finished run in the ledger; nothing of it is believed before this."""
-    result = _complete(evidence, job, result)
+    result = _complete(evidence.corpus, job, result)
     if result.status != "ok":
         check_room(parts, evidence.plan)
     plan, campaign = evidence.plan, evidence.campaign
@@ -243,6 +268,7 @@ def record_of(parts: Parts, evidence: Evidence, job: Job, result: Result) -> Run
         at=now(),
         description=_description(plan, job.variant),
         sandbox=result.sandbox,
+        usd=plan.resolved(job.variant).variant.usd,
     )
     record = _contended(evidence, record)
     reach("append-before")
@@ -252,10 +278,10 @@ def record_of(parts: Parts, evidence: Evidence, job: Job, result: Result) -> Run
     return record
 
 
-def _complete(evidence: Evidence, job: Job, result: Result) -> Result:
+def _complete(corpus: Path | None, job: Job, result: Result) -> Result:
     """A run that leaves nothing to audit has no result: else it could choose which of its seeds is looked at."""
     made = (job.run_dir / "model.pt").is_file() and (job.run_dir / "losses.npz").is_file()
-    if evidence.corpus is None or job.role == "probe" or result.status != "ok" or made:
+    if corpus is None or job.role == "probe" or result.status != "ok" or made:
         return result
     return replace(result, status="no_metric", reason="exit 0, and no model.pt or losses.npz to audit")
 

@@ -10,16 +10,26 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     ["core", "reaper", "scorer", "answerer", "untrusted", "failpoints"],
-    ["registry", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox"],
+    ["registry", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox", "prompt", "money"],
     ["prose", "simulation"],
     ["spec", "preflight"],
     ["repo", "process", "pins", "ledger", "locks", "machine", "tracks"],
-    ["strategies.table", "executors.local", "trackers.markdown", "strategies", "executors", "trackers", "live"],
+    ["rounds"],
+    [
+        "strategies.table",
+        "strategies.freeform",
+        "executors.local",
+        "trackers.markdown",
+        "strategies",
+        "executors",
+        "trackers",
+        "live",
+    ],
     ["planning", "parts"],
     ["evidence", "doctor"],
     ["publish", "runs"],
-    ["audit"],
-    ["loop"],
+    ["audit", "proposing"],
+    ["loop", "openended"],
     ["run"],
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

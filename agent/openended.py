@@ -1,0 +1,84 @@
+"""The open-ended mode: round after round from the current baseline, until time, money or a person ends it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from agent import rounds
+from agent.core import LoopRecord, SpendRecord, Stopped
+from agent.failpoints import reach
+from agent.ledger import Ledger
+from agent.money import spent
+from agent.parts import now
+from agent.proposing import NothingToRun
+
+FRUITLESS = 3  # rounds in a row without a proposal that can run: the issue asks for what cannot be had
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to end: hours since the beginning, dollars since then; None where there is no such limit."""
+
+    hours: float | None = None
+    max_usd: float | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """One stretch of the open-ended mode on an issue as its body is. It is in the ledger and so outlives a crash."""
+
+    ledger: Ledger
+    began: LoopRecord
+
+    def spent(self) -> float:
+        """Dollars since it began."""
+        return spent([one for one in self.ledger.about(SpendRecord, self.began.issue) if one.at >= self.began.at])
+
+    def rounds(self) -> list[rounds.Round]:
+        """The rounds since it began that are over."""
+        known = rounds.every(self.ledger, self.began.issue, self.began.body_sha256)
+        return [one for one in known if one.at >= self.began.at and rounds.over(self.ledger, self.began.issue, one)]
+
+    def over(self, expected_s: float | None, at: datetime) -> str:
+        """Why no further round begins at `at`, where one takes `expected_s` seconds; empty where one does."""
+        hours, usd = self.began.hours, self.began.max_usd
+        end = datetime.fromisoformat(self.began.at) + timedelta(hours=hours) if hours is not None else None
+        if end is not None and at + timedelta(seconds=expected_s or 0.0) > end:
+            return f"the time is used up: {hours:g} hours, and another round takes {(expected_s or 0) / 60:.0f} minutes"
+        if usd is not None and self.spent() >= usd:
+            return f"the money is used up: ${self.spent():.2f} of ${usd:g}"
+        last = self.rounds()[-FRUITLESS:]
+        if len(last) == FRUITLESS and not any(one.accepted for one in last):
+            return f"{FRUITLESS} rounds in a row had no proposal that can run"
+        return ""
+
+
+def session(ledger: Ledger, issue: int, body_sha256: str, limits: Limits) -> Session:
+    """The session that has not ended, under the same limits; else a new one."""
+    known = [one for one in ledger.about(LoopRecord, issue) if one.body_sha256 == body_sha256]
+    same = known and (known[-1].hours, known[-1].max_usd) == (limits.hours, limits.max_usd)
+    if same and not known[-1].ended:
+        return Session(ledger, known[-1])
+    began = LoopRecord(issue, body_sha256, limits.hours, limits.max_usd, False, "", now())
+    ledger.append(began)
+    reach("loop-began")
+    return Session(ledger, began)
+
+
+def until_over(running: Session, one_round: Callable[[], None], expected_s: Callable[[], float | None]) -> str:
+    """Rounds until the session is over; the reason, which is then in the ledger.
+
+    Raises what a round raises, except where that ends the session (Stopped) or the round alone (NothingToRun).
+    """
+    while not (reason := running.over(expected_s(), datetime.now(UTC))):
+        try:
+            one_round()
+        except NothingToRun:
+            continue
+        except Stopped as stopped:
+            reason = stopped.problem
+            break
+    began = running.began
+    running.ledger.append(LoopRecord(began.issue, began.body_sha256, began.hours, began.max_usd, True, reason, now()))
+    reach("loop-ended")
+    return reason
