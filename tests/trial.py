@@ -23,6 +23,7 @@ from agent.parts import Parts
 from agent.planning import Plan
 from agent.preflight import Resolved
 from agent.repo import Repository
+from agent.rounds import Round
 from agent.trackers.markdown import MarkdownTracker
 from tests.cheats import CHECKS, Cheat, original, train_py
 from tests.project import ROOT, commit, git
@@ -128,6 +129,7 @@ def _plan(repo: Repository, scripts: Mapping[str, str], steps: int, corpus: str)
         estimate_s=None,
         notices=(),
         retry=False,
+        turn=Round(0, base),
     )
 
 
