@@ -506,6 +506,7 @@ class RoundRecord:
 
     issue: int
     body_sha256: str
+    track: str
     round: int
     base: str
     ideas: tuple[Idea, ...]

@@ -77,7 +77,8 @@ def _think(parts: Parts, plan: Plan, editor: Editor, told: Brief) -> Round:
     reach("ideas-after")
     found = rounds.named(ideas.found[: plan.spec.proposals], turn.number)
     failure = ideas.failure if found else ideas.failure or "the editor had no idea"
-    record = RoundRecord(issue, plan.spec.body_sha256, turn.number, turn.base, found, line(failure), now())
+    asked = (issue, plan.spec.body_sha256, plan.track.name, turn.number, turn.base)
+    record = RoundRecord(*asked, found, line(failure), now())
     parts.ledger.append(record)
     reach("ideas-recorded")
     return rounds.every(parts.ledger, issue, plan.spec.body_sha256)[-1]

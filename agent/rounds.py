@@ -110,8 +110,8 @@ def tried(ledger: Ledger, track: str) -> list[Tried]:
     for one in ledger.campaigns():
         record = ledger.verdict(one) if one.conditions.track == track else None
         told += [(record.at, _judged(ledger, one, said)) for said in record.variants] if record else []
-    for issue in {one.issue for one in ledger.campaigns()} | ledger.issues(RoundRecord):
-        told += _refused(ledger, issue)
+    for issue in sorted(ledger.issues(RoundRecord)):
+        told += _refused(ledger, issue, track)
     return [one for _, one in sorted(told, key=lambda pair: pair[0])]
 
 
@@ -130,8 +130,9 @@ def _effect(said: Verdict, asked: CampaignRecord) -> str:
     return f"{said.decision}: gain {said.gain:+.4f}{bounds}, {asked.conditions.profile}, {asked.conditions.budget}"
 
 
-def _refused(ledger: Ledger, issue: int) -> list[tuple[str, Tried]]:
-    ideas = {idea.name: idea for one in ledger.about(RoundRecord, issue) for idea in one.ideas}
+def _refused(ledger: Ledger, issue: int, track: str) -> list[tuple[str, Tried]]:
+    own = [one for one in ledger.about(RoundRecord, issue) if one.track == track]
+    ideas = {idea.name: idea for one in own for idea in one.ideas}
     found = [one for one in ledger.about(ProposalRecord, issue) if not one.accepted and one.variant in ideas]
     return [
         (one.at, Tried(f"#{issue} {one.variant}", ideas[one.variant].title, f"refused: {one.failure}")) for one in found

@@ -18,9 +18,16 @@ from agent.core import (
     Conditions,
     GateRules,
     HarnessError,
+    Idea,
+    LoopRecord,
+    PostRecord,
     PromotionRecord,
+    ProposalRecord,
     Record,
+    RoundRecord,
     RunRecord,
+    SpendRecord,
+    SteerRecord,
     Verdict,
     VerdictRecord,
 )
@@ -57,6 +64,12 @@ RECORDS: list[Record] = [
     ),
     VerdictRecord(3, RUN.campaign, VERDICT, (VERDICT, replace(VERDICT, interval=None, p=None)), RUN.at),
     PromotionRecord(3, RUN.campaign, "main", "1A", "mini", "b" * 40, "c" * 40, RUN.at),
+    SteerRecord(3, "s" * 64, "comment-12", "somebody", "/skip 1B", "1B is skipped", True, RUN.at),
+    PostRecord(3, "comment", "# A comment", False, "no network", RUN.at),
+    SpendRecord(3, "call-1", "1A", "a-model", True, 0.0213, 100, 200, 30, 40, RUN.at),
+    RoundRecord(3, "s" * 64, "main", 1, "b" * 40, (Idea("1A", "wider", "because", "-0.01"),), "", RUN.at),
+    ProposalRecord(3, 1, "1A", True, "c" * 40, "t" * 40, "", 2, 0.0213, RUN.at),
+    LoopRecord(3, "s" * 64, 8.0, None, True, "the time is used up", RUN.at),
 ]
 
 

@@ -1,0 +1,93 @@
+"""The open-ended mode: its limits, measured from its record, hold across restarts."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from agent import openended
+from agent.core import LoopRecord, Paused, ProposalRecord, RoundRecord, SpendRecord, Stopped
+from agent.ledger import Ledger
+from agent.openended import FRUITLESS, Limits, Session
+from agent.proposing import NothingToRun
+from tests.test_rounds import IDEAS, SHA
+
+LONG_AGO = "2026-01-01T00:00:00+00:00"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger.jsonl", tmp_path / "lock")
+
+
+def begun(ledger: Ledger, hours: float | None = None, max_usd: float | None = None) -> Session:
+    return openended.session(ledger, 5, SHA, Limits(hours, max_usd))
+
+
+def loops(ledger: Ledger) -> list[LoopRecord]:
+    return ledger.about(LoopRecord, 5)
+
+
+def later(session: Session, minutes: float) -> datetime:
+    return datetime.fromisoformat(session.began.at) + timedelta(minutes=minutes)
+
+
+def fruitless(ledger: Ledger, session: Session, number: int) -> None:
+    ledger.append(RoundRecord(5, SHA, "main", number, "b" * 40, IDEAS[:1], "", session.began.at))
+    ledger.append(ProposalRecord(5, number, "1A", False, "", "", "no", 1, 0.0, session.began.at))
+
+
+def test_a_restart_goes_on_with_the_session_that_has_not_ended(ledger: Ledger) -> None:
+    first = begun(ledger, 8)
+    assert begun(ledger, 8) == first
+    assert begun(ledger, 9).began != first.began
+    assert len(loops(ledger)) == 2
+
+
+def test_a_session_that_ended_is_followed_by_another(ledger: Ledger) -> None:
+    def stop() -> None:
+        raise Stopped("somebody said /stop")
+
+    first = begun(ledger, 8)
+    assert openended.until_over(first, stop, lambda: 60.0) == "somebody said /stop"
+    assert (loops(ledger)[-1].ended, loops(ledger)[-1].reason) == (True, "somebody said /stop")
+    assert begun(ledger, 8).began != first.began
+
+
+def test_no_round_begins_that_would_end_too_late(ledger: Ledger) -> None:
+    session = begun(ledger, 1)
+    assert session.over(1800, later(session, 29)) == ""
+    assert session.over(1800, later(session, 31)).startswith("the time is used up: 1 hours")
+    assert begun(ledger, None).over(1e9, later(session, 1e6)) == ""
+
+
+def test_only_money_spent_since_it_began_counts(ledger: Ledger) -> None:
+    ledger.append(SpendRecord(5, "old", "1A", "m", True, 50.0, 1, 1, 0, 0, LONG_AGO))
+    session = begun(ledger, max_usd=1)
+    assert session.over(None, later(session, 1)) == ""
+    ledger.append(SpendRecord(5, "new", "1A", "m", True, 1.0, 1, 1, 0, 0, session.began.at))
+    assert session.over(None, later(session, 1)) == "the money is used up: $1.00 of $1"
+
+
+def test_an_issue_that_gives_nothing_to_run_ends_after_a_few_rounds(ledger: Ledger) -> None:
+    session, tried = begun(ledger, 8), list[int]()
+
+    def nothing() -> None:
+        tried.append(len(tried) + 1)
+        fruitless(ledger, session, tried[-1])
+        raise NothingToRun("all refused")
+
+    assert (
+        openended.until_over(session, nothing, lambda: 60.0)
+        == f"{FRUITLESS} rounds in a row had no proposal that can run"
+    )
+    assert len(tried) == FRUITLESS
+
+
+def test_a_pause_that_passes_does_not_end_the_session(ledger: Ledger) -> None:
+    def away() -> None:
+        raise Paused("no answer from the model")
+
+    with pytest.raises(Paused):
+        openended.until_over(begun(ledger, 8), away, lambda: 60.0)
+    assert [one.ended for one in loops(ledger)] == [False]
