@@ -71,7 +71,10 @@ def test_what_was_tried_has_judged_variants_and_refused_proposals(ledger: Ledger
     ledger.append(proposal("1B", accepted=False))
     told = {one.name: one for one in rounds.tried(ledger, "main")}
     assert told["#3 1B"].outcome == "refused: no"
-    assert told["#3 1A"].outcome == "keep: gain +0.1000 (90 %: +0.0500 to +0.1500), mini, 20s"
+    assert [one.outcome for one in rounds.tried(ledger, "main") if one.name == "#3 1A"] == [
+        "keep: gain +0.1000 (90 %: +0.0500 to +0.1500), mini, 20s",
+        "keep: gain +0.1000, mini, 20s",
+    ]
     assert told["#3 1A"].what == RUN.description
     assert rounds.tried(ledger, "another") == []
 
