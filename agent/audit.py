@@ -14,7 +14,7 @@ from agent.failpoints import reach
 from agent.parts import Parts, now
 
 
-def audited(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
+def of_winner(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
     """The audit of a winner: the one that is in the ledger, else one made now."""
     known = [one for one in parts.ledger.audits(evidence.campaign) if one.variant == name]
     return known[-1] if known else _audit(parts, evidence, name)

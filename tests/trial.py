@@ -67,7 +67,7 @@ class Court:
         def one(name: str) -> AuditRecord:
             executor = free.get()
             try:
-                return audit.audited(replace(self.parts, executor=executor), self.evidence, name)
+                return audit.of_winner(replace(self.parts, executor=executor), self.evidence, name)
             finally:
                 free.put(executor)
 
