@@ -334,6 +334,21 @@ class VerdictRecord:
 
 
 @dataclass(frozen=True)
+class HeldReadRecord:
+    """The second held-out set is about to be read, for a winner of a campaign (named by its `at`).
+
+    Written before the reading: after a crash in between it counts one that was not made, and never one too few.
+    """
+
+    issue: int
+    campaign: str
+    variant: str
+    at: str
+    kind: Literal["held-read"] = "held-read"
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
 class AuditRecord:
     """What the audit found of the winner of a campaign (named by its `at`): every check by name, with its evidence.
 
@@ -373,7 +388,7 @@ class PromotionRecord:
     schema: int = SCHEMA
 
 
-Record = RunRecord | CampaignRecord | VerdictRecord | AuditRecord | PromotionRecord
+Record = RunRecord | CampaignRecord | VerdictRecord | HeldReadRecord | AuditRecord | PromotionRecord
 
 
 # --- the three Protocols ----------------------------------------------------------------------------------
