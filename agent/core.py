@@ -127,6 +127,11 @@ class Variant:
     stated: tuple[Stated, ...] = ()
     where: str = ""
 
+    @property
+    def constant(self) -> bool:
+        """Whether it sets constants and does nothing else; what does more, a model may have written."""
+        return all(isinstance(edit, SetConstant) for edit in self.edits)
+
 
 @dataclass(frozen=True)
 class Budget:

@@ -179,7 +179,8 @@ def _run(args: argparse.Namespace, asked: Request, wiring: "_Wiring") -> int:
     writable(machine.cache(), "set AUTORESEARCH_CACHE to a folder that can be written to")
     with wiring.alone(f"issue {args.issue}"), view(_events(args)) as shown, _signals():
         plan, parts = wiring.ready(lambda _: asked, shown.tell)  # again: another harness may just have finished
-        sandbox.check([one.variant for one in plan.variants], wiring.walls, waived=args.no_sandbox)
+        every = [one.variant for one in (plan.baseline, *plan.variants)]
+        sandbox.check(every, wiring.walls, waived=args.no_sandbox, inherited=plan.inherited)
         for line in (*_intent(plan), *_unwalled(wiring.walls)):
             shown.tell(Notice(line))
         board = loop.run(parts, plan)
