@@ -4,62 +4,85 @@ scorer.py owns the held-out data and answers to us; answerer.py, in the sandbox,
 """
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from agent import checks, runs, sandbox
-from agent.core import BASELINE, AuditRecord, Job, Notice, Paused, Profile, Result, RunRecord
+from agent.core import BASELINE, AuditRecord, HeldReadRecord, Job, Notice, Paused, Profile, Result, RunRecord
 from agent.evidence import Evidence
 from agent.failpoints import reach
 from agent.parts import Parts, now
 
 
-def audited(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
+def of_winner(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
     """The audit of a winner: the one that is in the ledger, else one made now."""
     known = [one for one in parts.ledger.audits(evidence.campaign) if one.variant == name]
     return known[-1] if known else _audit(parts, evidence, name)
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """The run of a winner that is audited and the baseline's that it is compared with; what scorer.py says of each."""
+
+    winner: RunRecord
+    base: RunRecord
+    mine: checks.Scored
+    theirs: checks.Scored
+
+
 def _audit(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
     """Score the winner's checkpoint and the baseline's apart from the code that trained them; record what was found."""
-    began, campaign = time.monotonic(), evidence.campaign
+    began = time.monotonic()
     parts.tell(Notice(f"auditing {name}"))
     reach("audit-before")
-    winner, base = (_with_checkpoint(parts, evidence, one) for one in (name, BASELINE))
-    theirs = _scored(parts, evidence, base, claims=False)
-    mine = _scored(parts, evidence, winner, claims=True)
-    found = _findings(evidence, winner, base, mine, theirs)
-    status, failed = checks.status(found)
-    record = AuditRecord(
-        issue=campaign.issue,
-        campaign=campaign.at,
-        variant=name,
-        commit=winner.commit,
-        status=status,
-        failed=failed,
-        checks=found,
-        metrics=checks.numbers(winner, base, mine, theirs),
-        held_reads=parts.ledger.held_reads(campaign.conditions) + 1,
-        sandbox=parts.walls.level,
-        seconds=round(time.monotonic() - began, 3),
-        at=now(),
-    )
+    pair = _pair(parts, evidence, name)
+    found = _findings(evidence, pair)
+    record = _record(parts, evidence, pair, found, time.monotonic() - began)
     reach("audit-result")
     parts.ledger.append(record)
     reach("audit-recorded")
-    parts.tell(Notice(f"audit of {name}: {status}" + "".join(f"; {one}: {found[one]}" for one in failed)))
+    parts.tell(Notice("; ".join([f"audit of {name}: {record.status}", *(f"{n}: {found[n]}" for n in record.failed)])))
     return record
 
 
-def _findings(
-    evidence: Evidence, winner: RunRecord, base: RunRecord, mine: checks.Scored, theirs: checks.Scored
-) -> dict[str, str]:
+def _pair(parts: Parts, evidence: Evidence, name: str) -> _Pair:
+    """Have both scored; the reading of the second held-out set is counted before it is made."""
+    winner, base = (_with_checkpoint(parts, evidence, one) for one in (name, BASELINE))
+    campaign = evidence.campaign
+    parts.ledger.append(HeldReadRecord(campaign.issue, campaign.at, name, now()))
+    reach("audit-noted")
+    theirs = _scored(parts, evidence, base, claims=False)
+    return _Pair(winner, base, _scored(parts, evidence, winner, claims=True), theirs)
+
+
+def _record(parts: Parts, evidence: Evidence, pair: _Pair, found: Mapping[str, str], seconds: float) -> AuditRecord:
+    campaign, (status, failed) = evidence.campaign, checks.status(found)
+    return AuditRecord(
+        issue=campaign.issue,
+        campaign=campaign.at,
+        variant=pair.winner.variant,
+        commit=pair.winner.commit,
+        status=status,
+        failed=failed,
+        checks=found,
+        metrics=checks.numbers(pair.winner, pair.base, pair.mine, pair.theirs),
+        held_reads=parts.ledger.held_reads(campaign.conditions),
+        sandbox=parts.walls.level,
+        seconds=round(seconds, 3),
+        at=now(),
+    )
+
+
+def _findings(evidence: Evidence, pair: _Pair) -> dict[str, str]:
     """Every check by name: what scorer.py found, then what only the harness can tell."""
-    found, gain = dict(mine.checks), (base.metric or 0.0) - (winner.metric or 0.0)
+    claimed, usual = pair.winner.metric or 0.0, pair.base.metric or 0.0
+    found = dict(pair.mine.checks)
     if found.get("held-out") == checks.OK:
-        found["held-out"] = checks.held_out(mine, theirs, gain)
-    found["clock"] = checks.clock(*evidence.timed(winner.variant))
-    found["plausible"] = checks.plausible(winner.metric or 0.0, mine.metrics.get("val_bpb"), base.metric or 0.0)
+        found["held-out"] = checks.held_out(pair.mine, pair.theirs, usual - claimed)
+    found["clock"] = checks.clock(*evidence.timed(pair.winner.variant))
+    found["plausible"] = checks.plausible(claimed, pair.mine.metrics.get("val_bpb"), usual)
     return {name: found.get(name, "not tried") for name in checks.CHECKS}
 
 

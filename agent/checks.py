@@ -95,9 +95,9 @@ def held_out(winner: Scored, baseline: Scored, gain: float) -> str:
     return f"a gain of {gain:.4f} on the validation set is {found:.4f} (± {2 * error:.4f}) on the second held-out set"
 
 
-def plausible(claimed: float, audited: float | None, baseline: float) -> str:
-    """A finite number above zero that is not too good to be true."""
-    if not all(math.isfinite(value) and value > 0 for value in (claimed, audited if audited is not None else claimed)):
+def plausible(claimed: float, found: float | None, baseline: float) -> str:
+    """A finite number above zero, as claimed and as found, that is not too good to be true (lower is better)."""
+    if not all(math.isfinite(value) and value > 0 for value in (claimed, found if found is not None else claimed)):
         return f"val_bpb {claimed} is no number of bits per byte"
     if claimed < (1 - IMPLAUSIBLE) * baseline:
         return f"{claimed:.4f} is {1 - claimed / baseline:.0%} below the baseline's {baseline:.4f}"

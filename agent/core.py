@@ -151,6 +151,11 @@ class Variant:
     where: str = ""
     usd: float = 0.0  # what it cost to write
 
+    @property
+    def constant(self) -> bool:
+        """Whether it sets constants and does nothing else; what does more, a model may have written."""
+        return all(isinstance(edit, SetConstant) for edit in self.edits)
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -399,6 +404,21 @@ class VerdictRecord:
 
 
 @dataclass(frozen=True)
+class HeldReadRecord:
+    """The second held-out set is about to be read, for a winner of a campaign (named by its `at`).
+
+    Written before the reading: after a crash in between it counts one that was not made, and never one too few.
+    """
+
+    issue: int
+    campaign: str
+    variant: str
+    at: str
+    kind: Literal["held-read"] = "held-read"
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
 class AuditRecord:
     """What the audit found of the winner of a campaign (named by its `at`): every check by name, with its evidence.
 
@@ -553,6 +573,7 @@ Record = (
     RunRecord
     | CampaignRecord
     | VerdictRecord
+    | HeldReadRecord
     | AuditRecord
     | PromotionRecord
     | SteerRecord

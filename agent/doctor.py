@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from agent.ledger import Ledger
 from agent.machine import Machine
 from agent.planning import branch
 from agent.repo import Repository
+from agent.sandbox import Sandbox
 
 _CUDA_PROBE = "import torch; torch.zeros(8, device='cuda').sum().item(); print(torch.cuda.get_device_name())"
 
@@ -27,11 +29,12 @@ class Finding:
 
 def examine(machine: Machine, cache: Path, python: str) -> list[Finding]:
     """Look at everything a campaign needs. A GPU is probed by using it: nvidia-smi working proves nothing."""
-    torch = Finding("torch", machine.torch is not None, machine.torch or "not installed", 'pip install -e ".[dev]"')
-    found = [torch, *_gpus(machine, python)]
+    torch, walls = machine.torch, sandbox.probe()
+    found = [Finding("torch", torch is not None, torch or "not installed", 'pip install -e ".[dev]"')]
+    found += _gpus(machine, cuda_probe(python, walls), walls)
     found.append(Finding("processor", True, f"{machine.name}, {machine.memory_mb:,} MB of memory"))
     found.append(Finding("git", True, version_of("git")))
-    found.append(_sandbox())
+    found.append(Finding("sandbox", walls.level != "none", f"{walls.level}: {walls.told}", walls.advice))
     prepared = sorted(path.parent.name for path in cache.glob("*/meta.json"))
     told = f"prepared in {cache}: {', '.join(prepared) or 'none yet'}"
     found.append(Finding("corpora", True, told))
@@ -42,22 +45,25 @@ def examine(machine: Machine, cache: Path, python: str) -> list[Finding]:
     return found
 
 
-def _sandbox() -> Finding:
-    """Without one, code that a model wrote is refused; constants run."""
-    level = sandbox.probe()
-    return Finding("sandbox", level.level != "none", f"{level.level}: {level.told}", level.advice)
+def cuda_probe(python: str, walls: Sandbox) -> tuple[str, ...]:
+    """The command that uses the GPU as a run would: inside the sandbox where there is one."""
+    argv = (python, "-c", _CUDA_PROBE)
+    if walls.level == "none":
+        return argv
+    return sandbox.wrap(argv, cwd=Path("/tmp"), readable=(), writable=(), gpus=1)  # /tmp is one of its own
 
 
-def _gpus(machine: Machine, python: str) -> list[Finding]:
+def _gpus(machine: Machine, argv: Sequence[str], walls: Sandbox) -> list[Finding]:
     if not machine.gpus:
         return [Finding("GPU", True, "none: campaigns run on the processor with profile mini, 1/8 of the width")]
     told = ", ".join(f"{gpu.name} ({_megabytes(gpu.memory_mb)})" for gpu in machine.gpus)
     try:
-        probe = subprocess.run([python, "-c", _CUDA_PROBE], capture_output=True, text=True, timeout=120, check=False)
+        probe = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         well, words = probe.returncode == 0, (probe.stderr.strip().splitlines() or ["no output"])[-1]
     except subprocess.TimeoutExpired:
         well, words = False, "no answer in 120 s"
-    return [Finding("GPU", well, told, f"torch cannot use it: {words}; or take --profile mini")]
+    where = "" if walls.level == "none" else " inside the sandbox"
+    return [Finding("GPU", well, told, f"torch cannot use it{where}: {words}; or take --profile mini")]
 
 
 def _megabytes(size: int | None) -> str:

@@ -192,6 +192,17 @@ def apply(files: Mapping[str, str], edits: Sequence[Edit], editable: Sequence[st
     return changed
 
 
+def only_constants(old: str, new: str, path: str) -> bool:
+    """Whether setting constants makes `new` of `old`, character by character."""
+    try:
+        before, after = constants(old, path), constants(new, path)
+        wanted = [(name, value) for name, value in after.items() if name in before and value != before[name]]
+        sets = [SetConstant(path, name, value) for name, value in wanted if isinstance(value, _SETTABLE)]
+        return {path: old, **apply({path: old}, sets, (path,))}[path] == new
+    except BadInput:  # no constant of that name or type was there to be set
+        return False
+
+
 def _check_path(edit: Edit, files: Mapping[str, str], editable: Sequence[str]) -> None:
     allowed = f"editable: {', '.join(editable) or 'nothing'}"
     if edit.path not in editable:

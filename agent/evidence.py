@@ -8,6 +8,7 @@ from typing import cast
 from agent import gate
 from agent.core import BASELINE, AuditRecord, CampaignRecord, Role, RunRecord, SetConstant, Shape, Verdict
 from agent.ledger import Ledger
+from agent.pins import HELD
 from agent.planning import PROBE_ROUNDS, Plan
 from agent.preflight import Resolved
 from agent.report import Board, Row
@@ -70,16 +71,17 @@ class Evidence:
         return min(run.metrics["step_seconds"] for run in self.probes(name) if run.status == "ok")
 
     def seen(self) -> list[gate.Observation]:
-        """What the gate may know: failed probes, then the runs in the order in which they ended, then refusals.
+        """What the gate may know: failed probes and refusals, then the runs in the order in which they ended.
 
-        A failed probe counts as a failed run, and so does a winner that failed its audit.
+        A failed probe counts as a failed run, and so does a winner that failed its audit. Neither took the place of a
+        run: before the first measurement of the baseline they are not among those after which it is measured again.
         """
         names = {tree: name for name, tree in self.campaign.trees.items()}
         failed = [
             self._failed_probe(name) for name in names.values() if any(p.status != "ok" for p in self.probes(name))
         ]
         refused = [_refused(one) for one in self.ledger.audits(self.campaign) if one.status == "failed"]
-        return failed + [_observation(names[run.tree], run) for run in self._counted() if run.tree in names] + refused
+        return failed + refused + [_observation(names[run.tree], run) for run in self._counted() if run.tree in names]
 
     def _failed_probe(self, name: str) -> gate.Observation:
         role: Role = "baseline" if name == BASELINE else "screen"
@@ -130,15 +132,24 @@ class Evidence:
         return sum(run.seconds for run in every if run.campaign == self.campaign.at)
 
 
+def unaudited(campaign: CampaignRecord) -> str:
+    """Why no winner of a campaign can be audited; empty where one can."""
+    if HELD not in campaign.pins:
+        return f"the track's prepare.py prepares no {HELD}, so there is nothing to confirm a gain on"
+    if campaign.gate.goal != "min":  # the scorer knows one metric
+        return "the audit scores bits per byte, of which fewer are better, and more of this track's metric are"
+    return ""
+
+
 def _observation(name: str, run: RunRecord) -> gate.Observation:
     role = cast(Role, run.role)  # the ledger keeps probes apart
     slowed, failure = run.status == "contended", "" if run.status == "ok" else run.status
     return gate.Observation(name, run.seed, role, run.metric, slowed, failure)
 
 
-def _refused(audited: AuditRecord) -> gate.Observation:
-    failure = f"audit: {', '.join(audited.failed)}"
-    return gate.Observation(audited.variant, -1, "confirm", None, failure=failure)  # on no seed that any run has
+def _refused(found: AuditRecord) -> gate.Observation:
+    failure = f"audit: {', '.join(found.failed)}"
+    return gate.Observation(found.variant, -1, "confirm", None, failure=failure)  # on no seed that any run has
 
 
 def board(

@@ -30,6 +30,7 @@ POINTS: Mapping[str, str] = {
     "append-after": "the ledger has it; nobody was told",
     "gate-before": "every run is recorded; the verdict is not asked for",
     "audit-before": "the gate has a winner; its checkpoint is not scored",
+    "audit-noted": "the ledger counts a reading of the second held-out set; it is not read",
     "audit-result": "it is scored; the ledger does not know",
     "audit-recorded": "the ledger has the audit; the verdict is not recorded",
     "gate-said": "the verdict is known; the ledger does not have it",

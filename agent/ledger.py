@@ -18,6 +18,7 @@ from agent.core import (
     Conditions,
     GateRules,
     HarnessError,
+    HeldReadRecord,
     Idea,
     LoopRecord,
     PostRecord,
@@ -103,6 +104,7 @@ _READERS: Mapping[str, Callable[[_Fields], Record]] = {
     "run": _run,
     "campaign": _campaign,
     "verdict": _verdict,
+    "held-read": _plain(HeldReadRecord),
     "audit": _audit,
     "promotion": _plain(PromotionRecord),
     "steer": _plain(SteerRecord),
@@ -207,11 +209,16 @@ class Ledger:
         return {run.tree for run in self.runs() if run.commit in commits}
 
     def held_reads(self, conditions: Conditions) -> int:
-        """How often the second held-out set of a track's corpus was read so far."""
+        """How often the second held-out set of a track's corpus was read so far, or was about to be.
+
+        An audit from before there were records of the reading itself counts as one.
+        """
         asked = (conditions.track, conditions.corpus)
         known = {(c.issue, c.at) for c in self.campaigns() if (c.conditions.track, c.conditions.corpus) == asked}
-        found = (record for record in self._records if isinstance(record, AuditRecord))
-        return sum((record.issue, record.campaign) in known for record in found)
+        told = [r for r in self._records if isinstance(r, HeldReadRecord) and (r.issue, r.campaign) in known]
+        noted = {(r.issue, r.campaign, r.variant) for r in told}
+        audits = (r for r in self._records if isinstance(r, AuditRecord) and (r.issue, r.campaign) in known)
+        return len(told) + sum((r.issue, r.campaign, r.variant) not in noted for r in audits)
 
     def promotions(self, track: str) -> list[PromotionRecord]:
         """Promotions of a track, oldest first."""

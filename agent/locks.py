@@ -13,6 +13,10 @@ from filelock import FileLock, Timeout
 from agent.core import HarnessError
 
 
+class InUse(HarnessError):
+    """Another program holds the lock."""
+
+
 def _holder(note: Path) -> str:
     """Who holds a lock, in words; the note may be a moment behind the lock itself."""
     try:
@@ -47,13 +51,13 @@ def _acquired(lock: FileLock) -> bool:
 def exclusive(path: Path, what: str, wait: Callable[[str], bool] = lambda _: False) -> Iterator[None]:
     """Hold `path` while the block runs. Where another holds it, `wait` is told who, twice a second, until it says no.
 
-    Raises HarnessError naming the holder when `wait` says no. The kernel frees the lock of a killed process.
+    Raises InUse naming the holder when `wait` says no. The kernel frees the lock of a killed process.
     """
     _shared(path.parent)
     lock, note = FileLock(path, mode=0o666), path.with_suffix(".holder")
     while not _acquired(lock):
         if not wait(holder := _holder(note)):
-            raise HarnessError(
+            raise InUse(
                 f"{path.stem} is in use by {holder}",
                 next_step="wait until it ends, or stop it: what it has done is kept",
             )

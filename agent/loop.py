@@ -16,7 +16,7 @@ from agent.core import (
     Verdict,
     VerdictRecord,
 )
-from agent.evidence import Evidence, sets
+from agent.evidence import Evidence, sets, unaudited
 from agent.failpoints import reach
 from agent.parts import Parts, now
 from agent.planning import Plan, branch, message, probe_seconds
@@ -36,6 +36,8 @@ def run(parts: Parts, plan: Plan) -> Board:
     done = finished(parts, plan)
     evidence = Evidence(plan, done, parts.ledger) if done else begin(parts, plan)
     if parts.ledger.verdict(evidence.campaign) is None:
+        if why := unaudited(evidence.campaign):
+            parts.tell(Notice(f"no winner will be audited: {why}; a number is what the script says it is"))
         _calibrate(parts, evidence)
         _judge(parts, evidence)
     promote(parts, evidence)
@@ -195,21 +197,21 @@ def _judge(parts: Parts, evidence: Evidence) -> None:
         seen = evidence.seen()
         said = gate.judge(evidence.plan.rules, evidence.plan.order, seen, evidence.groups())
         winner = said.verdict.variant if said.verdict.decision == "keep" else None
-        audited = audit.audited(parts, evidence, winner) if winner and evidence.corpus else None
-        if audited is None or (audited.status != "failed" and len(evidence.seen()) == len(seen)):
+        found = audit.of_winner(parts, evidence, winner) if winner and not unaudited(evidence.campaign) else None
+        if found is None or (found.status != "failed" and len(evidence.seen()) == len(seen)):
             break
-    held = audited is not None and audited.status == "quarantined"
-    verdicts = [quarantined(one, audited) if held and one.variant == winner else one for one in said.variants]
-    verdict = quarantined(said.verdict, audited) if held else said.verdict
+    held = found is not None and found.status == "quarantined"
+    verdicts = [quarantined(one, found) if held and one.variant == winner else one for one in said.variants]
+    verdict = quarantined(said.verdict, found) if held else said.verdict
     campaign = evidence.campaign
     reach("gate-said")
     parts.ledger.append(VerdictRecord(campaign.issue, campaign.at, verdict, tuple(verdicts), now()))
     reach("gate-recorded")
 
 
-def quarantined(verdict: Verdict, audited: AuditRecord | None) -> Verdict:
+def quarantined(verdict: Verdict, audit_found: AuditRecord | None) -> Verdict:
     """Too good to be true: nothing is promoted until a person has looked."""
-    assert audited is not None
-    found = "; ".join(audited.checks[name] for name in audited.failed)
-    reason = f"quarantined, too good to be true: {found}. Look at its diff and its log before you promote it by hand"
+    assert audit_found is not None
+    told = "; ".join(audit_found.checks[name] for name in audit_found.failed)
+    reason = f"quarantined, too good to be true: {told}. Look at its diff and its log before you promote it by hand"
     return replace(verdict, decision="inconclusive", reason=reason)

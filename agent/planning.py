@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from agent import gate, preflight, registry, rounds, spec, tracks
+from agent import edit, gate, preflight, registry, rounds, spec, tracks
 from agent.core import (
     BadInput,
     Budget,
@@ -66,6 +66,7 @@ class Plan:
     notices: tuple[str, ...]
     retry: bool
     turn: Round  # of an issue in prose; other issues have one that is empty
+    inherited: bool = False  # code that a model wrote is in the base (see `model_wrote`)
 
     @property
     def complete(self) -> bool:
@@ -80,6 +81,10 @@ class Plan:
     def resolved(self, name: str) -> Resolved:
         """The variant (or the baseline) called `name`."""
         return next(one for one in (self.baseline, *self.variants) if one.variant.name == name)
+
+    def written(self, name: str) -> bool:
+        """Whether code that a model wrote is in a variant, or in the baseline: its own, or what it is an edit of."""
+        return self.inherited or not self.resolved(name).variant.constant
 
 
 def branch(track: str) -> str:
@@ -119,7 +124,7 @@ def make(request: Request, repo: Repository, ledger: Ledger, tracker: Tracker, m
     _check_cap(told, estimate)
     notices = (*_unread(issue), *_notices(repo, track, base, machine))
     settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request.retry, turn)
-    return Plan(told, track, base, baseline, tuple(variants), *settled)
+    return Plan(told, track, base, baseline, tuple(variants), *settled, inherited=model_wrote(repo, base))
 
 
 def _turn(request: Request, repo: Repository, ledger: Ledger, track: Track, issue: Issue) -> Round:
@@ -180,6 +185,28 @@ def _winners(ledger: Ledger, track: Track) -> list[str]:
     campaigns = [c for c in ledger.campaigns() if c.conditions.track == track.name]
     verdicts = [(campaign, record.verdict) for campaign in campaigns if (record := ledger.verdict(campaign))]
     return [c.commits[said.variant] for c, said in verdicts if said.decision == "keep" and said.variant]
+
+
+def model_wrote(repo: Repository, base: str) -> bool:
+    """Whether code that a model wrote is in a commit: one of ours in its history did more than set constants.
+
+    Git is asked and not the ledger: a promotion by hand, by a merge or by a cherry-pick is in no record, and the
+    commit's author tells it all the same. Later commits of a person do not clear it, since they need not touch that
+    code; what a person has committed as their own (a squashed merge) is a person's.
+    """
+    return any(not _sets_constants(repo, commit) for commit in repo.ours(base))
+
+
+def _sets_constants(repo: Repository, commit: str) -> bool:
+    """Whether a commit only sets constants of scripts. One without a parent here (a shallow clone) may do anything."""
+    parent = repo.resolve(f"{commit}^")
+    if parent is None:
+        return False
+    texts = [(repo.read(parent, path), repo.read(commit, path), path) for path in repo.changed(parent, commit)]
+    return all(
+        old is not None and new is not None and path.endswith(".py") and edit.only_constants(old, new, path)
+        for old, new, path in texts
+    )
 
 
 def same_files(repo: Repository, track: Track, old: str, new: str) -> bool:

@@ -5,11 +5,10 @@ import shlex
 
 from agent import report
 from agent.core import BASELINE, BadInput, CampaignRecord, Notice, PromotionRecord, RunRecord, Verdict
-from agent.evidence import Evidence, board
+from agent.evidence import Evidence, board, unaudited
 from agent.failpoints import reach
 from agent.ledger import Ledger
 from agent.parts import Parts, now
-from agent.pins import HELD
 from agent.planning import Plan, branch, resolved_at, same_files
 from agent.report import Board
 from agent.untrusted import redacted, secrets
@@ -20,8 +19,8 @@ def owed(ledger: Ledger, campaign: CampaignRecord) -> str | None:
     record = ledger.verdict(campaign)
     if record is None or record.verdict.decision != "keep":
         return None
-    if HELD in campaign.pins and not any(one.status == "passed" for one in ledger.audits(campaign)):
-        return None  # a corpus that can be audited, and a winner that was not
+    if not unaudited(campaign) and not any(one.status == "passed" for one in ledger.audits(campaign)):
+        return None  # it could have been audited, and was not, or did not pass
     done = any(promotion.campaign == campaign.at for promotion in ledger.promotions(campaign.conditions.track))
     return None if done else record.verdict.variant
 
@@ -86,8 +85,10 @@ def board_of(parts: Parts, evidence: Evidence) -> Board:
 
 
 def _notices(ledger: Ledger, evidence: Evidence, here: str) -> list[str]:
-    """What is left for the user to do."""
+    """What the user should know, or is left to do."""
     campaign, notices = evidence.campaign, []
+    if why := unaudited(campaign):
+        notices.append(f"no winner is audited here: {why}; a number is what the script says it is")
     if variant := owed(ledger, campaign):
         by_hand = f"git update-ref refs/heads/{branch(evidence.plan.track.name)} {campaign.commits[variant]}"
         notices.append(f"{variant} is not promoted: the baseline had moved to {here[:7]}; to promote it: {by_hand}")

@@ -104,6 +104,11 @@ class Repository:
         """Whether `newer` contains `older`; a commit contains itself."""
         return self._try("merge-base", "--is-ancestor", older, newer) is not None
 
+    def ours(self, commit: str) -> list[str]:
+        """The commits among `commit` and its ancestors that the harness made, whoever put them there."""
+        author = f"--author=<{_IDENTITY['EMAIL']}>"
+        return self._git("log", "--fixed-strings", author, "--format=%H", commit).splitlines()
+
     def changed(self, old: str, new: str) -> list[str]:
         """The paths in which two commits differ."""
         return self._git("diff-tree", "-r", "--name-only", old, new).splitlines()

@@ -165,16 +165,16 @@ def _chart(board: Board) -> str:
     return f"```mermaid\nxychart-beta\n  x-axis [{names}]\n  {axis}\n  bar [{bars}]\n```"
 
 
-def _audit(audited: AuditRecord) -> str:
+def _audit(found: AuditRecord) -> str:
     """What the audit of a winner found, with the checks that failed or else the names of all."""
-    failed = [f"`{name}`: {line(audited.checks[name])}" for name in audited.failed]
-    found = "; ".join(failed) or f"{', '.join(audited.checks)} hold"
-    told, times = audited.metrics, "once" if audited.held_reads == 1 else f"{audited.held_reads} times"
+    failed = [f"`{name}`: {line(found.checks[name])}" for name in found.failed]
+    held = "; ".join(failed) or f"{', '.join(found.checks)} hold"
+    told, times = found.metrics, "once" if found.held_reads == 1 else f"{found.held_reads} times"
     names = ("baseline_held_bpb", "held_bpb")
     before, after = (number(told.get(name)) for name in names)
     second = f"The second held-out set, read {times} so far, has {before} for the baseline and {after} for it."
-    how = f"{audited.seconds:.0f} s, sandbox {audited.sandbox}."
-    return f"**Audit of {audited.variant}: {audited.status}.** {found}. {second} {how}"
+    how = f"{found.seconds:.0f} s, sandbox {found.sandbox}."
+    return f"**Audit of {found.variant}: {found.status}.** {held}. {second} {how}"
 
 
 def _conditions(board: Board) -> str:
@@ -239,7 +239,7 @@ def status_json(board: Board) -> dict[str, object]:
         "verdict": verdict_json(board.verdict),
         "baseline": {"commit": board.current, "model_dim": None if shape is None else shape.model_dim},
         "runs": [_run_json(run) for row in board.rows for run in row.runs],
-        "audits": [asdict(audited) for audited in board.audits],
+        "audits": [asdict(one) for one in board.audits],
     }
 
 
@@ -304,7 +304,7 @@ def _verdict_lines(board: Board) -> list[str]:
     named = f" {verdict.variant}" if verdict.variant else ""
     lines = [f"verdict: {verdict.decision}{named}", line(verdict.reason)]
     lines += [f"the issue expected: {outcome}" for outcome in _expected(board)]
-    lines += [line(_audit(audited).replace("**", "").replace("`", "")) for audited in board.audits]
+    lines += [line(_audit(one).replace("**", "").replace("`", "")) for one in board.audits]
     lines += [f"baseline {board.track.name}: {board.current[:7]}", *map(posted, board.notices)]
     return [told for told in lines if told]
 

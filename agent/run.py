@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
@@ -36,7 +36,7 @@ from agent.executors import EXECUTORS
 from agent.executors.local import LocalExecutor
 from agent.ledger import Ledger
 from agent.live import view
-from agent.locks import exclusive
+from agent.locks import InUse, exclusive
 from agent.machine import Machine
 from agent.parts import Parts
 from agent.planning import Plan, Request
@@ -148,30 +148,39 @@ def _plan_or_run(args: argparse.Namespace, wiring: "_Wiring") -> int:
         return _show_plan(plan, args)
     done = loop.finished(silent, plan)
     if done is not None and not owed(silent.ledger, done):
-        return _show_again(args, silent, Evidence(plan, done, silent.ledger))
+        return _show_again(args, silent, Evidence(plan, done, silent.ledger), wiring)
     if plan.profile == "full" and not wiring.here.gpus:
         raise BadInput("profile full needs a CUDA device, and there is none", next_step="rehearse with --profile mini")
     return _run(args, asked, wiring)
 
 
-def _show_again(args: argparse.Namespace, parts: Parts, evidence: Evidence) -> int:
-    """Print the answer first: a disk that cannot take the exports once more must not hide it."""
-    board = board_of(parts, evidence)
-    _show_board(board, args)
-    with _signals():  # after a crash there may be something left to write
-        publish(parts, board)
+def _show_again(args: argparse.Namespace, parts: Parts, evidence: Evidence, wiring: "_Wiring") -> int:
+    """Print the answer first: neither a disk that cannot take the exports once more nor another harness may hide it."""
+    _show_board(board_of(parts, evidence), args)
+    try:
+        with _signals(), wiring.alone(f"issue {args.issue}"):
+            _publish_again(evidence, wiring)
+    except InUse as busy:
+        print(f"not published again: {busy.problem}, which does that itself", file=sys.stderr)
     return 0
+
+
+def _publish_again(evidence: Evidence, wiring: "_Wiring") -> None:
+    """Write what a crash may have left to write, from the ledger as it is now that the repository is ours alone."""
+    ledger = _ledger(wiring.repo)
+    parts = wiring.parts(ledger, evidence.plan, lambda _: None)
+    publish(parts, board_of(parts, replace(evidence, ledger=ledger)))
 
 
 def _run(args: argparse.Namespace, asked: Request, wiring: "_Wiring") -> int:
     wiring = replace(wiring, walls=sandbox.NONE if args.no_sandbox else sandbox.probe())
-    state = wiring.repo.git_dir / "autoresearch"
     writable(wiring.repo.root / "experiments")
-    writable(state)
+    writable(wiring.state)
     writable(machine.cache(), "set AUTORESEARCH_CACHE to a folder that can be written to")
-    with exclusive(state / "repository.lock", f"issue {args.issue}"), view(_events(args)) as shown, _signals():
+    with wiring.alone(f"issue {args.issue}"), view(_events(args)) as shown, _signals():
         plan, parts = wiring.ready(lambda _: asked, shown.tell)  # again: another harness may just have finished
-        sandbox.check([one.variant for one in plan.variants], wiring.walls, waived=args.no_sandbox)
+        every = [one.variant for one in (plan.baseline, *plan.variants)]
+        sandbox.check(every, wiring.walls, waived=args.no_sandbox, inherited=plan.inherited)
         for line in (*_intent(plan), *_unwalled(wiring.walls)):
             shown.tell(Notice(line))
         board = loop.run(parts, plan)
@@ -257,10 +266,21 @@ class _Wiring:
         """Read the ledger, make the plan, pick the parts. `ask` says what is asked for, `tell` hears the events."""
         ledger = _ledger(self.repo)
         plan = planning.make(ask(ledger), self.repo, ledger, self.tracker, self.here)
-        executor = self._executor(plan, tell)
-        return plan, Parts(
-            self.repo, ledger, self.tracker, executor, self.here, self.walls, sys.executable, _run_env(), tell
-        )
+        return plan, self.parts(ledger, plan, tell)
+
+    def parts(self, ledger: Ledger, plan: Plan, tell: Callable[[Event], None]) -> Parts:
+        """The parts for a plan that is made."""
+        chosen = (self.tracker, self._executor(plan, tell), self.here, self.walls)
+        return Parts(self.repo, ledger, *chosen, sys.executable, _run_env(), tell)
+
+    @property
+    def state(self) -> Path:
+        """The folder of what the harness keeps for itself."""
+        return self.repo.git_dir / "autoresearch"
+
+    def alone(self, what: str) -> AbstractContextManager[None]:
+        """The repository to ourselves. Raises InUse at once where another harness has it."""
+        return exclusive(self.state / "repository.lock", what)
 
     def _executor(self, plan: Plan, tell: Callable[[Event], None]) -> Executor:
         make = cast(type[LocalExecutor], registry.load(EXECUTORS, "executor", self.executor))
@@ -333,6 +353,7 @@ def _show_plan(plan: Plan, args: argparse.Namespace) -> int:
                 "order": plan.order,
                 "baseline": report.shape_json(plan.baseline.shapes.get(profile)),
                 "variants": variants,
+                "notices": plan.notices,
             }
         )
         return 0

@@ -19,7 +19,6 @@ from agent.core import (
     Result,
     RunEnded,
     RunRecord,
-    SetConstant,
 )
 from agent.evidence import Evidence, sets
 from agent.failpoints import reach
@@ -187,14 +186,13 @@ def _env(parts: Parts, evidence: Evidence, name: str, role: JobRole) -> dict[str
 
 
 def _cache(parts: Parts, evidence: Evidence, name: str, run_dir: Path) -> Path:
-    """Where a run keeps what it compiles: with the others where only constants differ, else for itself alone.
+    """Where a run keeps what it compiles: with the others where no model's code is in it, else for itself alone.
 
     Later runs load what is compiled, and could find there what an earlier one learned: nothing that a model wrote may
-    leave anything behind. It pays with a compilation each run.
+    leave anything behind, be it the variant's or the baseline's. It pays with a compilation each run.
     """
-    edits = evidence.plan.resolved(name).variant.edits
     shared = Path(parts.env["AUTORESEARCH_CACHE"])
-    if not all(isinstance(edit, SetConstant) for edit in edits):
+    if evidence.plan.written(name):
         return run_dir / "cache"
     (shared / "graphs").mkdir(parents=True, exist_ok=True)
     return shared

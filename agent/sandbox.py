@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from agent.core import BadInput, SetConstant, Variant
+from agent.core import BadInput, Variant
 
 TMP_BYTES = 1 << 30  # size of the private /tmp, and of /dev/shm; it is the machine's memory
 HOME = "/tmp/home"
@@ -192,14 +192,17 @@ def _setting(name: str) -> str:
 # --- policy -----------------------------------------------------------------------------------------------
 
 
-def demanded(variants: Iterable[Variant]) -> list[str]:
-    """The variants that may run only in a sandbox: those that are more than constants, which a model may have made."""
-    return [one.name for one in variants if not all(isinstance(edit, SetConstant) for edit in one.edits)]
+def demanded(variants: Iterable[Variant], inherited: bool) -> list[str]:
+    """The variants that may run only in a sandbox: those that are more than constants, which a model may have made.
+
+    inherited: the base that they are edits of has such code in it already; then it is all of them.
+    """
+    return [one.name for one in variants if inherited or not one.constant]
 
 
-def check(variants: Iterable[Variant], found: Sandbox, *, waived: bool) -> None:
+def check(variants: Iterable[Variant], found: Sandbox, *, waived: bool, inherited: bool = False) -> None:
     """Raise BadInput where code that a model wrote would run without walls and nobody said `--no-sandbox`."""
-    names = demanded(variants)
+    names = demanded(variants, inherited)
     if names and found.level == "none" and not waived:
         raise BadInput(
             f"{', '.join(names)}: code that a model wrote runs only in a sandbox, and there is none ({found.told})",

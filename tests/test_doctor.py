@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from agent import sandbox
 from agent.core import CampaignRecord, GateRules
-from agent.doctor import examine, verify
+from agent.doctor import cuda_probe, examine, verify
 from agent.ledger import Ledger
 from agent.machine import Gpu, Machine
 from agent.repo import Repository
+from agent.sandbox import Sandbox
 from tests.project import git
 from tests.test_ledger import CONDITIONS, RUN
 
@@ -22,6 +24,17 @@ def test_a_gpu_that_torch_cannot_use_is_named_with_what_to_do(tmp_path: Path) ->
     assert not found.well
     assert "torch cannot use it" in found.advice
     assert "--profile mini" in found.advice
+
+
+def test_a_gpu_is_probed_where_runs_will_use_it(tmp_path: Path) -> None:
+    """The same command, with the walls and the devices of a run around it where there are walls."""
+    bare, walled = (cuda_probe("python", Sandbox(level, "")) for level in ("none", "bwrap"))  # type: ignore[arg-type]
+    assert bare[:2] == ("python", "-c")
+    assert "torch.zeros(8, device='cuda')" in bare[2]
+    around = sandbox.wrap(bare, cwd=Path("/tmp"), readable=(), writable=(), gpus=1)
+    assert walled == around
+    assert (walled[0], walled[-len(bare) :]) == ("bwrap", bare)
+    assert ("--unshare-all" in walled, str(tmp_path) in walled) == (True, False)
 
 
 def test_the_level_of_the_sandbox_is_named_with_how_to_raise_it(

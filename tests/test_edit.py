@@ -341,3 +341,20 @@ def test_no_text_and_no_edit_raises_anything_but_bad_input(text: str, name: str,
     for one in (put(name, value), Replace("train.py", name, text), Rewrite("train.py", f"{text}\n{name} = 1")):
         with contextlib.suppress(BadInput):
             apply(text, one)
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        (SCRIPT, True),
+        (edit.apply({"a.py": SCRIPT}, [SetConstant("a.py", "DEPTH", 6)], ["a.py"])["a.py"], True),
+        (edit.apply({"a.py": SCRIPT}, [SetConstant("a.py", "PROFILES.full.batch", 6)], ["a.py"])["a.py"], True),
+        (SCRIPT.replace("lower = 3", "lower = 4"), False),  # no constant that an issue could set
+        (SCRIPT.replace("DEPTH = 8  ", "DEPTH = 8.5"), False),  # of another type
+        (SCRIPT.replace("import os", "import os, sys"), False),
+        (SCRIPT + "MORE = 1\n", False),
+        (SCRIPT + "(", False),
+    ],
+)
+def test_only_what_setting_constants_makes_is_an_edit_of_constants(new: str, expected: bool) -> None:
+    assert edit.only_constants(SCRIPT, new, "a.py") == expected

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.core import BASELINE, CampaignRecord, RunRecord
-from agent.evidence import Evidence, board
+from agent import gate
+from agent.core import BASELINE, AuditRecord, CampaignRecord, GateRules, RunRecord
+from agent.evidence import Evidence, board, unaudited
 from agent.ledger import Ledger
 from agent.planning import Request
 from tests.test_ledger import CONDITIONS, RUN
@@ -76,6 +77,32 @@ def test_groups_are_replicates_of_other_trees_without_screening_runs(evidence: E
     evidence.ledger.append(run("old", 9, 9.0, tree="x", role="screen", campaign="earlier"))
     evidence.ledger.append(run("old", 8, None, tree="x", role="confirm", status="crash", campaign="earlier"))
     assert evidence.groups() == [[1.0, 2.0, 3.0]]
+
+
+def test_a_refusal_is_no_run_after_which_the_baseline_is_measured_again(evidence: Evidence) -> None:
+    rules = GateRules(seeds=(0, 1, 2), remeasure_every=2)
+    for seed in rules.seeds:
+        evidence.ledger.append(run(BASELINE, seed, 2.0 + seed / 100, role="baseline"))
+    evidence.ledger.append(run("1D", 0, 1.0))
+    evidence.ledger.append(AuditRecord(3, "now", "1D", "1D", "failed", ("order",), {}, {}, 1, "none", 1.0, "now"))
+    assert {one.variant for one in evidence.seen() if one.failure} == {"1D"}
+    asked = gate.next_runs(rules, ("1D", "1C"), evidence.seen())
+    assert [(one.variant, one.role) for one in asked] == [("1C", "screen")]
+
+
+@pytest.mark.parametrize(
+    ("pins", "goal", "why"),
+    [
+        ({}, "min", "prepares no held.npz"),
+        ({"val.npz": "0"}, "min", "prepares no held.npz"),
+        ({"held.npz": "0"}, "max", "bits per byte, of which fewer are better"),
+        ({"held.npz": "0"}, "min", ""),
+    ],
+)
+def test_why_no_winner_can_be_audited_is_said(pins: dict[str, str], goal: str, why: str) -> None:
+    told = unaudited(replace(CAMPAIGN, pins=pins, gate=GateRules(goal=goal)))  # type: ignore[arg-type]
+    assert why in told
+    assert bool(why) == bool(told)
 
 
 def test_a_contended_run_is_shown_to_the_gate_as_such(evidence: Evidence) -> None:

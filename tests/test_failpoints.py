@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.failpoints import POINTS, reach
+from agent.failpoints import POINTS
 from tests.project import ROOT, agent, commit, edit
 
 REACHED = """
@@ -22,9 +22,11 @@ for name in ("run-start", "run-result", "run-start"):
 """
 
 
-def passing_by(asked: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """A program that comes by three moments."""
-    argv, env = [sys.executable, "-c", REACHED, str(ROOT)], {**os.environ, "AUTORESEARCH_FAULT": asked}
+def passing_by(asked: str | None, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """A program that comes by three moments; with None it is asked for no fault."""
+    env = {name: value for name, value in os.environ.items() if name != "AUTORESEARCH_FAULT"}
+    env |= {} if asked is None else {"AUTORESEARCH_FAULT": asked}
+    argv = [sys.executable, "-c", REACHED, str(ROOT)]
     return subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
@@ -34,10 +36,12 @@ def test_every_moment_is_reached_in_one_place_and_every_place_is_a_moment() -> N
     assert sorted(reached) == sorted(POINTS)
 
 
-def test_without_the_variable_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AUTORESEARCH_FAULT", raising=False)
-    for name in POINTS:
-        reach(name)
+def test_without_the_variable_nothing_happens(tmp_path: Path) -> None:
+    """The program comes by all of its moments and to its end, and the folder that a fault would fill stays empty."""
+    ended = passing_by(None, tmp_path)
+    assert (ended.returncode, ended.stdout.split(), ended.stderr) == (0, ["run-start", "run-result", "run-start"], "")
+    assert list(tmp_path.iterdir()) == []
+    assert passing_by("run-start:kill", tmp_path).returncode == -signal.SIGKILL  # the variable alone makes it
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core import (
+    AuditRecord,
     BadInput,
     CampaignRecord,
     Conditions,
     GateRules,
     HarnessError,
+    HeldReadRecord,
     Idea,
     LoopRecord,
     PostRecord,
@@ -63,6 +65,10 @@ RECORDS: list[Record] = [
         3, "title", "s" * 64, CONDITIONS, GateRules(seeds=(7, 8)), "b" * 40, {"1A": "c" * 40}, {"1A": "t" * 40}, RUN.at
     ),
     VerdictRecord(3, RUN.campaign, VERDICT, (VERDICT, replace(VERDICT, interval=None, p=None)), RUN.at),
+    HeldReadRecord(3, RUN.campaign, "1A", RUN.at),
+    AuditRecord(
+        3, RUN.campaign, "1A", "c" * 40, "failed", ("order",), {"order": "x"}, {"b": 1.0}, 2, "none", 1.0, RUN.at
+    ),
     PromotionRecord(3, RUN.campaign, "main", "1A", "mini", "b" * 40, "c" * 40, RUN.at),
     SteerRecord(3, "s" * 64, "comment-12", "somebody", "/skip 1B", "1B is skipped", True, RUN.at),
     PostRecord(3, "comment", "# A comment", False, "no network", RUN.at),
@@ -110,7 +116,20 @@ def test_what_was_appended_is_read_back_in_order(tmp_path: Path) -> None:
     again = open_ledger(tmp_path)
     assert again.runs() == [RECORDS[0], RECORDS[1]] == ledger.runs()
     assert again.campaigns(3) == [RECORDS[2]]
-    assert again.promotions("main") == [RECORDS[4]]
+    assert again.promotions("main") == [one for one in RECORDS if isinstance(one, PromotionRecord)]
+
+
+def test_a_reading_of_the_second_set_is_counted_before_it_is_made_and_an_old_audit_as_one(tmp_path: Path) -> None:
+    ledger, campaign, (read, audit) = open_ledger(tmp_path), RECORDS[2], RECORDS[4:6]
+    assert isinstance(audit, AuditRecord)
+    assert isinstance(campaign, CampaignRecord)
+    ledger.append(replace(campaign, at=RUN.campaign))
+    counts = [ledger.held_reads(CONDITIONS)]
+    for record in (replace(audit, variant="old"), read, read, audit, replace(audit, campaign="another")):
+        ledger.append(record)
+        counts.append(ledger.held_reads(CONDITIONS))
+    assert counts == [0, 1, 2, 3, 3, 3]
+    assert ledger.held_reads(replace(CONDITIONS, corpus="another")) == 0
 
 
 def test_a_torn_last_line_is_cut_off_at_the_next_append(tmp_path: Path) -> None:

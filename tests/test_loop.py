@@ -48,6 +48,15 @@ def kinds(project: Path) -> dict[str, int]:
     return {kind: found.count(kind) for kind in sorted(set(found))}
 
 
+def test_a_track_whose_winners_cannot_be_audited_says_so_wherever_it_speaks(project: Path) -> None:
+    run = agent(project, "--issue", "3", "--budget", "5steps", "--gate", "lowest")
+    why = "the track's prepare.py prepares no held.npz"
+    assert f"no winner will be audited: {why}" in run.stdout
+    comment = next((project / "experiments" / "issues").glob("*.comment.md")).read_text()
+    for told in (run.stdout, comment, agent(project, "--issue", "3", "--status").stdout):
+        assert f"no winner is audited here: {why}" in told
+
+
 def test_issue_3_runs_to_its_verdict_and_the_baseline_moves(project: Path) -> None:
     base = git(project, "rev-parse", "HEAD")
     run = agent(project, *STEPS)

@@ -31,6 +31,34 @@ def test_the_issue_gives_order_and_budget_and_the_machine_the_clock(project: Pat
     assert plan(project, replace(ASKED, profile="full"), SERVER).clock == "wall"
 
 
+CONSTANTS, CODE = ("DEPTH = 8", "DEPTH = 6"), ("value = 1.5 -", "value = 1.25 -")
+
+
+@pytest.mark.parametrize(
+    ("edits", "expected"), [((), False), ((CONSTANTS,), False), ((CODE,), True), ((CODE, CONSTANTS), True)]
+)
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_baseline_that_a_model_wrote_is_known_by_its_history(
+    project: Path, edits: tuple[tuple[str, str], ...], expected: bool, ahead: bool
+) -> None:
+    """Promoted one after the other by nobody knows whom; the ledger is empty."""
+    base = git(project, "rev-parse", "HEAD")
+    with Repository(project) as repo:
+        for old, new in edits:
+            text = repo.read(base, "train.py")
+            assert text is not None
+            assert old in text
+            base = repo.commit(base, {"train.py": text.replace(old, new)}, "experiment: winner")
+        repo.move("autoresearch/baseline/main", base, None)
+    if ahead:  # a person goes on from there
+        git(project, "merge", "--quiet", "autoresearch/baseline/main")
+        edit(project, "train.py", "import hashlib, json", "import json, hashlib")
+        commit(project, "My own")
+    made = plan(project)
+    assert made.inherited == expected
+    assert {made.written(name) for name in ("baseline", *made.order)} == {expected}
+
+
 def test_the_command_line_outranks_the_issue(project: Path) -> None:
     told = plan(project, replace(ASKED, budget=Budget("steps", 5), gate="lowest"))
     assert (told.budget, told.clock, told.rules.kind) == (Budget("steps", 5), "steps", "lowest")

@@ -1,12 +1,14 @@
 """After the verdict: one promotion, exports that say what the ledger says, whatever happened in between."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from agent.locks import exclusive
 from tests.project import ROOT, agent, commit, edit, environment, git
 from tests.test_loop import STEPS
 
@@ -130,6 +132,18 @@ def test_a_baseline_that_another_experiment_moved_meanwhile_is_not_overwritten(p
     assert f"1D is not promoted: the baseline had moved to {elsewhere[:7]}" in run.stdout
     assert f"git update-ref refs/heads/autoresearch/baseline/main {promoted}" in run.stdout
     assert git(project, "rev-parse", "autoresearch/baseline/main") == elsewhere
+
+
+def test_a_found_answer_is_shown_and_its_publishing_left_to_the_harness_that_has_the_repository(project: Path) -> None:
+    assert agent(project, *STEPS).returncode == 0
+    comment = next((project / "experiments" / "issues").glob("*.comment.md"))
+    comment.unlink()
+    with exclusive(project / ".git" / "autoresearch" / "repository.lock", "issue 9"):
+        run = agent(project, *STEPS, timeout=60)
+    assert (run.returncode, "verdict: keep 1D" in run.stdout, comment.exists()) == (0, True, False), run.stderr
+    assert re.search(r"not published again: repository is in use by process \d+ \(issue 9\)", run.stderr)
+    assert agent(project, *STEPS).returncode == 0
+    assert comment.exists()
 
 
 def test_exports_that_something_spoilt_are_written_anew(project: Path) -> None:

@@ -1,6 +1,7 @@
 """What a run is given, and what must be as it was before it starts."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,12 @@ def test_what_a_model_wrote_compiles_for_itself_and_leaves_nothing_to_later_runs
     own, shared = (runs.job(court.parts, court.evidence, name, 0, "screen") for name in ("1A", BASELINE))
     assert shared.writable == (Path(court.parts.env["AUTORESEARCH_CACHE"]) / "graphs",)
     assert (own.writable, own.env["AUTORESEARCH_CACHE"]) == ((), str(own.run_dir / "cache"))
+
+
+def test_on_a_baseline_that_a_model_wrote_every_run_compiles_for_itself(court: trial.Court) -> None:
+    plan = replace(court.evidence.plan, inherited=True)
+    job = runs.job(court.parts, replace(court.evidence, plan=plan), BASELINE, 0, "baseline")
+    assert (job.writable, job.env["AUTORESEARCH_CACHE"]) == ((), str(job.run_dir / "cache"))
 
 
 @pytest.mark.parametrize("name", ["val.npz", "held.npz", "tokenizer.json", "train.bin"])

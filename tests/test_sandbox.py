@@ -424,6 +424,13 @@ def test_code_of_a_model_is_refused_without_walls_unless_that_is_waived(change: 
         sandbox.check(variants, nothing, waived=False)
 
 
+def test_what_is_an_edit_of_a_models_code_needs_walls_whatever_it_edits() -> None:
+    variants = [Variant("baseline", ()), Variant("1A", (SetConstant("train.py", "DEPTH", 6),))]
+    sandbox.check(variants, Sandbox("bwrap", ""), waived=False, inherited=True)
+    with pytest.raises(BadInput, match="baseline, 1A: code that a model wrote"):
+        sandbox.check(variants, Sandbox("none", "", ""), waived=False, inherited=True)
+
+
 def test_without_bubblewrap_the_probe_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     found = probe()

@@ -37,6 +37,7 @@ def make(folder: Path, script: str) -> Path:
     """A repository with the real prepare.py and `script` for its train.py."""
     (folder / ISSUE).parent.mkdir(parents=True)
     (folder / "experiments" / "main").mkdir(parents=True)
+    (folder / ISSUE).write_text("---\nnumber: 60\ntitle: On trial\nlabels: [experiment]\n---\n")
     (folder / "train.py").write_text(script, "utf-8")
     for path in ("prepare.py", "experiments/main/track.toml", ".gitignore"):
         (folder / path).write_bytes((ROOT / path).read_bytes())
@@ -68,7 +69,7 @@ class Court:
         def one(name: str) -> AuditRecord:
             executor = free.get()
             try:
-                return audit.audited(replace(self.parts, executor=executor), self.evidence, name)
+                return audit.of_winner(replace(self.parts, executor=executor), self.evidence, name)
             finally:
                 free.put(executor)
 
