@@ -24,8 +24,12 @@ def of_winner(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
 
 @dataclass(frozen=True)
 class _Pair:
-    """The run of a winner that is audited and the baseline's that it is compared with; what scorer.py says of each."""
+    """The run of a winner that is audited and the baseline's that it is compared with; what scorer.py says of each.
 
+    name: what this campaign calls the winner; a run of an earlier one may have had another name for the same tree.
+    """
+
+    name: str
     winner: RunRecord
     base: RunRecord
     mine: checks.Scored
@@ -49,12 +53,15 @@ def _audit(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
 
 def _pair(parts: Parts, evidence: Evidence, name: str) -> _Pair:
     """Have both scored; the reading of the second held-out set is counted before it is made."""
-    winner, base = (_with_checkpoint(parts, evidence, one) for one in (name, BASELINE))
     campaign = evidence.campaign
+    mine, usual = evidence.counting(name), evidence.counting(BASELINE)
+    lot = " ".join([campaign.at, *(run.at for run in mine)])  # when they ended, and so after each had
+    chosen = zip((name, BASELINE), checks.drawn(mine, usual, lot), strict=True)
+    winner, base = (_with_checkpoint(parts, evidence, whose, run) for whose, run in chosen)
     parts.ledger.append(HeldReadRecord(campaign.issue, campaign.at, name, now()))
     reach("audit-noted")
     theirs = _scored(parts, evidence, base, claims=False)
-    return _Pair(winner, base, _scored(parts, evidence, winner, claims=True), theirs)
+    return _Pair(name, winner, base, _scored(parts, evidence, winner, claims=True), theirs)
 
 
 def _record(parts: Parts, evidence: Evidence, pair: _Pair, found: Mapping[str, str], seconds: float) -> AuditRecord:
@@ -62,7 +69,7 @@ def _record(parts: Parts, evidence: Evidence, pair: _Pair, found: Mapping[str, s
     return AuditRecord(
         issue=campaign.issue,
         campaign=campaign.at,
-        variant=pair.winner.variant,
+        variant=pair.name,
         commit=pair.winner.commit,
         status=status,
         failed=failed,
@@ -81,26 +88,32 @@ def _findings(parts: Parts, evidence: Evidence, pair: _Pair) -> dict[str, str]:
     found = dict(pair.mine.checks)
     if found.get("held-out") == checks.OK:
         found["held-out"] = checks.held_out(pair.mine, pair.theirs, usual - claimed)
-    found["clock"] = checks.clock(_timing(parts, evidence, pair.winner))
+    found["clock"] = checks.clock(_timing(parts, evidence, pair))
     found["plausible"] = checks.plausible(claimed, pair.mine.metrics.get("val_bpb"), usual)
+    if found["plausible"] == checks.OK:
+        found["plausible"] = _alike(evidence, pair)
     return {name: found.get(name, "not tried") for name in checks.CHECKS}
 
 
-def _timing(parts: Parts, evidence: Evidence, winner: RunRecord) -> checks.Timing:
+def _alike(evidence: Evidence, pair: _Pair) -> str:
+    others = [run for run in evidence.counting(pair.name) if run.seed != pair.winner.seed]
+    usual = [run.metric for run in evidence.counting(BASELINE) if run.metric is not None]
+    return checks.alike(pair.winner, others, [usual, *evidence.groups()])
+
+
+def _timing(parts: Parts, evidence: Evidence, pair: _Pair) -> checks.Timing:
     """What the clock looks at. Before it refuses for what runs take beside their training, it learns what a compilation
     takes: the winner's may each have made one (a model's code keeps no cache), where the baseline's found it made.
     """
-    timing = evidence.timed(winner.variant)
+    timing = evidence.timed(pair.name)
     if checks.beside(timing) == checks.OK:
         return timing
-    return replace(
-        timing, compilation=runs.compilation(parts, evidence, checkpoint(parts, winner).with_name("compiled"))
-    )
+    home = checkpoint(parts, pair.winner).with_name("compiled")
+    return replace(timing, compilation=runs.compilation(parts, evidence, home))
 
 
-def _with_checkpoint(parts: Parts, evidence: Evidence, name: str) -> RunRecord:
-    """The run that stands for a variant: its median one; where its checkpoint is gone, that seed runs once more."""
-    chosen = checks.middle(evidence.counting(name))
+def _with_checkpoint(parts: Parts, evidence: Evidence, name: str, chosen: RunRecord) -> RunRecord:
+    """A run with its checkpoint; where that is gone, its seed runs once more."""
     if checkpoint(parts, chosen).is_file():
         return chosen
     parts.tell(Notice(f"the checkpoint of {name}, seed {chosen.seed}, is gone: it runs once more"))

@@ -8,10 +8,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median, variance
 
 import numpy as np
+from scipy.special import stdtrit
 
 from agent.core import AuditStatus, Result, RunRecord
 from agent.untrusted import line
@@ -23,6 +25,7 @@ CHECKS = ("checkpoint", "bytes", "logits", "agreement", "order", "causality", "h
 BATCH = {"full": 16, "mini": 32}  # rows at once
 IMPLAUSIBLE = 0.3  # of the baseline's metric: who gains more has found something, or a hole
 CONFIRMED = 0.5  # of the gain on the validation set that the second set must show, within its own error
+FAR, RARE = 4.0, 0.01  # sigmas between a winner's runs, and the share of honest winners that may be held for a person
 # What a run may take beside its training: so many times the baseline's median, and seconds, and of itself.
 BESIDE, SLACK_S, SLACK = 1.5, 2.0, 0.02
 OVERTIME, OVERTIME_S = 1.05, 1.0  # of the budget in seconds, which the last step may exceed
@@ -69,10 +72,16 @@ def read(result: Result, folder: Path) -> Scored:
         return Scored(found, told["metrics"], losses["nats"], losses["bytes"])
 
 
-def middle(runs: Sequence[RunRecord]) -> RunRecord:
-    """The run whose metric is the median (the lower one of two): the checkpoint that stands for all."""
-    ranked = sorted(runs, key=lambda run: run.metric or math.inf)
-    return ranked[(len(ranked) - 1) // 2]
+def drawn(winner: Sequence[RunRecord], baseline: Sequence[RunRecord], lot: str) -> tuple[RunRecord, RunRecord]:
+    """The winner's run that is audited, drawn by `lot`, and the baseline's run that it is compared with.
+
+    lot: a text that no run could know while it ran. The two have the same rank among their own (best with best, median
+    with median): so a pair shows the gain nearly as well as the two medians do, whichever is drawn.
+    """
+    mine, usual = (sorted(runs, key=lambda run: run.metric or math.inf) for runs in (winner, baseline))
+    at = int(sha256(lot.encode()).hexdigest(), 16) % len(mine)
+    rank = at / (len(mine) - 1) if len(mine) > 1 else 0.49  # of a single one, the median (the lower one of two)
+    return mine[at], usual[round(rank * (len(usual) - 1))]
 
 
 # --- checks -----------------------------------------------------------------------------------------------
@@ -104,6 +113,24 @@ def plausible(claimed: float, found: float | None, baseline: float) -> str:
     if claimed < (1 - IMPLAUSIBLE) * baseline:
         return f"{claimed:.4f} is {1 - claimed / baseline:.0%} below the baseline's {baseline:.4f}"
     return OK
+
+
+def alike(audited: RunRecord, others: Sequence[RunRecord], groups: Sequence[Sequence[float]]) -> str:
+    """The winner's other runs, whose checkpoints nobody has scored, are of a kind with the one that was audited.
+
+    Their mean is within FAR sigmas, or within what RARE of honest winners exceed where few runs tell sigma, which is
+    pooled over them and `groups` (the baseline's runs, replicates of other models), without the audited run.
+    """
+    values = [run.metric for run in others if run.metric is not None]
+    several = [group for group in (values, *groups) if len(group) > 1]
+    dof = sum(len(group) - 1 for group in several)
+    if not values or not dof:
+        return OK
+    sigma = math.sqrt(sum((len(group) - 1) * variance(group) for group in several) / dof)
+    off, error = abs((audited.metric or 0.0) - fmean(values)), sigma * math.sqrt(1 + 1 / len(values))
+    if off <= max(FAR, float(stdtrit(dof, 1 - RARE / 2))) * error:
+        return OK
+    return f"the audited run has {audited.metric:.4f}, the others {fmean(values):.4f}: they are not of one kind"
 
 
 @dataclass(frozen=True)

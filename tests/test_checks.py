@@ -1,5 +1,6 @@
 """The audit's judgement: the second held-out set, the clock, what is too good to be true."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -185,10 +186,54 @@ def test_where_there_is_no_gain_there_is_none_to_confirm() -> None:
     assert "there is no gain to confirm" in checks.held_out(scored(2.0), scored(2.0), -0.01)
 
 
-def test_the_middle_run_stands_for_all() -> None:
-    runs = [replace(RUN, metric=value) for value in (2.3, 2.1, 2.2, 2.4)]
-    assert checks.middle(runs).metric == 2.2
-    assert checks.middle(runs[:1]).metric == 2.3
+def several(*metrics: float) -> list[RunRecord]:
+    return [replace(RUN, seed=seed, metric=metric) for seed, metric in enumerate(metrics)]
+
+
+def test_any_run_of_a_winners_may_be_drawn_and_meets_the_baselines_of_its_own_rank() -> None:
+    winner, base = several(1.3, 1.1, 1.2), several(2.2, 2.4, 2.3)
+    pairs = [checks.drawn(winner, base, f"lot {number}") for number in range(300)]
+    found = Counter((mine.metric, usual.metric) for mine, usual in pairs)
+    assert set(found) == {(1.1, 2.2), (1.2, 2.3), (1.3, 2.4)}
+    assert min(found.values()) > 60
+    assert checks.drawn(winner, base, "lot") == checks.drawn(winner[::-1], base[::-1], "lot")  # the same after a crash
+
+
+@pytest.mark.parametrize(("base", "expected"), [((2.5,), 2.5), ((2.5, 2.4), 2.4), ((2.2, 2.4, 2.3), 2.3)])
+def test_a_single_run_meets_the_baselines_median(base: tuple[float, ...], expected: float) -> None:
+    assert checks.drawn(several(1.5), several(*base), "lot")[1].metric == expected
+
+
+USUAL = [[2.50, 2.51, 2.49, 2.505, 2.495], [2.40, 2.41, 2.39, 2.405, 2.395]]  # a sigma of 0.008, of 8 degrees
+
+
+@pytest.mark.parametrize(
+    ("audited", "others", "groups", "holds"),
+    [
+        (2.30, (2.30, 2.31), USUAL, True),
+        (2.33, (2.30, 2.31), USUAL, True),
+        (2.36, (2.30, 2.31), USUAL, False),  # the audited one is honest, the others are not
+        (2.24, (2.30, 2.31), USUAL, False),
+        (2.36, (2.30,), USUAL, False),
+        (2.36, (2.30, 2.31), [[2.50, 2.51]], True),  # sigma itself is hardly known
+        (2.36, (), USUAL, True),
+        (2.36, (2.30,), [], True),
+    ],
+)
+def test_a_winner_whose_other_runs_are_of_another_kind_than_the_audited_one_is_noticed(
+    audited: float, others: tuple[float, ...], groups: list[list[float]], holds: bool
+) -> None:
+    found = checks.alike(several(audited)[0], several(*others), groups)
+    assert (found == checks.OK) == holds, found
+
+
+def test_runs_that_differ_by_noise_alone_are_held_for_a_person_once_in_a_hundred_times() -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(2000):
+        mine, base = several(*rng.normal(2.3, 0.01, 3)), rng.normal(2.5, 0.01, 3).tolist()
+        held += checks.alike(mine[0], mine[1:], [base]) != checks.OK
+    assert held <= 0.015 * 2000
 
 
 def test_an_implausible_number_alone_is_for_a_person_and_anything_else_fails() -> None:
