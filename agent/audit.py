@@ -88,7 +88,8 @@ def _findings(parts: Parts, evidence: Evidence, pair: _Pair) -> dict[str, str]:
     found = dict(pair.mine.checks)
     if found.get("held-out") == checks.OK:
         found["held-out"] = checks.held_out(pair.mine, pair.theirs, usual - claimed)
-    found["clock"] = checks.clock(_timing(parts, evidence, pair))
+    home = checkpoint(parts, pair.winner).with_name("compiled")
+    found["clock"] = checks.clock(timing(parts, evidence, pair.name, home))
     found["plausible"] = checks.plausible(claimed, pair.mine.metrics.get("val_bpb"), usual)
     if found["plausible"] == checks.OK:
         found["plausible"] = _alike(evidence, pair)
@@ -101,15 +102,14 @@ def _alike(evidence: Evidence, pair: _Pair) -> str:
     return checks.alike(pair.winner, others, [usual, *evidence.groups()])
 
 
-def _timing(parts: Parts, evidence: Evidence, pair: _Pair) -> checks.Timing:
+def timing(parts: Parts, evidence: Evidence, name: str, home: Path) -> checks.Timing:
     """What the clock looks at. Before it refuses for what runs take beside their training, it learns what a compilation
-    takes: the winner's may each have made one (a model's code keeps no cache), where the baseline's found it made.
+    takes (in the folder `home`): the winner's runs may each have made one, where the baseline's found it made.
     """
-    timing = evidence.timed(pair.name)
-    if checks.beside(timing) == checks.OK:
-        return timing
-    home = checkpoint(parts, pair.winner).with_name("compiled")
-    return replace(timing, compilation=runs.compilation(parts, evidence, home))
+    found = evidence.timed(name)
+    if checks.beside(found) == checks.OK:
+        return found
+    return replace(found, compilation=runs.compilation(parts, evidence, home))
 
 
 def _with_checkpoint(parts: Parts, evidence: Evidence, name: str, chosen: RunRecord) -> RunRecord:
