@@ -5,7 +5,7 @@ scorer.py owns the held-out data and answers to us; answerer.py, in the sandbox,
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,8 +24,12 @@ def of_winner(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
 
 @dataclass(frozen=True)
 class _Pair:
-    """The run of a winner that is audited and the baseline's that it is compared with; what scorer.py says of each."""
+    """The run of a winner that is audited and the baseline's that it is compared with; what scorer.py says of each.
 
+    name: what this campaign calls the winner; a run of an earlier one may have had another name for the same tree.
+    """
+
+    name: str
     winner: RunRecord
     base: RunRecord
     mine: checks.Scored
@@ -38,7 +42,7 @@ def _audit(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
     parts.tell(Notice(f"auditing {name}"))
     reach("audit-before")
     pair = _pair(parts, evidence, name)
-    found = _findings(evidence, pair)
+    found = _findings(parts, evidence, pair)
     record = _record(parts, evidence, pair, found, time.monotonic() - began)
     reach("audit-result")
     parts.ledger.append(record)
@@ -49,12 +53,15 @@ def _audit(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
 
 def _pair(parts: Parts, evidence: Evidence, name: str) -> _Pair:
     """Have both scored; the reading of the second held-out set is counted before it is made."""
-    winner, base = (_with_checkpoint(parts, evidence, one) for one in (name, BASELINE))
     campaign = evidence.campaign
+    mine, usual = evidence.counting(name), evidence.counting(BASELINE)
+    lot = " ".join([campaign.at, *(run.at for run in mine)])  # when they ended, and so after each had
+    chosen = zip((name, BASELINE), checks.drawn(mine, usual, lot), strict=True)
+    winner, base = (_with_checkpoint(parts, evidence, whose, run) for whose, run in chosen)
     parts.ledger.append(HeldReadRecord(campaign.issue, campaign.at, name, now()))
     reach("audit-noted")
     theirs = _scored(parts, evidence, base, claims=False)
-    return _Pair(winner, base, _scored(parts, evidence, winner, claims=True), theirs)
+    return _Pair(name, winner, base, _scored(parts, evidence, winner, claims=True), theirs)
 
 
 def _record(parts: Parts, evidence: Evidence, pair: _Pair, found: Mapping[str, str], seconds: float) -> AuditRecord:
@@ -62,7 +69,7 @@ def _record(parts: Parts, evidence: Evidence, pair: _Pair, found: Mapping[str, s
     return AuditRecord(
         issue=campaign.issue,
         campaign=campaign.at,
-        variant=pair.winner.variant,
+        variant=pair.name,
         commit=pair.winner.commit,
         status=status,
         failed=failed,
@@ -75,20 +82,38 @@ def _record(parts: Parts, evidence: Evidence, pair: _Pair, found: Mapping[str, s
     )
 
 
-def _findings(evidence: Evidence, pair: _Pair) -> dict[str, str]:
+def _findings(parts: Parts, evidence: Evidence, pair: _Pair) -> dict[str, str]:
     """Every check by name: what scorer.py found, then what only the harness can tell."""
     claimed, usual = pair.winner.metric or 0.0, pair.base.metric or 0.0
     found = dict(pair.mine.checks)
     if found.get("held-out") == checks.OK:
         found["held-out"] = checks.held_out(pair.mine, pair.theirs, usual - claimed)
-    found["clock"] = checks.clock(*evidence.timed(pair.winner.variant))
+    home = checkpoint(parts, pair.winner).with_name("compiled")
+    found["clock"] = checks.clock(timing(parts, evidence, pair.name, home))
     found["plausible"] = checks.plausible(claimed, pair.mine.metrics.get("val_bpb"), usual)
+    if found["plausible"] == checks.OK:
+        found["plausible"] = _alike(evidence, pair)
     return {name: found.get(name, "not tried") for name in checks.CHECKS}
 
 
-def _with_checkpoint(parts: Parts, evidence: Evidence, name: str) -> RunRecord:
-    """The run that stands for a variant: its median one; where its checkpoint is gone, that seed runs once more."""
-    chosen = checks.middle([run for run in evidence.good(name) if run.role != "screen"] or evidence.good(name))
+def _alike(evidence: Evidence, pair: _Pair) -> str:
+    others = [run for run in evidence.counting(pair.name) if run.seed != pair.winner.seed]
+    usual = [run.metric for run in evidence.counting(BASELINE) if run.metric is not None]
+    return checks.alike(pair.winner, others, [usual, *evidence.groups()])
+
+
+def timing(parts: Parts, evidence: Evidence, name: str, home: Path) -> checks.Timing:
+    """What the clock looks at. Before it refuses for what runs take beside their training, it learns what a compilation
+    takes (in the folder `home`): the winner's runs may each have made one, where the baseline's found it made.
+    """
+    found = evidence.timed(name)
+    if checks.beside(found) == checks.OK:
+        return found
+    return replace(found, compilation=runs.compilation(parts, evidence, home))
+
+
+def _with_checkpoint(parts: Parts, evidence: Evidence, name: str, chosen: RunRecord) -> RunRecord:
+    """A run with its checkpoint; where that is gone, its seed runs once more."""
     if checkpoint(parts, chosen).is_file():
         return chosen
     parts.tell(Notice(f"the checkpoint of {name}, seed {chosen.seed}, is gone: it runs once more"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from agent import gate
+from agent import checks, gate
 from agent.core import BASELINE, AuditRecord, CampaignRecord, Role, RunRecord, SetConstant, Shape, Verdict
 from agent.ledger import Ledger
 from agent.pins import HELD
@@ -88,15 +88,15 @@ class Evidence:
         how = next(probe.status for probe in self.probes(name) if probe.status != "ok")
         return gate.Observation(name, self.plan.rules.seeds[0], role, None, failure=f"{how}, in its probe")
 
-    def timed(self, name: str) -> tuple[list[RunRecord], list[RunRecord], dict[str, float], float]:
-        """What the audit's clock looks at: runs of a winner and of the baseline, their probes, the ratio of FLOPs."""
-        probed = {
-            who: self._step_seconds(one)
-            for who, one in (("winner", name), ("baseline", BASELINE))
-            if any(run.status == "ok" for run in self.probes(one))
-        }
+    def counting(self, name: str) -> list[RunRecord]:
+        """The good runs that a verdict rests on, the last of each seed: no screening run where there are others."""
+        good = self.good(name)
+        return list({run.seed: run for run in [run for run in good if run.role != "screen"] or good}.values())
+
+    def timed(self, name: str) -> checks.Timing:
+        """What the audit's clock looks at."""
         flops = self._work(name) / self._work(BASELINE)
-        return self.good(name), self.good(BASELINE), probed if len(probed) == 2 else {}, flops
+        return checks.Timing(self.counting(name), self.counting(BASELINE), flops, self.plan.written(name))
 
     def groups(self) -> list[list[float]]:
         """Replicates of other trees under the same conditions: more degrees of freedom for sigma.

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
-from agent import gate, pins
+from agent import gate, pins, process
 from agent.core import (
+    BASELINE,
     BadInput,
     Budget,
     Job,
@@ -54,7 +55,7 @@ def prepared(parts: Parts, plan: Plan) -> Corpus:
         return Corpus("none", None)
     argv = (parts.python, plan.track.prepare, "--json", "--corpus", plan.corpus, "--profile", plan.profile)
     folder, env = parts.repo.git_dir / "autoresearch" / "prepare", {**parts.env, **_network()}
-    job = Job("prepare", plan.base, 0, "prepare", argv, env, folder, 24 * 3600.0, "", gpus=0, trusted=True)
+    job = Job("prepare", plan.base, 0, "prepare", argv, env, folder, DAY_S, "", gpus=0, trusted=True)
     parts.tell(Notice(f"preparing corpus {plan.corpus} for profile {plan.profile}"))
     result = only(parts, job)
     if result.status != "ok":
@@ -127,24 +128,22 @@ def expected(evidence: Evidence, name: str) -> float | None:
 
 
 def job(parts: Parts, evidence: Evidence, name: str, seed: int, role: JobRole) -> Job:
-    plan, campaign = evidence.plan, evidence.campaign
-    check_pins(parts, evidence, campaign.commits[name])
-    folder = parts.logs / f"issue-{campaign.issue}" / name / f"{'probe' if role == 'probe' else 'seed'}-{seed}"
-    home = _unused(parts, folder)
+    """A run of a variant or the baseline, in a folder of its own. Raises BadInput where what is pinned has changed."""
+    track, commit = evidence.plan.track, evidence.campaign.commits[name]
+    check_pins(parts, evidence, commit)
+    home = _unused(parts, _home(parts, evidence, name, seed, role))
     cache = _cache(parts, evidence, name, home)
-    return Job(
-        variant=name,
-        commit=campaign.commits[name],
-        seed=seed,
-        role=role,
-        argv=(parts.python, plan.track.script),
-        env=_env(parts, evidence, name, role) | {"AUTORESEARCH_SEED": str(seed), "AUTORESEARCH_CACHE": str(cache)},
-        run_dir=home,
-        timeout_s=_limit(evidence, name, role),
-        metric=plan.track.metric,
-        readable=pins.visible(evidence.corpus),
-        writable=(cache / "graphs",) if cache != home / "cache" else (),
-    )
+    own = {"AUTORESEARCH_SEED": str(seed), "AUTORESEARCH_CACHE": str(cache)}
+    env, argv = _env(parts, evidence, name, role) | own, (parts.python, track.script)
+    told = (env, home, _limit(evidence, name, role), track.metric)
+    shared = (cache / "graphs",) if cache != home / "cache" else ()
+    return Job(name, commit, seed, role, argv, *told, readable=pins.visible(evidence.corpus), writable=shared)
+
+
+def _home(parts: Parts, evidence: Evidence, name: str, seed: int, role: JobRole) -> Path:
+    """The folder of a run, or of the first of its repetitions."""
+    kind = "probe" if role == "probe" else "seed"
+    return parts.logs / f"issue-{evidence.campaign.issue}" / name / f"{kind}-{seed}"
 
 
 def smoke(parts: Parts, plan: Plan, name: str, commit: str, attempt: int, corpus: Corpus) -> Result:
@@ -235,6 +234,32 @@ def _limit(evidence: Evidence, name: str, role: JobRole) -> float:
     return plan.spec.cap_s or DAY_S if usual is None else 4 * usual + START_S
 
 
+def compilation(parts: Parts, evidence: Evidence, home: Path) -> float:
+    """Seconds that a compilation takes the baseline, by our own clock: two probes from one new cache, in `home`.
+
+    The second finds what the first has compiled. Raises Paused where one fails: no winner is to be blamed for that.
+    """
+    plan = evidence.plan
+    if compile_env(plan.profile, plan.budget).get("AUTORESEARCH_COMPILE") == "0":
+        return 0.0
+    process.discard(home)
+    cold, warm = (_probed(parts, evidence, home / name, home / "cache") for name in ("cold", "warm"))
+    process.discard(home)
+    return max(0.0, cold - warm)
+
+
+def _probed(parts: Parts, evidence: Evidence, run_dir: Path, cache: Path) -> float:
+    """Seconds of a probe of the baseline in all, with a cache of its own."""
+    (cache / "graphs").mkdir(parents=True, exist_ok=True)
+    usual = job(parts, evidence, BASELINE, 0, "probe")
+    env = {**usual.env, "AUTORESEARCH_CACHE": str(cache)}
+    result = only(parts, replace(usual, run_dir=run_dir, env=env, writable=(cache / "graphs",)))
+    if result.status != "ok":
+        check_room(parts, evidence.plan)
+        raise Paused(f"the baseline cannot be probed: {result.reason}", where=result.log, next_step="run it again")
+    return result.seconds
+
+
 # --- after it ---------------------------------------------------------------------------------------------
 
 
@@ -243,9 +268,17 @@ def record_of(parts: Parts, evidence: Evidence, job: Job, result: Result) -> Run
     result = _complete(evidence.corpus, job, result)
     if result.status != "ok":
         check_room(parts, evidence.plan)
-    plan, campaign = evidence.plan, evidence.campaign
-    steps = job.env.get("AUTORESEARCH_STEPS")
-    record = RunRecord(
+    record = _contended(evidence, _record(parts, evidence, job, result))
+    reach("append-before")
+    parts.ledger.append(record)
+    reach("append-after")
+    parts.tell(RunEnded(record))
+    return record
+
+
+def _record(parts: Parts, evidence: Evidence, job: Job, result: Result) -> RunRecord:
+    campaign, steps = evidence.campaign, job.env.get("AUTORESEARCH_STEPS")
+    return RunRecord(
         issue=campaign.issue,
         campaign=campaign.at,
         conditions=campaign.conditions,
@@ -264,16 +297,10 @@ def record_of(parts: Parts, evidence: Evidence, job: Job, result: Result) -> Run
         reason=result.reason,
         log=str(Path(result.log).relative_to(parts.repo.root)),
         at=now(),
-        description=_description(plan, job.variant),
+        description=_description(evidence.plan, job.variant),
         sandbox=result.sandbox,
         usd=plan.resolved(job.variant).variant.usd,
     )
-    record = _contended(evidence, record)
-    reach("append-before")
-    parts.ledger.append(record)
-    reach("append-after")
-    parts.tell(RunEnded(record))
-    return record
 
 
 def _complete(corpus: Path | None, job: Job, result: Result) -> Result:

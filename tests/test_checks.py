@@ -1,5 +1,7 @@
 """The audit's judgement: the second held-out set, the clock, what is too good to be true."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from agent.core import Result, RunRecord
 from tests.test_ledger import RUN
 
 SIZES = np.full(100, 1000)
+BUDGETS = {"wall": "20s", "calibrated": "20s", "steps": "100steps", "tokens": "2Mtok"}
 
 
 def scored(bpb: float, noise: float = 0.01, seed: int = 0) -> checks.Scored:
@@ -21,10 +24,15 @@ def scored(bpb: float, noise: float = 0.01, seed: int = 0) -> checks.Scored:
     return checks.Scored(nats=np.log(2) * SIZES * (bpb + noise * rng.standard_normal(100)), sizes=SIZES)
 
 
-def run(*, training: float = 20.0, seconds: float = 25.0, steps: int = 100, clock: str = "calibrated") -> RunRecord:
-    told = {"training_seconds": training, "num_steps": float(steps), "total_tokens_M": 2.0}
-    conditions = replace(RUN.conditions, clock=clock, budget="20s")  # type: ignore[arg-type]
-    return replace(RUN, metrics=told, seconds=seconds, conditions=conditions, steps=steps)
+def run(
+    *, training: float = 20.0, seconds: float = 25.0, steps: int = 100, clock: str = "calibrated", tokens: float = 2.0
+) -> RunRecord:
+    """A run on a clock of BUDGETS; on those in seconds or steps the harness gave it its steps or its end."""
+    told = {"training_seconds": training, "num_steps": float(steps), "total_tokens_M": tokens}
+    named = "steps" if clock == "tokens" else clock
+    conditions = replace(RUN.conditions, clock=named, budget=BUDGETS[clock])  # type: ignore[arg-type]
+    given = steps if clock in ("calibrated", "steps") else None
+    return replace(RUN, metrics=told, seconds=seconds, conditions=conditions, steps=given)
 
 
 @pytest.mark.parametrize("gain", [0.001, 0.02, 0.2])
@@ -57,50 +65,175 @@ def test_what_is_no_number_of_bits_is_not_plausible(value: float) -> None:
     assert checks.plausible(2.0, value, 2.0) != checks.OK
 
 
-def test_runs_like_the_baselines_keep_the_clock() -> None:
-    usual = [run(), run(training=21.0, seconds=26.5)]
-    assert checks.clock(usual, usual, {"winner": 0.2, "baseline": 0.2}, 1.0) == checks.OK
-    assert checks.clock(usual, usual, {}, 1.0) == checks.OK
+# --- the clock --------------------------------------------------------------------------------------------
+
+CLOCKS = sorted(BUDGETS)
 
 
-def test_work_beside_the_training_is_told_by_the_harness_own_clock() -> None:
-    warm = [run(seconds=45.0), run(seconds=46.0)]
-    assert "beside their training" in checks.clock(warm, [run()], {}, 1.0)
-    assert checks.clock([run(seconds=45.0), run()], [run()], {}, 1.0) == checks.OK  # one slow start is no pattern
+def timing(*winner: RunRecord, base: Sequence[RunRecord] = (), **more: object) -> checks.Timing:
+    told = winner[0].conditions
+    clock = "tokens" if told.budget == BUDGETS["tokens"] else told.clock
+    return checks.Timing(winner, base or [run(clock=clock)], **more)  # type: ignore[arg-type]
 
 
-def test_a_run_cannot_call_its_own_overtime_training() -> None:
-    long = run(training=60.0, seconds=65.0, clock="wall")
-    assert "beside their training" in checks.clock([long], [run(clock="wall")], {}, 1.0)
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_runs_like_the_baselines_keep_the_clock(clock: str) -> None:
+    usual = [run(clock=clock), run(training=21.0, seconds=26.5, clock=clock)]
+    assert checks.clock(timing(*usual, base=usual)) == checks.OK
 
 
-def test_steps_that_do_more_than_was_probed_are_told() -> None:
-    busy = [run(training=60.0, seconds=65.0)]
-    assert "a step takes 0.6 s" in checks.clock(busy, [run()], {"winner": 0.2, "baseline": 0.2}, 1.0)
-    assert checks.clock(busy, busy, {"winner": 0.2, "baseline": 0.2}, 1.0) == checks.OK  # so did the baseline's
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_work_beside_the_training_is_told_by_the_harness_own_clock(clock: str) -> None:
+    base = [run(clock=clock)]
+    warm = [run(seconds=45.0, clock=clock), run(seconds=46.0, clock=clock)]
+    assert "25.0 s beside their training, the baseline's 5.0 s" in checks.clock(timing(*warm, base=base))
+    assert checks.clock(timing(run(seconds=45.0, clock=clock), *base, base=base)) == checks.OK  # no pattern
 
 
-def test_without_probes_a_step_may_take_what_its_flops_take() -> None:
-    steps = [run(training=80.0, seconds=85.0, clock="steps")]
-    base = [run(clock="steps")]
-    assert "a million tokens takes 40 s" in checks.clock(steps, base, {}, 1.0)
-    assert checks.clock(steps, base, {}, 2.0) == checks.OK
+def test_one_slow_run_of_the_baselines_gives_nobody_room() -> None:
+    base = [run(), run(seconds=80.0), run()]
+    assert "the baseline's 5.0 s" in checks.clock(timing(run(seconds=45.0), base=base))
 
 
-def test_a_larger_batch_may_take_longer_for_a_step() -> None:
-    told = {"training_seconds": 80.0, "num_steps": 100.0, "total_tokens_M": 8.0}
-    large = replace(run(seconds=85.0, clock="steps"), metrics=told)
-    assert checks.clock([large], [run(clock="steps")], {}, 1.0) == checks.OK
+def test_a_compilation_in_each_run_is_given_room_once_its_seconds_are_known() -> None:
+    cold = timing(run(seconds=70.0), base=[run()])
+    assert checks.beside(cold) != checks.OK
+    assert checks.clock(replace(cold, compilation=45.0)) == checks.OK
+    assert "the baseline's 5.0 s and 20.0 s to compile" in checks.clock(replace(cold, compilation=20.0))
+
+
+@pytest.mark.parametrize("clock", ["steps", "tokens"])
+def test_without_a_budget_in_seconds_training_may_take_what_its_flops_take(clock: str) -> None:
+    long = run(training=100.0, seconds=105.0, clock=clock)
+    assert "its training takes 100.0 s, where 60.0 s are the most" in checks.clock(timing(long))
+    assert checks.clock(timing(long, flops=2.0)) == checks.OK
+    assert checks.clock(timing(long, flops=2.0, written=True)) == checks.OK
+    longer = run(training=130.0, seconds=135.0, clock=clock)
+    assert checks.clock(timing(longer, flops=4.0)) == checks.OK
+    assert "where 120.0 s are" in checks.clock(timing(longer, flops=4.0, written=True))  # its word for it
+
+
+def test_a_larger_batch_may_take_longer_for_a_step_and_not_for_a_token() -> None:
+    large = run(training=80.0, seconds=85.0, clock="steps", tokens=8.0)
+    assert checks.clock(timing(large)) == checks.OK
+    more = run(training=80.0, seconds=85.0, clock="tokens", tokens=2.0, steps=25)
+    assert "where 60.0 s are the most" in checks.clock(timing(more))
+
+
+@pytest.mark.parametrize("told", [1.9, 2.1, 8.0])
+def test_tokens_that_were_not_given_are_told(told: float) -> None:
+    found = checks.clock(timing(run(clock="tokens", tokens=told)))
+    assert found == f"it was given 2 million tokens and tells of {told:g}"
+    assert checks.clock(timing(run(clock="tokens", tokens=2.019))) == checks.OK  # the last step goes beyond
+
+
+def test_steps_that_were_not_given_are_told() -> None:
+    slow = replace(run(), metrics={"training_seconds": 20.0, "num_steps": 33.0})
+    assert checks.clock(timing(slow)) == "it was given 100 steps and tells of 33"
+
+
+def limit(timed: checks.Timing) -> float:
+    """What the docstring of checks.clock promises, for runs of 20 seconds like the baseline's: seconds of a process."""
+    base, typical = timed.baseline[0], timed.typical
+    budget = {"wall": 22.0, "calibrated": 2 * 20.0 * min(2.0, max(1.0, base.metrics["training_seconds"] / 20.0))}
+    ratio = min(timed.flops, 2.0) if timed.written else timed.flops
+    unprobed = 3 * base.metrics["training_seconds"] * max(1.0, ratio)
+    rest = base.seconds - base.metrics["training_seconds"]
+    room = 1.5 * (rest + timed.compilation) * max(1.0, ratio) + 2.0 + 0.02 * typical.seconds
+    return budget.get(typical.conditions.clock, unprobed) + room
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+@given(
+    claims=st.lists(st.tuples(st.floats(-1e3, 1e3), st.floats(1.0, 1e3)), min_size=1, max_size=4),
+    training=st.floats(10.0, 100.0),
+    rest=st.floats(0.0, 60.0),
+    flops=st.floats(0.5, 8.0),
+    written=st.booleans(),
+    compilation=st.floats(0.0, 60.0),
+)
+def test_whatever_a_run_says_of_itself_its_process_took_no_longer_than_is_promised(
+    clock: str,
+    claims: list[tuple[float, float]],
+    training: float,
+    rest: float,
+    flops: float,
+    written: bool,
+    compilation: float,
+) -> None:
+    training = min(training, 21.0) if clock == "wall" else training  # there the baseline's claim has a bound as well
+    base = [run(training=training, seconds=training + rest, clock=clock)]
+    winner = [run(training=told, seconds=took, clock=clock) for told, took in claims]
+    timed = checks.Timing(winner, base, flops, written, compilation)
+    if checks.clock(timed) == checks.OK:
+        assert timed.typical.seconds <= limit(timed) + 1e-6
+        assert sum(one.seconds <= limit(timed) + 1e-6 for one in winner) >= len(winner) / 2
+    honest = [run(training=training, seconds=training + rest, clock=clock)] * len(claims)
+    assert clock == "calibrated" or checks.clock(checks.Timing(honest, base, flops, written)) == checks.OK
+
+
+@pytest.mark.parametrize(("usual", "most"), [(15.0, 40.0), (20.0, 40.0), (30.0, 60.0), (500.0, 80.0)])
+def test_a_calibrated_run_takes_its_budget_twice_at_most_and_what_disturbed_the_baseline_as_well(
+    usual: float, most: float
+) -> None:
+    base = [run(training=usual, seconds=usual + 5.0)]
+    for training, holds in ((most - 0.1, True), (most + 0.1, False)):
+        found = checks.clock(timing(run(training=training, seconds=training + 5.0), base=base))
+        assert (found == checks.OK) == holds, found
 
 
 def test_where_there_is_no_gain_there_is_none_to_confirm() -> None:
     assert "there is no gain to confirm" in checks.held_out(scored(2.0), scored(2.0), -0.01)
 
 
-def test_the_middle_run_stands_for_all() -> None:
-    runs = [replace(RUN, metric=value) for value in (2.3, 2.1, 2.2, 2.4)]
-    assert checks.middle(runs).metric == 2.2
-    assert checks.middle(runs[:1]).metric == 2.3
+def several(*metrics: float) -> list[RunRecord]:
+    return [replace(RUN, seed=seed, metric=metric) for seed, metric in enumerate(metrics)]
+
+
+def test_any_run_of_a_winners_may_be_drawn_and_meets_the_baselines_of_its_own_rank() -> None:
+    winner, base = several(1.3, 1.1, 1.2), several(2.2, 2.4, 2.3)
+    pairs = [checks.drawn(winner, base, f"lot {number}") for number in range(300)]
+    found = Counter((mine.metric, usual.metric) for mine, usual in pairs)
+    assert set(found) == {(1.1, 2.2), (1.2, 2.3), (1.3, 2.4)}
+    assert min(found.values()) > 60
+    assert checks.drawn(winner, base, "lot") == checks.drawn(winner[::-1], base[::-1], "lot")  # the same after a crash
+
+
+@pytest.mark.parametrize(("base", "expected"), [((2.5,), 2.5), ((2.5, 2.4), 2.4), ((2.2, 2.4, 2.3), 2.3)])
+def test_a_single_run_meets_the_baselines_median(base: tuple[float, ...], expected: float) -> None:
+    assert checks.drawn(several(1.5), several(*base), "lot")[1].metric == expected
+
+
+USUAL = [[2.50, 2.51, 2.49, 2.505, 2.495], [2.40, 2.41, 2.39, 2.405, 2.395]]  # a sigma of 0.008, of 8 degrees
+
+
+@pytest.mark.parametrize(
+    ("audited", "others", "groups", "holds"),
+    [
+        (2.30, (2.30, 2.31), USUAL, True),
+        (2.33, (2.30, 2.31), USUAL, True),
+        (2.36, (2.30, 2.31), USUAL, False),  # the audited one is honest, the others are not
+        (2.24, (2.30, 2.31), USUAL, False),
+        (2.36, (2.30,), USUAL, False),
+        (2.36, (2.30, 2.31), [[2.50, 2.51]], True),  # sigma itself is hardly known
+        (2.36, (), USUAL, True),
+        (2.36, (2.30,), [], True),
+    ],
+)
+def test_a_winner_whose_other_runs_are_of_another_kind_than_the_audited_one_is_noticed(
+    audited: float, others: tuple[float, ...], groups: list[list[float]], holds: bool
+) -> None:
+    found = checks.alike(several(audited)[0], several(*others), groups)
+    assert (found == checks.OK) == holds, found
+
+
+def test_runs_that_differ_by_noise_alone_are_held_for_a_person_once_in_a_hundred_times() -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(2000):
+        mine, base = several(*rng.normal(2.3, 0.01, 3)), rng.normal(2.5, 0.01, 3).tolist()
+        held += checks.alike(mine[0], mine[1:], [base]) != checks.OK
+    assert held <= 0.015 * 2000
 
 
 def test_an_implausible_number_alone_is_for_a_person_and_anything_else_fails() -> None:
@@ -119,8 +252,3 @@ def test_a_check_that_was_not_made_has_not_held(left_out: str) -> None:
 def test_an_audit_that_crashed_fails_its_checkpoint(tmp_path: Path) -> None:
     found = checks.read(Result("timeout", reason="killed after 60 s"), tmp_path)
     assert found.checks == {"checkpoint": "the audit ended with timeout: killed after 60 s"}
-
-
-def test_steps_that_were_not_given_are_told() -> None:
-    slow = replace(run(), metrics={"training_seconds": 20.0, "num_steps": 33.0})
-    assert checks.clock([slow], [run()], {}, 1.0) == "it was given 100 steps and tells of 33"

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from agent import runs
-from agent.core import BASELINE, BadInput, Budget, Profile
+from agent import audit, runs
+from agent.core import BASELINE, BadInput, Budget, Paused, Profile
+from agent.planning import Request
 from tests import cheats, trial
+from tests.project import commit, edit
+from tests.test_ledger import RUN
+from tests.test_planning import plan
 from tests.trial import SMALL
 
 
@@ -53,6 +57,56 @@ def test_on_a_baseline_that_a_model_wrote_every_run_compiles_for_itself(court: t
     plan = replace(court.evidence.plan, inherited=True)
     job = runs.job(court.parts, replace(court.evidence, plan=plan), BASELINE, 0, "baseline")
     assert (job.writable, job.env["AUTORESEARCH_CACHE"]) == ((), str(job.run_dir / "cache"))
+
+
+COMPILES = """    mark = Path(os.environ["AUTORESEARCH_CACHE"]) / "graphs" / "mark"
+    time.sleep(0 if mark.exists() else 2)
+    mark.touch()
+    time.sleep(PAUSE)
+"""
+
+
+def compiling(project: Path, budget: Budget) -> trial.Court:
+    """A campaign of scripts that take two seconds more where nothing lies in their cache."""
+    edit(project, "train.py", "    time.sleep(PAUSE)\n", COMPILES)
+    commit(project, "It compiles")
+    return trial.open_campaign(project, project.parent / "cache", plan(project, Request(3, "mini", "stdlib", budget)))
+
+
+def test_what_a_compilation_takes_is_told_by_our_own_clock_and_leaves_nothing(project: Path) -> None:
+    court = compiling(project, Budget("seconds", runs.COMPILE_FROM_S))
+    home = court.parts.logs / "compiled"
+    assert 1.0 < runs.compilation(court.parts, court.evidence, home) < 4.0
+    assert not home.exists()
+    assert list((project.parent / "cache").rglob("mark")) == []
+    assert court.parts.ledger.runs(role="probe") == []
+
+
+def test_where_nothing_is_compiled_nobody_asks_what_it_takes(project: Path) -> None:
+    court = compiling(project, Budget("steps", 5))
+    assert runs.compilation(court.parts, court.evidence, court.parts.logs / "compiled") == 0.0
+    assert not (project / "logs").exists()
+
+
+def test_a_baseline_that_cannot_be_probed_is_no_fault_of_a_winner(project: Path) -> None:
+    edit(project, "train.py", 'MODE = "ok"', 'MODE = "crash"')
+    court = compiling(project, Budget("seconds", runs.COMPILE_FROM_S))
+    with pytest.raises(Paused, match="the baseline cannot be probed"):
+        runs.compilation(court.parts, court.evidence, court.parts.logs / "compiled")
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(150.0, False), (250.0, True)])
+def test_before_the_clock_refuses_for_a_compilation_it_learns_what_one_takes(
+    project: Path, seconds: float, asked: bool
+) -> None:
+    court = compiling(project, Budget("seconds", runs.COMPILE_FROM_S))
+    campaign, told = court.evidence.campaign, {"training_seconds": 120.0}
+    for name, took in ((BASELINE, 140.0), ("1D", seconds)):
+        usual = replace(RUN, conditions=campaign.conditions, role="confirm", metrics=told, seconds=took)
+        court.parts.ledger.append(replace(usual, variant=name, tree=campaign.trees[name], campaign=campaign.at))
+    timed = audit.timing(court.parts, court.evidence, "1D", court.parts.logs / "compiled")
+    assert (timed.compilation > 1.0) == asked
+    assert timed.written is False
 
 
 @pytest.mark.parametrize("name", ["val.npz", "held.npz", "tokenizer.json", "train.bin"])

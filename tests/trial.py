@@ -91,12 +91,17 @@ def text(cache: Path) -> str:
 
 def open_court(project: Path, cache: Path, scripts: Mapping[str, str], steps: int) -> Court:
     """Begin the campaign. The scripts go past preflight, which would refuse some of them: the audit is on trial too."""
+    return open_campaign(project, cache, _plan(Repository(project), scripts, steps, text(cache)))
+
+
+def open_campaign(project: Path, cache: Path, plan: Plan) -> Court:
+    """Begin the campaign of a plan, with the parts that the program would pick."""
     repo, walls = Repository(project), sandbox.probe()
     ledger = Ledger(project / "experiments" / "ledger.jsonl", project / ".git" / "ledger.lock")
     env = {"AUTORESEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     told = (repo, ledger, MarkdownTracker(project), _executor(repo, walls), machine.detect(), walls)
     parts = Parts(*told, sys.executable, env, lambda _: None)
-    return Court(parts, loop.begin(parts, _plan(repo, scripts, steps, text(cache))))
+    return Court(parts, loop.begin(parts, plan))
 
 
 def _executor(repo: Repository, walls: sandbox.Sandbox, slots: Sequence[Gpu] = SLOTS) -> LocalExecutor:
