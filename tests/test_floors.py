@@ -10,9 +10,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     ["core", "reaper", "scorer", "answerer", "untrusted", "failpoints"],
-    ["registry", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox"],
+    ["registry", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox", "cells"],
     ["prose", "simulation"],
-    ["spec", "preflight"],
+    ["spec", "preflight", "steering"],
     ["repo", "process", "pins", "ledger", "locks", "machine", "tracks"],
     ["strategies.table", "executors.local", "trackers.markdown", "strategies", "executors", "trackers", "live"],
     ["planning", "parts"],
