@@ -47,6 +47,10 @@ class Paused(HarnessError):
     exit_code = 3
 
 
+class Stopped(Paused):
+    """A person or the money ended it: nothing else is begun either, though something waits."""
+
+
 class Unreachable(Paused):
     """A service did not take what it was given, for a reason that may pass; it is given again at the next start."""
 

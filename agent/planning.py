@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from agent import gate, preflight, registry, spec, tracks
+from agent import gate, preflight, registry, spec, steering, tracks
 from agent.core import (
     BadInput,
     Budget,
@@ -14,6 +14,7 @@ from agent.core import (
     Issue,
     Profile,
     Spec,
+    SteerRecord,
     Strategy,
     Track,
     Tracker,
@@ -46,7 +47,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """An issue made ready to run. `base` is the commit that the variants are edits of, `estimate_s` None if unknown."""
+    """An issue made ready to run. `base` is the commit that the variants are edits of, `estimate_s` None if unknown.
+
+    `spec` is as the issue says; `variants` and `budget` are as people who steered it have them.
+    """
 
     spec: Spec
     track: Track
@@ -60,7 +64,12 @@ class Plan:
     rules: GateRules
     estimate_s: float | None
     notices: tuple[str, ...]
-    retry: bool
+    asked: Request
+
+    @property
+    def retry(self) -> bool:
+        """Whether the question is asked again though it has its answer."""
+        return self.asked.retry
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -91,23 +100,69 @@ def make(request: Request, repo: Repository, ledger: Ledger, tracker: Tracker, m
     base = base_commit(repo, ledger, track, issue.number)
     if request.answered:
         base = ledger.campaigns(issue.number)[-1].base
-    sources = _sources(repo, track, base)
     _check_branches(repo, track, issue.number)
     _check_committed(repo, track, base, request.committed)
-    baseline = preflight.baseline(track, sources)
+    baseline = resolved_at(repo, track, base)
     told = spec.parse(issue, track, baseline.constants)
+    notices = (*_unread(issue), *_outdated(ledger, told), *_notices(repo, track, base, machine))
+    return _settled(request, told, track, base, notices, _steered(ledger, told, request), repo, machine)
+
+
+def again(plan: Plan, repo: Repository, ledger: Ledger, machine: Machine, more: Sequence[SteerRecord] = ()) -> Plan:
+    """The plan with what people said since, and with `more`. Raises BadInput where that cannot be run.
+
+    The issue, the baseline and the user's other choices stay as they were when it was first made.
+    """
+    said = (*_steered(ledger, plan.spec, plan.asked), *more)
+    return _settled(plan.asked, plan.spec, plan.track, plan.base, plan.notices, said, repo, machine)
+
+
+def _settled(
+    request: Request,
+    told: Spec,
+    track: Track,
+    base: str,
+    notices: tuple[str, ...],
+    said: Sequence[SteerRecord],
+    repo: Repository,
+    machine: Machine,
+) -> Plan:
+    """What follows from the issue, the base and what people said: the variants resolved, the time counted."""
+    sources = _sources(repo, track, base)
+    baseline = preflight.baseline(track, sources)
     propose = cast(Strategy, registry.load(STRATEGIES, "strategy", told.strategy))
-    variants = preflight.variants(told, track, sources, propose(told, base, []))
+    course = steering.folded(propose(told, base, []), said, steering.Script(track.script, baseline.constants))
+    variants = preflight.variants(told, track, sources, course.variants)
     preflight.concerns(variants, request.profile)
     _check_memory((baseline, *variants), request.profile, machine)
-    budget = request.budget or told.budget or Budget("seconds", track.budget_s)
+    budget = course.budget or request.budget or told.budget or Budget("seconds", track.budget_s)
     clock = _clock(request, budget)
     rules = _rules(request, told, track)
     estimate = _estimate(budget, clock, request.profile, gate.plan_size(rules, len(variants)), len(variants))
     _check_cap(told, estimate)
-    notices = (*_unread(issue), *_notices(repo, track, base, machine))
-    settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request.retry)
+    settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request)
     return Plan(told, track, base, baseline, tuple(variants), *settled)
+
+
+def _steered(ledger: Ledger, told: Spec, request: Request) -> list[SteerRecord]:
+    """The commands that count: those obeyed of the issue as it reads now; of an answer, those given before it."""
+    until = ledger.campaigns(told.issue.number)[-1].at if request.answered else None
+    said = [record for record in steered(ledger, told) if record.obeyed]
+    return [record for record in said if until is None or record.at <= until]
+
+
+def steered(ledger: Ledger, told: Spec) -> list[SteerRecord]:
+    """What people said of the issue as it reads now, obeyed or not, oldest first."""
+    said = ledger.about(SteerRecord, told.issue.number)
+    return [record for record in said if record.body_sha256 == told.body_sha256]
+
+
+def _outdated(ledger: Ledger, told: Spec) -> tuple[str, ...]:
+    """That commands were given to another text of the issue."""
+    changing = [one for one in ledger.about(SteerRecord, told.issue.number) if one.obeyed and steering.changes(one)]
+    old = sum(record.body_sha256 != told.body_sha256 for record in changing)
+    heard = f"the issue was edited since: {old} of the commands given before it no longer count; give them again"
+    return (heard,) if old else ()
 
 
 def resolved_at(repo: Repository, track: Track, commit: str) -> Resolved:

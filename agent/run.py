@@ -18,7 +18,7 @@ if __name__ == "__main__":
     # `python agent/run.py` puts agent/ first on the path, where a module could shadow a library; the root belongs there
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from agent import doctor, gate, loop, machine, planning, preflight, prose, registry, report, sandbox, simulation
+from agent import doctor, gate, heed, loop, machine, planning, preflight, prose, registry, report, sandbox, simulation
 from agent.core import (
     BadInput,
     Event,
@@ -38,13 +38,14 @@ from agent.ledger import Ledger
 from agent.live import view
 from agent.locks import exclusive
 from agent.machine import Machine
-from agent.parts import Parts
+from agent.parts import Pace, Parts
 from agent.planning import Plan, Request
 from agent.publish import board_now, board_of, comment, owed, publish
 from agent.repo import Repository, writable
 from agent.report import Board
 from agent.sandbox import Sandbox
 from agent.trackers import TRACKERS
+from agent.trackers.markdown import MarkdownTracker
 from agent.untrusted import visible
 
 EPILOG = """\
@@ -158,8 +159,8 @@ def _show_again(args: argparse.Namespace, parts: Parts, evidence: Evidence) -> i
     """Print the answer first: a disk that cannot take the exports once more must not hide it."""
     board = board_of(parts, evidence)
     _show_board(board, args)
-    with _signals():  # after a crash there may be something left to write
-        publish(parts, board)
+    with _signals():  # after a crash there may be something left to write, or people came too late
+        publish(parts, board_of(parts, evidence) if heed.too_late(parts, evidence.plan) else board)
     return 0
 
 
@@ -258,8 +259,9 @@ class _Wiring:
         ledger = _ledger(self.repo)
         plan = planning.make(ask(ledger), self.repo, ledger, self.tracker, self.here)
         executor = self._executor(plan, tell)
+        pace = Pace(0.0 if isinstance(self.tracker, MarkdownTracker) else heed.REMOTE_S)
         return plan, Parts(
-            self.repo, ledger, self.tracker, executor, self.here, self.walls, sys.executable, _run_env(), tell
+            self.repo, ledger, self.tracker, executor, self.here, self.walls, sys.executable, _run_env(), tell, pace
         )
 
     def _executor(self, plan: Plan, tell: Callable[[Event], None]) -> Executor:

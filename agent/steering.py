@@ -117,13 +117,19 @@ def _addressed(line: str) -> Line:
 
 def parse(line: str, script: Script) -> Command | Refusal:
     """The command that a line gives. A refusal says what would be valid."""
-    word, _, rest = line.partition(" ")
+    word = _word(line)
     reader = _READERS.get(word.lower())
     if reader is None:
-        return Refusal(f"{word[:40]} is no command; there are {COMMANDS}")
+        return Refusal(f"{line.split(' ')[0][:40]} is no command; there are {COMMANDS}")
     if len(line) >= LONGEST:
         return Refusal(f"a command has fewer than {LONGEST} characters")
-    return reader(rest.strip(), script)
+    return reader(line[len(word) :].strip(), script)
+
+
+def _word(line: str) -> str:
+    """The command's own word; empty where the line begins with something else, such as a path."""
+    found = re.match(r"/[A-Za-z]+(?![\w/.-])", line)
+    return found[0] if found else ""
 
 
 def _stop(_: str, __: Script) -> Command | Refusal:
@@ -184,6 +190,11 @@ _READERS: Mapping[str, Callable[[str, Script], Command | Refusal]] = {
     "/budget": _budget,
     "/run": _run,
 }
+
+
+def changes(record: SteerRecord) -> bool:
+    """Whether a command that was obeyed changes what is to run; /stop does not."""
+    return _word(record.command).lower() != "/stop"
 
 
 # --- the course -------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ FLOORS = [
     ["planning", "parts"],
     ["evidence", "doctor"],
     ["publish", "runs"],
-    ["audit"],
+    ["audit", "heed"],
     ["loop"],
     ["run"],
 ]
