@@ -6,12 +6,23 @@ from pathlib import Path
 from typing import cast
 
 from agent import checks, gate
-from agent.core import BASELINE, AuditRecord, CampaignRecord, Role, RunRecord, SetConstant, Shape, Verdict
+from agent.core import (
+    BASELINE,
+    AuditRecord,
+    CampaignRecord,
+    Role,
+    RunRecord,
+    SetConstant,
+    Shape,
+    SteerRecord,
+    Verdict,
+)
 from agent.ledger import Ledger
 from agent.pins import HELD
-from agent.planning import PROBE_ROUNDS, Plan
+from agent.planning import PROBE_ROUNDS, Plan, steered
 from agent.preflight import Resolved
 from agent.report import Board, Row
+from agent.steering import changes
 
 
 @dataclass(frozen=True)
@@ -33,14 +44,14 @@ class Evidence:
 
     def _counted(self) -> list[RunRecord]:
         """Comparable runs that say something here: a failure, or a slow neighbour, counts in its own campaign only."""
-        runs = self.ledger.runs(self.campaign.conditions)
-        return [run for run in runs if run.status == "ok" or run.campaign == self.campaign.at]
+        runs, own = self.ledger.runs(self.campaign.conditions), line(self.ledger, self.campaign)
+        return [run for run in runs if run.status == "ok" or run.campaign in own]
 
     def probes(self, name: str) -> list[RunRecord]:
         """The probes of a variant in this campaign."""
         found = self.ledger.runs(self.campaign.conditions, role="probe")
-        tree = self.campaign.trees[name]
-        return [run for run in found if run.tree == tree and run.campaign == self.campaign.at]
+        tree, own = self.campaign.trees[name], line(self.ledger, self.campaign)
+        return [run for run in found if run.tree == tree and run.campaign in own]
 
     def missing_probes(self) -> list[tuple[str, int]]:
         """Name and round of the probes still to run, interleaved; a variant whose probe failed gets no more."""
@@ -127,9 +138,27 @@ class Evidence:
         return [r.metrics["tokens_per_second"] for r in runs if "tokens_per_second" in r.metrics]
 
     def spent(self) -> float:
-        """Seconds of device time that this campaign has used."""
-        every = self.ledger.runs(self.campaign.conditions) + self.ledger.runs(self.campaign.conditions, role="probe")
-        return sum(run.seconds for run in every if run.campaign == self.campaign.at)
+        """Seconds of device time that this campaign has used, with those it took over from, whatever their budget."""
+        own = line(self.ledger, self.campaign)
+        return sum(run.seconds for run in (*self.ledger.runs(), *self.ledger.runs(role="probe")) if run.campaign in own)
+
+
+def line(ledger: Ledger, campaign: CampaignRecord) -> set[str]:
+    """A campaign and those it took over from when people steered (by their `at`): undecided, and of the same text.
+
+    Together they are one: what one of them has seen fail, probed or spent, the next has too.
+    """
+    same = [c for c in ledger.campaigns(campaign.issue) if c.body_sha256 == campaign.body_sha256]
+    found = {campaign.at}
+    said = ledger.about(SteerRecord, campaign.issue)
+    if not any(one.obeyed and changes(one) and one.body_sha256 == campaign.body_sha256 for one in said):
+        return found
+    before = [c for c in same if c.at < campaign.at]
+    for earlier in reversed(before):
+        if ledger.verdict(earlier):
+            break
+        found.add(earlier.at)
+    return found
 
 
 def unaudited(campaign: CampaignRecord) -> str:
@@ -164,7 +193,8 @@ def board(
     verdict = record.verdict if record else None
     audits = tuple(evidence.ledger.audits(evidence.campaign))
     told = (current, current_shape, command, (*plan.notices, *notices), audits)
-    return Board(plan.spec, plan.track, evidence.campaign, rows, verdict, *told)
+    said = tuple(steered(evidence.ledger, plan.spec))
+    return Board(plan.spec, plan.track, evidence.campaign, rows, verdict, *told, steering=said)
 
 
 def sets(plan: Plan, one: Resolved) -> dict[str, str]:

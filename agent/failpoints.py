@@ -15,6 +15,8 @@ FILLER = "autoresearch-fault.filler"  # what fills the disk, in the folder that 
 
 # In the order in which a campaign comes by: what has happened there, and what has not.
 POINTS: Mapping[str, str] = {
+    "steer-before": "a person's command is understood; the ledger does not have it",
+    "steer-after": "the ledger has it; nothing was done about it, and nobody was answered",
     "corpus-before": "nothing; the corpus is not asked for",
     "corpus-known": "the corpus is prepared; git and the ledger know of nothing",
     "baseline-placed": "the baseline's branch is there; no variant is committed",

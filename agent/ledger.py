@@ -195,9 +195,10 @@ class Ledger:
         found = (record for record in self._records if isinstance(record, AuditRecord))
         return [record for record in found if (record.issue, record.campaign) == (campaign.issue, campaign.at)]
 
-    def about(self, kind: type[_OfIssue], issue: int) -> list[_OfIssue]:
-        """The records of one kind that belong to an issue, oldest first."""
-        return [record for record in self._records if isinstance(record, kind) and record.issue == issue]
+    def about(self, kind: type[_OfIssue], issue: int | None = None) -> list[_OfIssue]:
+        """The records of one kind that belong to an issue, or to any, oldest first."""
+        found = (record for record in self._records if isinstance(record, kind))
+        return [record for record in found if issue is None or record.issue == issue]
 
     def issues(self, kind: type[_OfIssue]) -> set[int]:
         """The issues that have records of one kind."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from agent import audit, gate, runs
+from agent import audit, gate, heed, planning, runs
 from agent.core import (
     BASELINE,
     AuditRecord,
@@ -31,15 +31,27 @@ WRITTEN = ("/logs/", "/experiments/ledger.jsonl", "/experiments/results.tsv", "/
 def run(parts: Parts, plan: Plan) -> Board:
     """Bring a plan to its verdict and return the board. What is done already is not done again.
 
-    Raises Paused where the issue's time is used up, BadInput where the corpus cannot be had; either can be run again.
+    Where people change what is to run, the plan is made again and the campaign goes on with it. Raises Paused where
+    the issue's time is used up or a person stops it, BadInput where the corpus cannot be had; each can be run again.
     """
+    while (shown := _attempt(parts, plan)) is None:
+        plan = planning.again(plan, parts.repo, parts.ledger, parts.machine)
+        parts.tell(Notice(f"steered: now {', '.join(plan.order)}, {plan.budget} a run"))
+    return shown
+
+
+def _attempt(parts: Parts, plan: Plan) -> Board | None:
+    """The board of a plan's verdict; None where people changed what is to run before there was one."""
     done = finished(parts, plan)
+    if done is None and heed.steered(parts, plan):
+        return None
     evidence = Evidence(plan, done, parts.ledger) if done else begin(parts, plan)
-    if parts.ledger.verdict(evidence.campaign) is None:
-        if why := unaudited(evidence.campaign):
-            parts.tell(Notice(f"no winner will be audited: {why}; a number is what the script says it is"))
-        _calibrate(parts, evidence)
-        _judge(parts, evidence)
+    undecided = parts.ledger.verdict(evidence.campaign) is None
+    if undecided and (why := unaudited(evidence.campaign)):
+        parts.tell(Notice(f"no winner will be audited: {why}; a number is what the script says it is"))
+    if undecided and not (_calibrate(parts, evidence) and _judge(parts, evidence)):
+        return None
+    heed.too_late(parts, plan)
     promote(parts, evidence)
     shown = board_of(parts, evidence)
     publish(parts, shown)
@@ -56,12 +68,12 @@ def finished(parts: Parts, plan: Plan) -> CampaignRecord | None:
 
 
 def _same_question(parts: Parts, plan: Plan, campaign: CampaignRecord) -> bool:
-    """Whether a campaign is the plan's, whatever the corpus's fingerprint."""
+    """Whether a campaign is the plan's, whatever the corpus's fingerprint; another set of variants asks another."""
     name, _, fingerprint = campaign.conditions.corpus.rpartition(":")
     mine = _conditions(parts, plan, fingerprint)
     frozen = (plan.spec.body_sha256, plan.base, plan.rules)
     same = (campaign.body_sha256, campaign.base, campaign.gate) == frozen and campaign.conditions == mine
-    return same and name == plan.corpus
+    return same and name == plan.corpus and campaign.commits.keys() == {BASELINE, *plan.order}
 
 
 def _conditions(parts: Parts, plan: Plan, fingerprint: str) -> Conditions:
@@ -138,16 +150,21 @@ def _commit(parts: Parts, plan: Plan, name: str) -> str:
 # --- run --------------------------------------------------------------------------------------------------
 
 
-def _calibrate(parts: Parts, evidence: Evidence) -> None:
-    """Probe every variant's step time, interleaved; only where the clock is calibrated and something is to run."""
+def _calibrate(parts: Parts, evidence: Evidence) -> bool:
+    """Probe every variant's step time, interleaved; only where the clock is calibrated and something is to run.
+
+    False where people changed what is to run.
+    """
     if evidence.plan.clock != "calibrated" or not _wanted(evidence):
-        return
+        return True
     probes = evidence.missing_probes()
     if probes:
         parts.tell(
             Notice(f"calibrating: {len(probes)} probes of {probe_seconds(evidence.plan.budget):g} s, interleaved")
         )
     while probes := evidence.missing_probes():
+        if heed.steered(parts, evidence.plan, evidence):
+            return False
         name, number = probes[0]
         runs.check_room(parts, evidence.plan)
         job = runs.job(parts, evidence, name, number, "probe")
@@ -155,15 +172,22 @@ def _calibrate(parts: Parts, evidence: Evidence) -> None:
         result = runs.only(parts, job)
         reach("probe-result")
         runs.record_of(parts, evidence, job, result)
+    return True
 
 
 def _wanted(evidence: Evidence) -> list[gate.RunRequest]:
     return gate.next_runs(evidence.plan.rules, evidence.plan.order, evidence.seen())
 
 
-def _measure(parts: Parts, evidence: Evidence) -> None:
-    """Run what the gate asks for until it can judge. The gate is asked again after every batch."""
-    while wanted := _wanted(evidence):
+def _measure(parts: Parts, evidence: Evidence) -> bool:
+    """Run what the gate asks for until it can judge; False where people changed what is to run.
+
+    The gate is asked again after every batch, and people are heard before every batch and before the verdict.
+    """
+    while not heed.steered(parts, evidence.plan, evidence):
+        wanted = _wanted(evidence)
+        if not wanted:
+            return True
         runs.check_cap(evidence, wanted[0].variant)
         runs.check_room(parts, evidence.plan)
         batch = [runs.job(parts, evidence, r.variant, r.seed, r.role) for r in wanted[: parts.executor.slots]]
@@ -173,6 +197,7 @@ def _measure(parts: Parts, evidence: Evidence) -> None:
         for job, result in parts.executor.run(batch):
             reach("run-result")
             runs.record_of(parts, evidence, job, result)
+    return False
 
 
 def _started(evidence: Evidence, batch: Sequence[Job], left: int) -> Iterator[RunStarted]:
@@ -185,14 +210,15 @@ def _started(evidence: Evidence, batch: Sequence[Job], left: int) -> Iterator[Ru
 # --- verdict ----------------------------------------------------------------------------------------------
 
 
-def _judge(parts: Parts, evidence: Evidence) -> None:
+def _judge(parts: Parts, evidence: Evidence) -> bool:
     """Measure and ask the gate until it has no winner, or one that the audit believes; then write down the verdict.
 
     A winner that fails its audit is a variant that failed: the gate goes on with the others. Where the audit had to
-    make a run, the gate is asked again with what that run says.
+    make a run, the gate is asked again with what that run says. False where people changed what is to run.
     """
     while True:
-        _measure(parts, evidence)
+        if not _measure(parts, evidence):
+            return False
         reach("gate-before")
         seen = evidence.seen()
         said = gate.judge(evidence.plan.rules, evidence.plan.order, seen, evidence.groups())
@@ -207,6 +233,7 @@ def _judge(parts: Parts, evidence: Evidence) -> None:
     reach("gate-said")
     parts.ledger.append(VerdictRecord(campaign.issue, campaign.at, verdict, tuple(verdicts), now()))
     reach("gate-recorded")
+    return True
 
 
 def quarantined(verdict: Verdict, audit_found: AuditRecord | None) -> Verdict:

@@ -1,7 +1,9 @@
 """The parts of a campaign, as run.py picks them."""
 
+import math
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +14,27 @@ from agent.repo import Repository
 from agent.sandbox import Sandbox
 
 
+class Pace:
+    """Says when it is time again: no sooner than `seconds` after the last time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._last = seconds, -math.inf
+
+    def due(self) -> bool:
+        """Whether it is time; if so, it is not for a while."""
+        time_now = time.monotonic()
+        if time_now - self._last < self._seconds:
+            return False
+        self._last = time_now
+        return True
+
+
 @dataclass(frozen=True)
 class Parts:
-    """What a campaign is made of. `env` goes to every run; `python` is the interpreter that runs the scripts."""
+    """What a campaign is made of. `env` goes to every run; `python` is the interpreter that runs the scripts.
+
+    `pace` says how often the tracker is asked between runs what people say.
+    """
 
     repo: Repository
     ledger: Ledger
@@ -25,6 +45,7 @@ class Parts:
     python: str
     env: Mapping[str, str]
     tell: Callable[[Event], None]
+    pace: Pace = field(default_factory=lambda: Pace(0.0))
 
     @property
     def logs(self) -> Path:

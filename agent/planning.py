@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from agent import edit, gate, preflight, registry, rounds, spec, tracks
+from agent import edit, gate, preflight, registry, rounds, spec, steering, tracks
 from agent.core import (
     BadInput,
     Budget,
@@ -15,6 +15,7 @@ from agent.core import (
     Issue,
     Profile,
     Spec,
+    SteerRecord,
     Strategy,
     Track,
     Tracker,
@@ -50,7 +51,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """An issue made ready to run. `base` is the commit that the variants are edits of, `estimate_s` None if unknown."""
+    """An issue made ready to run. `base` is the commit that the variants are edits of, `estimate_s` None if unknown.
+
+    `spec` is as the issue says; `variants` and `budget` are as people who steered it have them.
+    """
 
     spec: Spec
     track: Track
@@ -64,7 +68,7 @@ class Plan:
     rules: GateRules
     estimate_s: float | None
     notices: tuple[str, ...]
-    retry: bool
+    asked: Request
     turn: Round  # of an issue in prose; other issues have one that is empty
     inherited: bool = False  # code that a model wrote is in the base (see `model_wrote`)
 
@@ -72,6 +76,11 @@ class Plan:
     def complete(self) -> bool:
         """Whether all variants are known: an issue in prose is without them until an editor has written them."""
         return not self.spec.proposals or self.turn.complete
+
+    @property
+    def retry(self) -> bool:
+        """Whether the question is asked again though it has its answer."""
+        return self.asked.retry
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -104,27 +113,51 @@ def make(request: Request, repo: Repository, ledger: Ledger, tracker: Tracker, m
         issue = replace(issue, state="open", labels=("experiment",))
     track = tracks.load(repo.root, spec.named_track(issue) or "main")
     turn = _turn(request, repo, ledger, track, issue)
-    base = turn.base
-    sources = sources_at(repo, track, base)
     _check_branches(repo, track, issue.number)
-    _check_committed(repo, track, base, request.committed)
-    baseline = preflight.baseline(track, sources)
+    _check_committed(repo, track, turn.base, request.committed)
+    baseline = resolved_at(repo, track, turn.base)
     told = spec.parse(issue, track, baseline.constants)
     if told.proposals:
         told = replace(told, variants=rounds.variants(repo, turn))
+    notices = (*_unread(issue), *_outdated(ledger, told), *_notices(repo, track, turn.base, machine))
+    return _settled(request, told, track, turn, notices, _steered(ledger, told, request, turn), repo, machine)
+
+
+def again(plan: Plan, repo: Repository, ledger: Ledger, machine: Machine, more: Sequence[SteerRecord] = ()) -> Plan:
+    """The plan with what people said since, and with `more`. Raises BadInput where that cannot be run.
+
+    The issue, the baseline and the user's other choices stay as they were when it was first made.
+    """
+    said = (*_steered(ledger, plan.spec, plan.asked, plan.turn), *more)
+    return _settled(plan.asked, plan.spec, plan.track, plan.turn, plan.notices, said, repo, machine)
+
+
+def _settled(
+    request: Request,
+    told: Spec,
+    track: Track,
+    turn: Round,
+    notices: tuple[str, ...],
+    said: Sequence[SteerRecord],
+    repo: Repository,
+    machine: Machine,
+) -> Plan:
+    """What follows from the issue, the base and what people said: the variants resolved, the time counted."""
+    sources = sources_at(repo, track, turn.base)
+    baseline = preflight.baseline(track, sources)
     propose = cast(Strategy, registry.load(STRATEGIES, "strategy", told.strategy))
-    variants = preflight.variants(told, track, sources, propose(told, base, []))
+    course = steering.folded(propose(told, turn.base, []), said, steering.Script(track.script, baseline.constants))
+    variants = preflight.variants(told, track, sources, course.variants)
     preflight.concerns(variants, request.profile)
     check_memory((baseline, *variants), request.profile, machine)
-    budget = request.budget or told.budget or Budget("seconds", track.budget_s)
+    budget = course.budget or request.budget or told.budget or Budget("seconds", track.budget_s)
     clock = _clock(request, budget)
     rules = _rules(request, told, track)
     number = len(variants) if turn.complete or not told.proposals else told.proposals
     estimate = _estimate(budget, clock, request.profile, gate.plan_size(rules, number), number)
     _check_cap(told, estimate)
-    notices = (*_unread(issue), *_notices(repo, track, base, machine))
-    settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request.retry, turn)
-    return Plan(told, track, base, baseline, tuple(variants), *settled, inherited=model_wrote(repo, base))
+    settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request, turn)
+    return Plan(told, track, turn.base, baseline, tuple(variants), *settled, inherited=model_wrote(repo, turn.base))
 
 
 def _turn(request: Request, repo: Repository, ledger: Ledger, track: Track, issue: Issue) -> Round:
@@ -137,13 +170,13 @@ def _turn(request: Request, repo: Repository, ledger: Ledger, track: Track, issu
     number = rounds.following(ledger, issue.number)
     if not known:
         return Round(number, base_commit(repo, ledger, track, issue.number))
-    turn = known[-1]
+    turn, since = known[-1], known[-1].at
     if not rounds.over(ledger, issue.number, turn):
         return turn
     if request.again or (request.retry and not turn.accepted):
-        return Round(number, _natural_base(repo, track))
+        return Round(number, _natural_base(repo, track), since=since)
     base = base_commit(repo, ledger, track, issue.number)
-    return turn if base == turn.base or not turn.accepted else Round(number, base)
+    return turn if base == turn.base or not turn.accepted else Round(number, base, since=since)
 
 
 def message(plan: Plan, variant: Variant, told: Mapping[str, str]) -> str:
@@ -151,6 +184,31 @@ def message(plan: Plan, variant: Variant, told: Mapping[str, str]) -> str:
     sets = " ".join(f"{key}={value}" for key, value in told.items())
     head = " ".join(["experiment:", variant.name, *([sets] if sets else []), f"(issue {plan.spec.issue.number})"])
     return posted(f"{head}\n\n{variant.why}".strip(), secrets(os.environ))
+
+
+def _steered(ledger: Ledger, told: Spec, request: Request, turn: Round) -> list[SteerRecord]:
+    """The commands that count: those obeyed of the issue as it reads now; of an answer, those given before it.
+
+    Of an issue in prose a round has what was said since the round before it began, and any budget.
+    """
+    until = ledger.campaigns(told.issue.number)[-1].at if request.answered else None
+    said = [record for record in steered(ledger, told) if record.obeyed]
+    said = [record for record in said if record.at >= turn.since or record.command.startswith("/budget")]
+    return [record for record in said if until is None or record.at <= until]
+
+
+def steered(ledger: Ledger, told: Spec) -> list[SteerRecord]:
+    """What people said of the issue as it reads now, obeyed or not, oldest first."""
+    said = ledger.about(SteerRecord, told.issue.number)
+    return [record for record in said if record.body_sha256 == told.body_sha256]
+
+
+def _outdated(ledger: Ledger, told: Spec) -> tuple[str, ...]:
+    """That commands were given to another text of the issue."""
+    changing = [one for one in ledger.about(SteerRecord, told.issue.number) if one.obeyed and steering.changes(one)]
+    old = sum(record.body_sha256 != told.body_sha256 for record in changing)
+    heard = f"the issue was edited since: {old} of the commands given before it no longer count; give them again"
+    return (heard,) if old else ()
 
 
 def resolved_at(repo: Repository, track: Track, commit: str) -> Resolved:

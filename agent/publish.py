@@ -4,12 +4,12 @@ import os
 import shlex
 
 from agent import report
-from agent.core import BASELINE, BadInput, CampaignRecord, Notice, PromotionRecord, RunRecord, Verdict
-from agent.evidence import Evidence, board, unaudited
+from agent.core import BASELINE, BadInput, CampaignRecord, Notice, PromotionRecord, RunRecord, Unreachable, Verdict
+from agent.evidence import Evidence, board, line, unaudited
 from agent.failpoints import reach
 from agent.ledger import Ledger
 from agent.parts import Parts, now
-from agent.planning import Plan, branch, resolved_at, same_files
+from agent.planning import Plan, branch, resolved_at, same_files, steered
 from agent.report import Board
 from agent.untrusted import redacted, secrets
 
@@ -120,6 +120,20 @@ def publish(parts: Parts, shown: Board) -> None:
     reach("comment-after")
 
 
+def answer(parts: Parts, plan: Plan, evidence: Evidence | None) -> None:
+    """Show in the comment what became of people's commands, before there is a verdict or even a campaign."""
+    number = plan.spec.issue.number
+    text = (
+        comment(board_of(parts, evidence))
+        if evidence
+        else _safe(report.unbegun(number, steered(parts.ledger, plan.spec)))
+    )
+    try:
+        parts.tracker.comment(number, text)
+    except Unreachable as error:
+        parts.tell(Notice(f"not answered yet: {error.problem}"))
+
+
 def comment(shown: Board) -> str:
     """The issue's comment, without any secret of this machine."""
     return _safe(report.comment(shown))
@@ -130,11 +144,12 @@ def _safe(text: str) -> str:
 
 
 def _decided(ledger: Ledger) -> list[tuple[CampaignRecord, tuple[Verdict, ...], list[RunRecord]]]:
-    """Campaigns with a verdict: the verdict first, then that of each variant, and the runs the campaign made."""
+    """Campaigns with a verdict: the verdict first, then that of each variant, and the runs that led to it."""
     runs, found = ledger.runs(), []
     for campaign in ledger.campaigns():
         if record := ledger.verdict(campaign):
-            made = [run for run in runs if run.campaign == campaign.at]
+            own = line(ledger, campaign)
+            made = [run for run in runs if run.campaign in own]
             found.append((campaign, (record.verdict, *record.variants), made))
     return found
 

@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from agent.core import BASELINE, AuditRecord, CampaignRecord, RunRecord, Shape, Spec, Track, Verdict
+from agent.core import BASELINE, AuditRecord, CampaignRecord, RunRecord, Shape, Spec, SteerRecord, Track, Verdict
 from agent.untrusted import fenced, line, posted
 
+_ANSWERS = 50  # to commands, in one comment
 _FAILED = ("crash", "oom", "timeout", "nan", "no_metric", "invalid")
 
 
@@ -48,6 +49,7 @@ class Board:
     command: str
     notices: tuple[str, ...] = ()
     audits: tuple[AuditRecord, ...] = ()
+    steering: tuple[SteerRecord, ...] = ()
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -92,7 +94,7 @@ def marker(issue: int) -> str:
 def comment(board: Board) -> str:
     """The result of a campaign as GitHub-flavoured Markdown."""
     parts = [marker(board.spec.issue.number), _headline(board), _outcome(board), _table(board), _chart(board)]
-    parts += [*map(_audit, board.audits), _conditions(board), _reproduce(board)]
+    parts += [*map(_audit, board.audits), _steering(board.steering), _conditions(board), _reproduce(board)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -177,6 +179,26 @@ def _audit(found: AuditRecord) -> str:
     return f"**Audit of {found.variant}: {found.status}.** {held}. {second} {how}"
 
 
+def unbegun(issue: int, said: Sequence[SteerRecord]) -> str:
+    """The comment of an issue that people steered before its campaign began."""
+    parts = [marker(issue), "## Waiting\n\nThe campaign has not begun.", _steering(said)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _steering(said: Sequence[SteerRecord]) -> str:
+    """Every command that people gave, and what became of it; of very many the last."""
+    if not said:
+        return ""
+    left = f"\n\n{len(said) - _ANSWERS} earlier ones are left out." if len(said) > _ANSWERS else ""
+    rows = (f"| {' | '.join(map(_escaped, _answer(one)))} |" for one in said[-_ANSWERS:])
+    return "\n".join(["### Steering", "", "| who | said | answer |", "| --- | --- | --- |", *rows]) + left
+
+
+def _answer(one: SteerRecord) -> tuple[str, str, str]:
+    """Who, what, and the answer; a remark in a file has no author, and is named itself."""
+    return one.author or one.remark, one.command, one.answer if one.obeyed else f"not obeyed: {one.answer}"
+
+
 def _conditions(board: Board) -> str:
     told, gate = board.campaign.conditions, board.campaign.gate
     facts = [
@@ -240,6 +262,7 @@ def status_json(board: Board) -> dict[str, object]:
         "baseline": {"commit": board.current, "model_dim": None if shape is None else shape.model_dim},
         "runs": [_run_json(run) for row in board.rows for run in row.runs],
         "audits": [asdict(one) for one in board.audits],
+        "steering": [asdict(said) for said in board.steering],
     }
 
 
@@ -300,13 +323,18 @@ def board_text(board: Board) -> str:
 def _verdict_lines(board: Board) -> list[str]:
     verdict = board.verdict
     if verdict is None:
-        return ["no verdict yet; the same command goes on"]
+        return [*_steering_lines(board), "no verdict yet; the same command goes on"]
     named = f" {verdict.variant}" if verdict.variant else ""
     lines = [f"verdict: {verdict.decision}{named}", line(verdict.reason)]
     lines += [f"the issue expected: {outcome}" for outcome in _expected(board)]
     lines += [line(_audit(one).replace("**", "").replace("`", "")) for one in board.audits]
+    lines += _steering_lines(board)
     lines += [f"baseline {board.track.name}: {board.current[:7]}", *map(posted, board.notices)]
     return [told for told in lines if told]
+
+
+def _steering_lines(board: Board) -> list[str]:
+    return ["{} said {}: {}".format(*map(line, _answer(said))) for said in board.steering]
 
 
 # --- exports ----------------------------------------------------------------------------------------------

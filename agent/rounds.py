@@ -24,6 +24,7 @@ class Round:
     failure: str = ""
     proposals: tuple[ProposalRecord, ...] = ()
     at: str = ""
+    since: str = ""  # when the round before it began
 
     @property
     def accepted(self) -> tuple[ProposalRecord, ...]:
@@ -50,20 +51,13 @@ def named(ideas: Sequence[Idea], number: int) -> tuple[Idea, ...]:
 
 def every(ledger: Ledger, issue: int, body_sha256: str) -> list[Round]:
     """The rounds that the issue had as its body is now, oldest first."""
-    proposals = ledger.about(ProposalRecord, issue)
-    return [
-        Round(
-            one.round,
-            one.base,
-            True,
-            one.ideas,
-            one.failure,
-            tuple(p for p in proposals if p.round == one.round),
-            one.at,
-        )
-        for one in ledger.about(RoundRecord, issue)
-        if one.body_sha256 == body_sha256
-    ]
+    found, proposals = list[Round](), ledger.about(ProposalRecord, issue)
+    for one in ledger.about(RoundRecord, issue):
+        if one.body_sha256 == body_sha256:
+            own = tuple(proposal for proposal in proposals if proposal.round == one.round)
+            since = found[-1].at if found else ""
+            found.append(Round(one.round, one.base, True, one.ideas, one.failure, own, one.at, since))
+    return found
 
 
 def following(ledger: Ledger, issue: int) -> int:

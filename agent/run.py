@@ -18,7 +18,21 @@ if __name__ == "__main__":
     # `python agent/run.py` puts agent/ first on the path, where a module could shadow a library; the root belongs there
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from agent import doctor, gate, loop, machine, planning, preflight, prose, registry, report, sandbox, simulation
+from agent import (
+    doctor,
+    gate,
+    heed,
+    loop,
+    machine,
+    planning,
+    preflight,
+    prose,
+    registry,
+    report,
+    sandbox,
+    shift,
+    simulation,
+)
 from agent.core import (
     BadInput,
     Event,
@@ -38,18 +52,21 @@ from agent.ledger import Ledger
 from agent.live import view
 from agent.locks import InUse, exclusive
 from agent.machine import Machine
-from agent.parts import Parts
+from agent.parts import Pace, Parts
 from agent.planning import Plan, Request
 from agent.publish import board_now, board_of, comment, owed, publish
 from agent.repo import Repository, writable
 from agent.report import Board
 from agent.sandbox import Sandbox
+from agent.shift import Shift
 from agent.trackers import TRACKERS
+from agent.trackers.markdown import MarkdownTracker
 from agent.untrusted import visible
 
 EPILOG = """\
 exit status: 0 a verdict (or the question answered), 1 an error, 2 bad usage or a bad issue, 3 paused: run the same
-command again to go on, 130 interrupted: run the same command again to go on
+command again to go on, 130 interrupted: run the same command again to go on; of a queue 0 if every issue has its
+verdict, else the worst of what happened: 1, then 2, then 3
 """
 
 
@@ -61,7 +78,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--issue", type=int, metavar="N", help="the issue to run; again after a crash: it goes on")
+    which = top.add_mutually_exclusive_group()
+    which.add_argument("--issue", type=int, metavar="N", help="the issue to run; again after a crash: it goes on")
+    which.add_argument("--queue", action="store_true", help="run every open experiment, by priority and dependency")
     _actions(top.add_argument_group("instead of running"))
     _choices(top.add_argument_group("how to run"))
     _simulation(top.add_argument_group("with --simulate"))
@@ -131,9 +150,11 @@ def _dispatch(args: argparse.Namespace) -> int:
     with Repository(Path.cwd()) as repo:
         if args.verify:
             return _verify(repo)
-        if args.issue is None:
+        if args.issue is None and (not args.queue or args.status or args.report):
             parser().error("which issue? --issue N (local issues are in experiments/issues/)")
         wiring = _Wiring(repo, _tracker(args.tracker, repo), here, args.executor)
+        if args.queue:
+            return _queue(args, wiring)
         if args.status or args.report:
             plan, parts = wiring.ready(lambda ledger: _asked_before(args.issue, ledger), lambda _: None)
             return _show_board(board_now(parts, plan), args)
@@ -165,10 +186,44 @@ def _show_again(args: argparse.Namespace, parts: Parts, evidence: Evidence, wiri
     return 0
 
 
+def _queue(args: argparse.Namespace, wiring: "_Wiring") -> int:
+    """Work off the open experiments, each as --issue would, or show in which order."""
+
+    def alone(number: int) -> argparse.Namespace:
+        return argparse.Namespace(**{**vars(args), "issue": number})
+
+    def decided(number: int) -> bool:
+        plan, silent = wiring.ready(lambda _: _request(alone(number), wiring.here), lambda _: None)
+        done = loop.finished(silent, plan)
+        return done is not None and not owed(silent.ledger, done)
+
+    def settled(number: int) -> bool:
+        ledger = _ledger(wiring.repo)
+        return any(ledger.verdict(campaign) for campaign in ledger.campaigns(number))
+
+    def run(number: int) -> None:
+        print(f"issue {number}", file=_events(args), flush=True)
+        _plan_or_run(alone(number), wiring)
+
+    todo = Shift(wiring.tracker, decided, settled, run, lambda told: print(visible(told), file=sys.stderr, flush=True))
+    if not args.plan:
+        return todo.work()
+    found = todo.backlog()
+    if args.json:
+        _print(shift.shown_json(found))
+    else:
+        print(visible(shift.shown(found)))
+    return 0
+
+
 def _publish_again(evidence: Evidence, wiring: "_Wiring") -> None:
-    """Write what a crash may have left to write, from the ledger as it is now that the repository is ours alone."""
+    """Write what a crash may have left to write, from the ledger as it is now that the repository is ours alone.
+
+    People who came too late are told so.
+    """
     ledger = _ledger(wiring.repo)
     parts = wiring.parts(ledger, evidence.plan, lambda _: None)
+    heed.too_late(parts, evidence.plan)
     publish(parts, board_of(parts, replace(evidence, ledger=ledger)))
 
 
@@ -271,7 +326,8 @@ class _Wiring:
     def parts(self, ledger: Ledger, plan: Plan, tell: Callable[[Event], None]) -> Parts:
         """The parts for a plan that is made."""
         chosen = (self.tracker, self._executor(plan, tell), self.here, self.walls)
-        return Parts(self.repo, ledger, *chosen, sys.executable, _run_env(), tell)
+        pace = Pace(0.0 if isinstance(self.tracker, MarkdownTracker) else heed.REMOTE_S)
+        return Parts(self.repo, ledger, *chosen, sys.executable, _run_env(), tell, pace)
 
     @property
     def state(self) -> Path:

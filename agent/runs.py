@@ -299,7 +299,7 @@ def _record(parts: Parts, evidence: Evidence, job: Job, result: Result) -> RunRe
         at=now(),
         description=_description(evidence.plan, job.variant),
         sandbox=result.sandbox,
-        usd=plan.resolved(job.variant).variant.usd,
+        usd=evidence.plan.resolved(job.variant).variant.usd,
     )
 
 

@@ -1,8 +1,6 @@
 """Issue text in, Spec out; every error names the line. Pure: core, markdown-it-py, YAML and pydantic only."""
 
-import difflib
 import hashlib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
+from agent.cells import EXPECTED, NAMES, RANKS, is_name, listed, meant, number, typed, upper
 from agent.core import (
-    BASELINE,
     BadInput,
     Constant,
     GateKind,
@@ -31,7 +29,6 @@ from agent.untrusted import visible
 PROSE = "freeform"  # the strategy of an issue that has no table: an editor reads it
 MOST_PROPOSALS = 12  # of a round: each costs money, and the more there are the luckier is the best
 _CAPS = {"S": 3600.0, "M": 4 * 3600.0, "L": 12 * 3600.0}  # size of an experiment -> seconds it may take in all
-_RANKS = {"P0": 0, "HIGH": 1, "P1": 1, "MEDIUM": 2, "P2": 2, "LOW": 3, "P3": 3, "": 4}
 _WHY = {"rationale", "why", "description", "notes"}
 _DERIVED = {  # a column of this name states a derived value, which is checked and never set
     "model_dim": "model_dim",
@@ -42,7 +39,6 @@ _DERIVED = {  # a column of this name states a derived value, which is checked a
     "head_dim": "head_dim",
     "params": "params",
 }
-_EXPECTED = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 _KEEP = {"-", "--", "\N{EN DASH}", "\N{EM DASH}"}  # a cell that leaves its constant as it is
 
 
@@ -224,12 +220,10 @@ class _Table:
         return [self._rank(row) for row in self.rows]
 
     def _check_name(self, row: _Row) -> None:
-        """An ID becomes a branch and a folder, on any machine."""
         name = row.cell("id")
-        shaped = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name)
-        if not shaped or ".." in name or name.lower().endswith((".", ".lock")) or name.lower() == BASELINE:
+        if not is_name(name):
             problem = f"{name[:80]!r} cannot be an ID" if name else "a row has no ID"
-            raise self.page.error(problem, row.line, f"an ID is like 1A: letters, digits and . _ - ; not {BASELINE}")
+            raise self.page.error(problem, row.line, NAMES)
 
     def _variant(self, row: _Row) -> Variant:
         edits = tuple(
@@ -247,10 +241,10 @@ class _Table:
         return Variant(row.cell("id"), edits, why=row.cell(*_WHY), stated=stated, where=self.page.where(row.line))
 
     def _value(self, row: _Row, column: str, present: object) -> Constant:
-        if type(present) not in _EXPECTED:
+        if type(present) not in EXPECTED:
             problem = f"column {column} sets a {type(present).__name__}"
             raise self.page.error(problem, row.line, "a table can set int, float, str and bool constants")
-        value = _typed(row.cells[column], present)
+        value = typed(row.cells[column], present)
         if value is None:
             raise self._misfit(row, column, present, f", or - to keep {present}")
         return value
@@ -259,19 +253,19 @@ class _Table:
         derived, cell = _DERIVED.get(column.lower()), row.cells[column]
         if derived is None or column in self.constants or not cell or cell in _KEEP:
             return None
-        value = _number(cell)
+        value = number(cell)
         if isinstance(value, int) or derived == "params":  # 50M describes; a whole number is a claim
             return value if isinstance(value, int) else None
         raise self._misfit(row, column, 512, ", or - to leave it unstated")
 
     def _misfit(self, row: _Row, column: str, like: object, or_else: str) -> BadInput:
-        kind, expected = type(like).__name__, _EXPECTED[type(like)]
+        kind, expected = type(like).__name__, EXPECTED[type(like)]
         problem = f"row {row.cell('id')}, column {column}: {row.cells[column]!r} is not {expected} ({kind})"
         return self.page.error(problem, row.line, f"write {expected} such as {like}{or_else}")
 
     def _rank(self, row: _Row) -> int:
         told = row.cell("priority")
-        rank = _RANKS.get("" if told in _KEEP else told.upper())
+        rank = RANKS.get("" if told in _KEEP else told.upper())
         if rank is None:
             problem = f"row {row.cell('id')}, column Priority: {told!r} is no priority"
             raise self.page.error(problem, row.line, "write HIGH, MEDIUM or LOW (or P0 to P3)")
@@ -287,7 +281,7 @@ def _table(page: Page, track: Track, constants: Mapping[str, object], strategy: 
         raise page.error("there is no table of experiments", None, _example(constants))
     line, header = (tables or page.tables)[0][0]
     if not tables:
-        raise page.error(f"no table has an ID column; this one has {_list(header)}", line, _example(constants))
+        raise page.error(f"no table has an ID column; this one has {listed(header)}", line, _example(constants))
     rows = tuple(_Row(dict(zip(header, cells, strict=False)), at) for at, cells in tables[0][1:])
     if not rows:
         raise page.error("the experiment table has no rows", line, _example(constants))
@@ -301,57 +295,23 @@ def _check_header(page: Page, line: int, header: Sequence[str], script: str, con
         if lower.count(name.lower()) > 1:
             raise page.error(f"column {name} is there twice", line, "keep one of the two")
         if name not in constants and _is_like_constant(name, constants):
-            near = difflib.get_close_matches(name if "." in name else _upper(name), constants, n=3)
-            meant = f"did you mean {' or '.join(near)}? " if near else ""
             problem = f"column {name}: {script} has no constant {name}"
-            raise page.error(problem, line, f"{meant}its constants: {_list(list(constants))}")
+            raise page.error(problem, line, meant(name, constants))
     if not constants.keys() & set(header):
-        problem = f"no column sets a constant of {script}; the columns are {_list(header)}"
-        raise page.error(problem, line, f"its constants: {_list(list(constants))}; {_example(constants)}")
-
-
-def _list(words: Sequence[str]) -> str:
-    return ", ".join(word or "(empty)" for word in words) or "none"
-
-
-def _upper(name: str) -> str:
-    return re.sub(r"[\s-]+", "_", name).upper()
+        problem = f"no column sets a constant of {script}; the columns are {listed(header)}"
+        raise page.error(problem, line, f"its constants: {listed(list(constants))}; {_example(constants)}")
 
 
 def _is_like_constant(name: str, constants: Mapping[str, object]) -> bool:
     """Written like a constant, or one but for its case (`Depth`): to ignore it would run another experiment."""
     if name.lower() in {"id", "priority", *_WHY} or (name.lower() in _DERIVED and not name.isupper()):
         return False
-    return re.fullmatch(r"[A-Z][A-Z0-9_]+(\.\w+)*", name) is not None or _upper(name) in constants
+    return re.fullmatch(r"[A-Z][A-Z0-9_]+(\.\w+)*", name) is not None or upper(name) in constants
 
 
 def _example(constants: Mapping[str, object]) -> str:
     """What an acceptable table looks like, with two constants of the script at hand."""
-    shown = [(name, value) for name, value in constants.items() if type(value) in _EXPECTED][:2]
+    shown = [(name, value) for name, value in constants.items() if type(value) in EXPECTED][:2]
     names, values = "".join(f" {name} |" for name, _ in shown), "".join(f" {value} |" for _, value in shown)
     rows = f"| ID |{names} Priority | Rationale |", "|" + "---|" * (len(shown) + 3), f"| 1A |{values} HIGH | why |"
     return "\n  ".join(["a table looks like this:", *rows])
-
-
-def _typed(cell: str, present: object) -> Constant:
-    """The cell as a value of the type of `present`; None where it is none."""
-    if isinstance(present, str):
-        return cell.strip("\"'") or None
-    if isinstance(present, bool):
-        return {"true": True, "false": False}.get(cell.lower())
-    number = _number(cell)
-    if isinstance(present, float):
-        return None if number is None else float(number)
-    return number if isinstance(number, int) else None
-
-
-def _number(cell: str) -> int | float | None:
-    """A finite number: 8, -3, 1,024, 524_288, 2**19, 0.04, 3e-4."""
-    text = re.sub(r"(?<=[0-9])[,_](?=[0-9]{3}(?![0-9]))", "", cell.replace("\N{MINUS SIGN}", "-"))
-    if power := re.fullmatch(r"([0-9]{1,3})\s*(?:\*\*|\^)\s*([0-9]{1,2})", text):
-        value: int = int(power[1]) ** int(power[2])
-        return value
-    if re.fullmatch(r"[+-]?[0-9]{1,300}", text):
-        return int(text)
-    real = re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text)
-    return float(text) if real and math.isfinite(float(text)) else None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent import gate
-from agent.core import BASELINE, AuditRecord, CampaignRecord, GateRules, RunRecord
+from agent.core import BASELINE, AuditRecord, CampaignRecord, GateRules, RunRecord, SteerRecord, Verdict, VerdictRecord
 from agent.evidence import Evidence, board, unaudited
 from agent.ledger import Ledger
 from agent.planning import Request
@@ -117,6 +117,23 @@ def test_only_this_campaigns_time_is_counted_as_spent(evidence: Evidence) -> Non
     evidence.ledger.append(probe("1A", 0, 0.1, seconds=2.0))
     evidence.ledger.append(run("1A", 1, seconds=99.0, campaign="earlier"))
     assert evidence.spent() == 12.0
+
+
+def test_what_was_spent_probed_or_failed_before_somebody_steered_counts_and_of_a_decided_campaign_does_not(
+    evidence: Evidence,
+) -> None:
+    for at in ("1 decided", "2 begun"):
+        evidence.ledger.append(replace(CAMPAIGN, at=at, gate=GateRules()))
+    evidence.ledger.append(VerdictRecord(3, "1 decided", Verdict(None, "discard", None, None, 0, None, ""), (), "1"))
+    for campaign in ("1 decided", "2 begun"):
+        evidence.ledger.append(run("1A", 0, None, status="crash", seconds=10.0, campaign=campaign))
+        evidence.ledger.append(probe("1B", 0, 0.1, seconds=2.0, campaign=campaign))
+    evidence.ledger.append(run("1C", 0, seconds=5.0, campaign="2 begun", conditions=replace(CONDITIONS, budget="9s")))
+    assert (evidence.spent(), evidence.seen(), evidence.probes("1B")) == (0, [], [])
+    evidence.ledger.append(SteerRecord(3, "s", "line-1", "", "/stop", "", True, "2"))
+    assert evidence.spent() == 0
+    evidence.ledger.append(SteerRecord(3, "s", "line-2", "", "/skip 1D", "", True, "2"))
+    assert (evidence.spent(), len(evidence.seen()), len(evidence.probes("1B"))) == (17.0, 1, 1)
 
 
 def test_a_variants_published_value_is_its_confirmation_mean_never_the_screening_minimum(evidence: Evidence) -> None:

@@ -10,12 +10,26 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     ["core", "reaper", "scorer", "answerer", "untrusted", "failpoints"],
-    ["registry", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox", "prompt", "money"],
+    [
+        "registry",
+        "page",
+        "shape",
+        "edit",
+        "gate",
+        "report",
+        "checks",
+        "offlimits",
+        "sandbox",
+        "prompt",
+        "money",
+        "cells",
+    ],
     ["prose", "simulation"],
-    ["spec", "preflight"],
+    ["spec", "preflight", "steering", "backlog"],
     ["repo", "process", "pins", "ledger", "locks", "machine", "tracks"],
     ["rounds"],
     [
+        "shift",
         "strategies.table",
         "strategies.freeform",
         "executors.local",
@@ -28,7 +42,7 @@ FLOORS = [
     ["planning", "parts"],
     ["evidence", "doctor"],
     ["publish", "runs"],
-    ["audit", "proposing"],
+    ["audit", "heed", "proposing"],
     ["loop", "openended"],
     ["run"],
 ]

@@ -20,7 +20,7 @@ from agent.executors.local import LocalExecutor
 from agent.ledger import Ledger
 from agent.machine import Gpu
 from agent.parts import Parts
-from agent.planning import Plan
+from agent.planning import Plan, Request
 from agent.preflight import Resolved
 from agent.repo import Repository
 from agent.rounds import Round
@@ -134,7 +134,7 @@ def _plan(repo: Repository, scripts: Mapping[str, str], steps: int, corpus: str)
         rules=GateRules(seeds=(0, 1, 2)),
         estimate_s=None,
         notices=(),
-        retry=False,
+        asked=Request(60, "mini", corpus),
         turn=Round(0, base),
     )
 

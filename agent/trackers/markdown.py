@@ -39,12 +39,15 @@ class MarkdownTracker:
         return sorted(_number(path) for path in self._files())
 
     def waiting(self) -> list[int]:
-        """The open issues labelled `experiment`."""
-        return [issue.number for issue in self._open("experiment")]
+        """The open issues labelled `experiment`, and those that cannot be read: to fetch one says what is wrong."""
+        numbers = sorted(set(self.numbers()))
+        return [n for n in numbers if (issue := self._readable(n)) is None or _is_open(issue, "experiment")]
 
-    def _open(self, label: str) -> list[Issue]:
-        issues = map(self.fetch, self.numbers())
-        return [issue for issue in issues if issue.state.lower() == "open" and label in map(str.lower, issue.labels)]
+    def _readable(self, number: int) -> Issue | None:
+        try:
+            return self.fetch(number)
+        except BadInput:
+            return None
 
     def _files(self) -> list[Path]:
         found = (self._root / FOLDER).glob("*.md")
@@ -91,7 +94,8 @@ class MarkdownTracker:
         path = self._path(number).with_suffix(".remarks.md")
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
         told = [Remark(f"line-{at}", "", line.strip(), "") for at, line in enumerate(lines, 1) if line.strip()]
-        others = [issue for issue in self._open("human") if issue.number != number]
+        every = [issue for other in sorted(set(self.numbers()) - {number}) if (issue := self._readable(other))]
+        others = [issue for issue in every if _is_open(issue, "human")]
         return [Remark(f"issue-{one.number}", one.author, one.body, "") for one in others] + told
 
     def comment(self, number: int, text: str) -> str:
@@ -115,6 +119,10 @@ class MarkdownTracker:
         raise BadInput(
             "a local issue has no pull request", next_step=f"merge it: git merge {branch}, or give --tracker github"
         )
+
+
+def _is_open(issue: Issue, label: str) -> bool:
+    return issue.state.lower() == "open" and label in (one.strip().lower() for one in issue.labels)
 
 
 def _number(path: Path) -> int:

@@ -1,0 +1,44 @@
+"""Values and names as people write them; tests/test_spec.py has them in tables, tests/test_steering.py in commands."""
+
+import pytest
+
+from agent.cells import RANKS, is_name, meant, number, typed
+
+
+@pytest.mark.parametrize(
+    ("cell", "present", "value"),
+    [
+        ("9", 8, 9),
+        ("1,024", 8, 1024),
+        ("2**19", 8, 2**19),
+        ("−3", 8, -3),
+        ("0.5", 8, None),
+        ("9", 0.1, 9.0),
+        ("true", False, True),
+        ("1", False, None),
+        ('"SSL"', "L", "SSL"),
+        ("", "L", None),
+    ],
+)
+def test_a_value_is_read_as_the_constant_that_is_there(cell: str, present: object, value: object) -> None:
+    found = typed(cell, present)
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize("text", ["", ".", "a..b", "x.lock", "baseline", "a b", "-x", "a/b", "x" * 65])
+def test_what_cannot_be_a_branch_and_a_folder_is_no_name(text: str) -> None:
+    assert not is_name(text)
+
+
+def test_infinity_and_what_is_no_number_are_none() -> None:
+    assert [number(text) for text in ("1e999", "inf", "nan", "x", "")] == [None] * 5
+
+
+def test_a_misspelt_constant_is_answered_with_the_ones_there_are() -> None:
+    assert meant("depht", {"DEPTH": 8, "LR": 0.1}) == "did you mean DEPTH? its constants: DEPTH, LR"
+    assert meant("qqq", {}) == "its constants: none"
+
+
+def test_names_and_numbers_of_priorities_agree() -> None:
+    assert (RANKS["P0"], RANKS["HIGH"], RANKS["MEDIUM"], RANKS["LOW"]) == (0, RANKS["P1"], RANKS["P2"], RANKS["P3"])
+    assert max(RANKS.values()) == RANKS[""]
