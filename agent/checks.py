@@ -25,7 +25,7 @@ CHECKS = ("checkpoint", "bytes", "logits", "agreement", "order", "causality", "h
 BATCH = {"full": 16, "mini": 32}  # rows at once
 IMPLAUSIBLE = 0.3  # of the baseline's metric: who gains more has found something, or a hole
 CONFIRMED = 0.5  # of the gain on the validation set that the second set must show, within its own error
-FAR, RARE = 4.0, 0.01  # sigmas between a winner's runs, and the share of honest winners that may be held for a person
+FAR, RARE = 4.0, 0.002  # sigmas between a winner's runs, and the share of honest winners that may be held for a person
 # What a run may take beside its training: so many times the baseline's median, and seconds, and of itself.
 BESIDE, SLACK_S, SLACK = 1.5, 2.0, 0.02
 OVERTIME, OVERTIME_S = 1.05, 1.0  # of the budget in seconds, which the last step may exceed
@@ -116,10 +116,11 @@ def plausible(claimed: float, found: float | None, baseline: float) -> str:
 
 
 def alike(audited: RunRecord, others: Sequence[RunRecord], groups: Sequence[Sequence[float]]) -> str:
-    """The winner's other runs, whose checkpoints nobody has scored, are of a kind with the one that was audited.
+    """The winner's other runs, whose checkpoints nobody has scored, claim nothing far better than the audited one.
 
-    Their mean is within FAR sigmas, or within what RARE of honest winners exceed where few runs tell sigma, which is
-    pooled over them and `groups` (the baseline's runs, replicates of other models), without the audited run.
+    Their mean is at most FAR sigmas lower, or what RARE of honest winners exceed where few runs tell sigma, which is
+    pooled over them and `groups` (the baseline's runs, replicates of other models), without the audited run. That they
+    are worse is no reason for doubt: nobody forges that.
     """
     values = [run.metric for run in others if run.metric is not None]
     several = [group for group in (values, *groups) if len(group) > 1]
@@ -127,8 +128,8 @@ def alike(audited: RunRecord, others: Sequence[RunRecord], groups: Sequence[Sequ
     if not values or not dof:
         return OK
     sigma = math.sqrt(sum((len(group) - 1) * variance(group) for group in several) / dof)
-    off, error = abs((audited.metric or 0.0) - fmean(values)), sigma * math.sqrt(1 + 1 / len(values))
-    if off <= max(FAR, float(stdtrit(dof, 1 - RARE / 2))) * error:
+    lower, error = (audited.metric or 0.0) - fmean(values), sigma * math.sqrt(1 + 1 / len(values))
+    if lower <= max(FAR, float(stdtrit(dof, 1 - RARE))) * error:
         return OK
     return f"the audited run has {audited.metric:.4f}, the others {fmean(values):.4f}: they are not of one kind"
 

@@ -213,27 +213,27 @@ USUAL = [[2.50, 2.51, 2.49, 2.505, 2.495], [2.40, 2.41, 2.39, 2.405, 2.395]]  # 
         (2.30, (2.30, 2.31), USUAL, True),
         (2.33, (2.30, 2.31), USUAL, True),
         (2.36, (2.30, 2.31), USUAL, False),  # the audited one is honest, the others are not
-        (2.24, (2.30, 2.31), USUAL, False),
+        (2.24, (2.30, 2.31), USUAL, True),  # they claim less: nothing to gain by that
         (2.36, (2.30,), USUAL, False),
         (2.36, (2.30, 2.31), [[2.50, 2.51]], True),  # sigma itself is hardly known
         (2.36, (), USUAL, True),
         (2.36, (2.30,), [], True),
     ],
 )
-def test_a_winner_whose_other_runs_are_of_another_kind_than_the_audited_one_is_noticed(
+def test_a_winner_whose_other_runs_claim_far_more_than_the_audited_one_is_noticed(
     audited: float, others: tuple[float, ...], groups: list[list[float]], holds: bool
 ) -> None:
     found = checks.alike(several(audited)[0], several(*others), groups)
     assert (found == checks.OK) == holds, found
 
 
-def test_runs_that_differ_by_noise_alone_are_held_for_a_person_once_in_a_hundred_times() -> None:
+def test_runs_that_differ_by_noise_alone_are_held_for_a_person_hardly_ever() -> None:
     rng = np.random.default_rng(0)
     held = 0
     for _ in range(2000):
         mine, base = several(*rng.normal(2.3, 0.01, 3)), rng.normal(2.5, 0.01, 3).tolist()
         held += checks.alike(mine[0], mine[1:], [base]) != checks.OK
-    assert held <= 0.015 * 2000
+    assert held <= 0.006 * 2000
 
 
 def test_an_implausible_number_alone_is_for_a_person_and_anything_else_fails() -> None:
