@@ -190,7 +190,7 @@ def test_an_issue_labelled_human_steers_the_campaign_that_it_names_or_that_runs(
     assert "| rena | /skip 1A | 1A is left out" in comment(project)
     assert "1B is left out" not in comment(project)
     issue = (
-        "---\nnumber: 4\ntitle: Next\nlabels: [experiment]\n---\n| ID | DEPTH |\n|---|---|\n| 1B | 12 |\n| 1C | 6 |\n"
+        "---\nnumber: 4\ntitle: Next\nlabels: [experiment]\n---\n| ID | DEPTH |\n|---|---|\n| 1B | 4 |\n| 1C | 12 |\n"
     )
     (project / "experiments" / "issues" / "0004-next.md").write_text(issue)
     fourth = agent(project, "--issue", "4", "--budget", "5steps")

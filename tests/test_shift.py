@@ -26,6 +26,7 @@ def queue(project: Path) -> Path:
     write(project, 5, "9 | 57")
     write(project, 6, "6 | 128", labels=', "priority: P0"')
     write(project, 7, "6 | 64", "Depends on #5.")
+    edit(project, "train.py", "(10, 64): 0.02}", "(10, 64): 0.02, (6, 128): -0.05, (12, 32): -0.05, (6, 64): -0.05}")
     commit(project, "a queue")
     return project
 
