@@ -42,6 +42,7 @@ class Request:
     gate: GateKind | None = None
     committed: bool = False
     retry: bool = False
+    since: str = ""  # what people said before this time no longer counts: a round of an open-ended loop begins anew
     answered: bool = False  # by an earlier campaign that is only asked about: a closed issue may be
 
 
@@ -147,7 +148,7 @@ def _settled(
 def _steered(ledger: Ledger, told: Spec, request: Request) -> list[SteerRecord]:
     """The commands that count: those obeyed of the issue as it reads now; of an answer, those given before it."""
     until = ledger.campaigns(told.issue.number)[-1].at if request.answered else None
-    said = [record for record in steered(ledger, told) if record.obeyed]
+    said = [record for record in steered(ledger, told) if record.obeyed and record.at >= request.since]
     return [record for record in said if until is None or record.at <= until]
 
 
