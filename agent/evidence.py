@@ -91,8 +91,13 @@ class Evidence:
         failed = [
             self._failed_probe(name) for name in names.values() if any(p.status != "ok" for p in self.probes(name))
         ]
-        refused = [_refused(one) for one in self.ledger.audits(self.campaign) if one.status == "failed"]
+        refused = [_refused(one) for one in self.audits() if one.status == "failed"]
         return failed + refused + [_observation(names[run.tree], run) for run in self._counted() if run.tree in names]
+
+    def audits(self) -> list[AuditRecord]:
+        """The audits of this campaign, and of those that it took over from."""
+        own = line(self.ledger, self.campaign)
+        return [one for one in self.ledger.about(AuditRecord, self.campaign.issue) if one.campaign in own]
 
     def _failed_probe(self, name: str) -> gate.Observation:
         role: Role = "baseline" if name == BASELINE else "screen"
@@ -191,7 +196,7 @@ def board(
     published = {one.variant.name: _published(evidence.runs(one.variant.name), one.variant.name) for one in resolved}
     rows = tuple(_row(evidence, one, published, judged.get(one.variant.name)) for one in resolved)
     verdict = record.verdict if record else None
-    audits = tuple(evidence.ledger.audits(evidence.campaign))
+    audits = tuple(evidence.audits())
     told = (current, current_shape, command, (*plan.notices, *notices), audits)
     said = tuple(steered(evidence.ledger, plan.spec))
     return Board(plan.spec, plan.track, evidence.campaign, rows, verdict, *told, steering=said)

@@ -33,15 +33,15 @@ class _Said:
 def steered(parts: Parts, plan: Plan, evidence: Evidence | None = None) -> bool:
     """Hear what people said since the last time; whether the plan is to be made again.
 
-    Raises Paused where a person has taken the issue over, Stopped for /stop. A tracker that cannot be reached is asked
-    again the next time.
+    Raises Paused where a person has taken the issue over, Stopped for /stop. What cannot be reached, or is just being
+    edited, is asked again the next time.
     """
     if not parts.pace.due():
         return False
     try:
         _check_taken_over(parts, plan)
         said = _new(parts, plan)
-    except Unreachable as error:
+    except (Unreachable, BadInput) as error:
         parts.tell(Notice(f"people were not heard: {error.problem}"))
         return False
     obeyed = [record for one in said if (record := _obey(parts, plan, one, evidence)).obeyed]
@@ -57,7 +57,7 @@ def too_late(parts: Parts, plan: Plan) -> bool:
     """Answer what was said after the verdict; whether there was anything. What is free waits for the next campaign."""
     try:
         said = [one for one in _new(parts, plan) if not one.free]
-    except Unreachable as error:
+    except (Unreachable, BadInput) as error:
         parts.tell(Notice(f"people were not heard: {error.problem}"))
         return False
     for one in said:

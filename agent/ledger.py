@@ -36,7 +36,9 @@ from agent.core import (
 _SUM = ',"sum":"'  # begins the checksum, the last key of every line
 _TAIL = len(_SUM) + 16 + len('"}')
 _Fields = dict[str, object]
-_OfIssue = TypeVar("_OfIssue", SteerRecord, PostRecord, SpendRecord, RoundRecord, ProposalRecord, LoopRecord)
+_OfIssue = TypeVar(
+    "_OfIssue", AuditRecord, SteerRecord, PostRecord, SpendRecord, RoundRecord, ProposalRecord, LoopRecord
+)
 
 
 def _checksum(payload: str) -> str:

@@ -390,11 +390,17 @@ def _intent(plan: Plan) -> list[str]:
     gate_told = "lowest single run wins" if plan.rules.kind == "lowest" else "winner confirmed on fresh seeds"
     runs = gate.plan_size(plan.rules, len(plan.variants))
     time = "" if plan.estimate_s is None else f", about {max(1, round(plan.estimate_s / 60))} min in all"
+    asked = plan.asked.budget
     cap = "" if plan.spec.cap_s is None else f" (size label: at most {plan.spec.cap_s / 60:.0f} min)"
     return [
         f"issue {plan.spec.issue.number}: {plan.spec.issue.title}",
         f"baseline {plan.base[:7]}, then {', '.join(plan.order)}; {gate_told}",
         f"up to {runs} runs of {plan.budget}, {plan.clock} clock, profile {plan.profile}{time}{cap}",
+        *(
+            [f"--budget {asked} gives way to the /budget that a person gave"]
+            if asked not in (None, plan.budget)
+            else []
+        ),
         *plan.notices,
     ]
 

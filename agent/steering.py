@@ -235,16 +235,19 @@ def _with(course: Course, variant: Variant) -> Course | Refusal:
 
 
 def folded(variants: Sequence[Variant], records: Sequence[SteerRecord], script: Script) -> Course:
-    """The course that the obeyed records give. Raises BadInput for one that the script as it is now cannot follow."""
+    """The course that the obeyed records give. Raises BadInput for one that the script as it is now cannot follow.
+
+    Where other variants are proposed than when it was said, a command that they leave no room for has no effect.
+    """
     course = Course(tuple(variants))
     for record in (record for record in records if record.obeyed):
         command = parse(record.command, script)
-        after = command if isinstance(command, Refusal) else turned(course, command)
-        if isinstance(after, Refusal):
+        if isinstance(command, Refusal):
             raise BadInput(
-                f"{record.command} was obeyed and cannot be any more: {after.reason}",
+                f"{record.command} was obeyed and cannot be any more: {command.reason}",
                 where=f"{record.remark} by {record.author or 'somebody'}",
                 next_step="edit the issue's text: commands given before that no longer count",
             )
-        course = after
+        after = turned(course, command)
+        course = course if isinstance(after, Refusal) else after
     return course

@@ -38,6 +38,7 @@ FAULTS = ("kill", "term", "full")
 QUICK = ("--issue", "3", "--budget", "5steps", "--gate", "lowest")  # two runs
 PROBED = ("--issue", "3", "--budget", "2", "--gate", "lowest")  # with probes before them
 AUDITED = ("--issue", "3", "--budget", "6steps", "--gate", "lowest")  # of a model that can be audited
+STEERED = ("--issue", "3", "--budget", "7steps", "--gate", "lowest")  # with a variant that a person added
 LONG = ("--issue", "3", "--budget", "5steps")  # four variants, ten runs: what the random loop strikes
 DISK = "256m"  # of the disk that is filled; a run wants 64 MB of it free
 PAGE = 4096  # bytes: a full disk still takes what fits into the last page of a file
@@ -174,6 +175,14 @@ def template(folder: Path, maker: Callable[[Path], Path] = make) -> Path:
     return project
 
 
+def steered(folder: Path) -> Path:
+    """A project in which somebody has said two things before the campaign begins."""
+    project = make(folder)
+    remarks = project / "experiments" / "issues" / "0003-depth-vs-width.remarks.md"
+    remarks.write_text("/run 1E DEPTH=10 ASPECT_RATIO=64\n/skip 9Z\n")
+    return project
+
+
 def long_template(folder: Path) -> Path:
     """The project of the random loop: four variants, and runs that take long enough to be struck."""
     project = make(folder)
@@ -215,13 +224,14 @@ class Bench:
 
 
 def _template(asked: Sequence[str]) -> str:
-    return {LONG: "long", AUDITED: "audited"}.get(tuple(asked), "short")
+    return {LONG: "long", AUDITED: "audited", STEERED: "steered"}.get(tuple(asked), "short")
 
 
 def prepare(folder: Path, mounted: bool, asked: Sequence[tuple[str, ...]]) -> Bench:
     """Make the projects and run each question once, undisturbed."""
     template(folder / "short")
     template(folder / "audited", make_audited)
+    template(folder / "steered", steered)
     long_template(folder / "long")
     calm: dict[tuple[str, ...], Mapping[str, object]] = {}
     bench = Bench(folder, mounted, calm)
@@ -282,7 +292,7 @@ def finish(project: Path, asked: Sequence[str]) -> None:
 
 def question(point: str) -> tuple[str, ...]:
     """What the campaign is asked that comes by a moment."""
-    return {"probe": PROBED, "audit": AUDITED}.get(point.partition("-")[0], QUICK)
+    return {"probe": PROBED, "audit": AUDITED, "steer": STEERED}.get(point.partition("-")[0], QUICK)
 
 
 def judged(point: str, fault: str, trial: Callable[[], None]) -> Cell:

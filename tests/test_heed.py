@@ -3,14 +3,24 @@
 import json
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agent import heed, planning, sandbox
+from agent.core import BadInput, Remark, Unreachable
+from agent.ledger import Ledger
+from agent.parts import Pace, Parts, now
+from agent.planning import Request
+from agent.repo import Repository
+from agent.trackers.markdown import MarkdownTracker
 from tests.project import ISSUE, agent, commit, edit, git
 from tests.test_loop import STEPS, kinds, status
+from tests.test_planning import LAPTOP
 
 REMARKS = "experiments/issues/0003-depth-vs-width.remarks.md"
+DEPTHS = {"baseline": 8, "1A": 6, "1C": 10, "1D": 8, "1E": 9}
 HUMAN = "---\nnumber: 9\ntitle: Steer\nlabels: [human]\nauthor: rena\n---\n"
 
 
@@ -190,7 +200,7 @@ def test_an_issue_labelled_human_steers_the_campaign_that_it_names_or_that_runs(
     assert "| rena | /skip 1A | 1A is left out" in comment(project)
     assert "1B is left out" not in comment(project)
     issue = (
-        "---\nnumber: 4\ntitle: Next\nlabels: [experiment]\n---\n| ID | DEPTH |\n|---|---|\n| 1B | 12 |\n| 1C | 6 |\n"
+        "---\nnumber: 4\ntitle: Next\nlabels: [experiment]\n---\n| ID | DEPTH |\n|---|---|\n| 1B | 4 |\n| 1C | 12 |\n"
     )
     (project / "experiments" / "issues" / "0004-next.md").write_text(issue)
     fourth = agent(project, "--issue", "4", "--budget", "5steps")
@@ -212,6 +222,65 @@ def test_commands_to_an_earlier_text_of_the_issue_no_longer_count_and_that_is_sa
     run = agent(project, *STEPS)
     assert ("1B", "0") in runs(run.stdout)
     assert "1 of the commands given before it no longer count" in run.stdout
+
+
+def test_on_the_calibrated_clock_only_what_is_new_is_probed(project: Path) -> None:
+    during(project, 10, "/skip 1B", "/run 1E DEPTH=9 ASPECT_RATIO=128")
+    run = agent(project, "--issue", "3", "--budget", "10", "--gate", "lowest", "--no-sandbox")
+    assert run.returncode == 0, run.stderr
+    found = [record for record in map(json.loads, ledger(project)) if record["kind"] == "run"]
+    probed = [record["variant"] for record in found if record["role"] == "probe"]
+    assert {name: probed.count(name) for name in probed} == {"baseline": 3, "1D": 3, "1C": 3, "1A": 3, "1E": 3}
+    steps = {record["variant"]: record["steps"] for record in found if record["role"] != "probe"}
+    assert steps == {name: round(1000 / depth) for name, depth in DEPTHS.items()}
+
+
+def ledger(project: Path) -> list[str]:
+    return (project / "experiments" / "ledger.jsonl").read_text().splitlines()
+
+
+def test_a_tracker_that_cannot_be_reached_or_read_is_asked_again_the_next_time(project: Path) -> None:
+    with Repository(project) as repo:
+        book = Ledger(project / "experiments" / "ledger.jsonl", project / ".git" / "lock")
+        told: list[str] = []
+        tracker = Flaky(project)
+        plan = planning.make(Request(3, "mini", "stdlib"), repo, book, tracker, LAPTOP)
+        rest = (NoExecutor(), LAPTOP, sandbox.NONE, "python", {}, lambda event: told.append(event.text))
+        parts = Parts(repo, book, tracker, *rest)  # type: ignore[arg-type]
+        say(project, "/skip 1B")
+        for error in (Unreachable("no route"), BadInput("half saved")):
+            tracker.error = error
+            assert not heed.steered(parts, plan)
+            assert not heed.too_late(parts, plan)
+        assert told == [f"people were not heard: {why}" for why in ("no route",) * 2 + ("half saved",) * 2]
+        tracker.error = None
+        assert not heed.steered(replace(parts, pace=asked_already()), plan)
+        assert heed.steered(parts, plan)
+        assert planning.again(plan, repo, book, LAPTOP).order == ("1D", "1C", "1A")
+        later = Request(3, "mini", "stdlib", since=now())
+        assert planning.make(later, repo, book, tracker, LAPTOP).order == ("1D", "1C", "1A", "1B")
+        assert not heed.steered(parts, plan)
+
+
+class Flaky(MarkdownTracker):
+    """A tracker that fails when it is told to."""
+
+    error: Exception | None = None
+
+    def remarks(self, number: int) -> list[Remark]:
+        if self.error:
+            raise self.error
+        return super().remarks(number)
+
+
+class NoExecutor:
+    """Nothing is to run."""
+
+
+def asked_already() -> Pace:
+    pace = Pace(3600)
+    assert pace.due()
+    return pace
 
 
 @pytest.mark.parametrize("point", ["steer-before", "steer-after", "steer-before@2", "steer-after@2"])

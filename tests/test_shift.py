@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.shift import worst
+from agent.core import HarnessError, IssueStatus, Paused, Unreachable
+from agent.shift import Shift, worst
+from agent.trackers.markdown import MarkdownTracker
 from tests.project import ISSUE, agent, commit, edit, git
 
 QUEUE = ("--queue", "--budget", "5steps", "--gate", "lowest")
@@ -26,6 +28,7 @@ def queue(project: Path) -> Path:
     write(project, 5, "9 | 57")
     write(project, 6, "6 | 128", labels=', "priority: P0"')
     write(project, 7, "6 | 64", "Depends on #5.")
+    edit(project, "train.py", "(10, 64): 0.02}", "(10, 64): 0.02, (6, 128): -0.05, (12, 32): -0.05, (6, 64): -0.05}")
     commit(project, "a queue")
     return project
 
@@ -94,6 +97,38 @@ def test_an_issue_that_a_person_took_over_is_passed_and_stop_ends_the_queue(proj
 def test_a_queue_needs_no_issue_and_takes_none(project: Path) -> None:
     for args in (("--queue", "--issue", "3"), ("--queue", "--status"), ("--queue", "--report")):
         assert agent(project, *args).returncode == 2
+
+
+class Labels(MarkdownTracker):
+    """A tracker that does labels, and cannot set that of issue 5."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.marked: list[tuple[int, str]] = []
+
+    def mark(self, number: int, status: IssueStatus) -> None:
+        self.marked.append((number, status))
+        if number == 5:
+            raise Unreachable("no route")
+
+
+def test_what_waits_is_labelled_once_and_a_label_that_cannot_be_set_stops_nothing(queue: Path) -> None:
+    tracker, ran, told = Labels(queue), list[int](), list[str]()
+    shift = Shift(tracker, lambda _: False, lambda number: number in ran, ran.append, told.append)
+    assert shift.work() == 0
+    assert ran == [6, 3, 4, 5, 7]
+    assert tracker.marked == [(number, "queued") for number in (3, 4, 5, 7)]
+    assert told == ["issue 5 is not labelled: no route"]
+
+
+def test_a_pause_goes_on_with_the_next_issue_and_another_error_ends_the_queue(queue: Path) -> None:
+    def run(number: int) -> None:
+        raise {6: Paused("its cap is reached"), 3: HarnessError("the disk is full")}[number]
+
+    told = list[str]()
+    with pytest.raises(HarnessError, match="the disk is full"):
+        Shift(MarkdownTracker(queue), lambda _: False, lambda _: False, run, told.append).work()
+    assert told == ["issue 6: its cap is reached"]
 
 
 def test_the_worst_of_what_happened_is_an_error_then_a_bad_issue_then_a_pause() -> None:

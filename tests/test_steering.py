@@ -195,6 +195,10 @@ def test_records_that_were_obeyed_give_the_course_again() -> None:
     assert [steering.changes(one) for one in said[:3]] == [True, False, True]
 
 
+def test_a_record_about_variants_that_are_not_proposed_any_more_has_no_effect() -> None:
+    assert folded(COURSE.variants, [record("/skip 7A"), record("/run 1b DEPTH=3")], SCRIPT) == COURSE
+
+
 def test_a_record_that_the_script_cannot_follow_any_more_says_so_and_what_to_do() -> None:
     with pytest.raises(
         BadInput, match=r"line-1 by rena: /run 1C GONE=3 was obeyed.*no constant GONE.*\n.*edit the issue"
