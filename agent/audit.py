@@ -55,9 +55,9 @@ def _findings(
     evidence: Evidence, winner: RunRecord, base: RunRecord, mine: checks.Scored, theirs: checks.Scored
 ) -> dict[str, str]:
     """Every check by name: what scorer.py found, then what only the harness can tell."""
-    found, gain = dict(mine.checks), (base.metric or 0.0) - (winner.metric or 0.0)
+    found = dict(mine.checks)
     if found.get("held-out") == checks.OK:
-        found["held-out"] = checks.held_out(mine, theirs, gain)
+        found["held-out"] = checks.held_out(mine, theirs)
     found["clock"] = checks.clock(*evidence.timed(winner.variant))
     found["plausible"] = checks.plausible(winner.metric or 0.0, mine.metrics.get("val_bpb"), base.metric or 0.0)
     return {name: found.get(name, "not tried") for name in checks.CHECKS}
@@ -81,8 +81,8 @@ def checkpoint(parts: Parts, run: RunRecord) -> Path:
 def _scored(parts: Parts, evidence: Evidence, run: RunRecord, *, claims: bool) -> checks.Scored:
     """Have a run's checkpoint scored, and leave what was found beside it; the baseline's serves every winner.
 
-    Without `claims` only the second held-out set is scored. Raises Paused where the baseline's cannot be: no winner is
-    to be blamed for that.
+    Without `claims` it is scored, on the same documents, and nothing else. Raises Paused where the baseline's cannot
+    be: no winner is to be blamed for that.
     """
     runs.check_pins(parts, evidence, run.commit)
     folder = checkpoint(parts, run).with_name("audit" if claims else "compared")

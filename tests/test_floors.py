@@ -9,9 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    ["core", "reaper", "scorer", "answerer", "untrusted", "failpoints"],
+    ["core", "reaper", "answerer", "untrusted", "failpoints"],
     ["registry", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox"],
-    ["prose", "simulation"],
+    ["prose", "simulation", "scorer"],
     ["spec", "preflight"],
     ["repo", "process", "pins", "ledger", "locks", "machine", "tracks"],
     ["strategies.table", "executors.local", "trackers.markdown", "strategies", "executors", "trackers", "live"],
