@@ -20,7 +20,7 @@ SCORER, ANSWERER = (Path(__file__).with_name(name) for name in ("scorer.py", "an
 OK = "ok"
 TEXT_CAP = 300  # characters of what a check found
 CHECKS = ("checkpoint", "bytes", "logits", "agreement", "order", "causality", "held-out", "clock", "plausible")
-BATCH = {"full": 16, "mini": 32}  # rows at once
+BATCH = {"full": 16, "mini": 8}  # rows at once: 1 GB of logits, 8 MB
 IMPLAUSIBLE = 0.3  # of the baseline's metric: who gains more has found something, or a hole
 CONFIRMED = 0.5  # of the gain on the validation set that the second set must show, within its own error
 # What a run may take beside its training: so many times what the baseline took at most, and seconds, and of itself.

@@ -49,7 +49,7 @@ PROBES = 16  # random entries of the vocabulary that are looked at in each place
 # winner and the 128 of the baseline are 655,000 tokens and 21 GB of logits: 14 s at 1.5 GB a second, which leaves as
 # much of the 30 s that an audit may take to start four processes (an estimate: nothing has been measured on CUDA).
 SCORED = {"full": 64, "mini": 10**9}
-AGAIN = {"full": 64, "mini": 320}
+AGAIN = {"full": 64, "mini": 256}
 CUT = 0.8  # of the rows that are asked again: with other tokens from some place on
 
 Place = tuple[str, int]  # a held-out set, and a row among those that are scored
@@ -74,6 +74,7 @@ class Model:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._questions, self._answers, self._vocab = self._process.stdin, self._process.stdout, vocab
+        self._room = bytearray()  # of the last answer; a new one each time would cost more than the scoring
 
     def send(self, tokens: Tensor) -> None:
         try:
@@ -83,25 +84,27 @@ class Model:
             raise Refused("checkpoint", "the model's process ended before it answered (see the log)") from None
 
     def receive(self, rows: int, length: int) -> Tensor:
-        """Float32 logits (rows, T, vocab). Raises Refused where the answer is none."""
-        (dims,) = struct.unpack("<I", self._exactly(4))
-        shape = struct.unpack(f"<{dims}I", self._exactly(4 * dims)) if dims <= 8 else (dims,)
+        """Float32 logits (rows, T, vocab), good until the next call. Raises Refused where the answer is none."""
+        (dims,) = struct.unpack("<I", self._exactly(bytearray(4)))
+        shape = struct.unpack(f"<{dims}I", self._exactly(bytearray(4 * dims))) if dims <= 8 else (dims,)
         if shape != (rows, length, self._vocab):
             raise Refused("logits", f"shape {shape}, expected {(rows, length, self._vocab)}")
-        logits = torch.frombuffer(self._exactly(4 * math.prod(shape)), dtype=torch.float32).view(shape)
-        if not torch.isfinite(logits).all():
+        if len(self._room) != 4 * math.prod(shape):
+            self._room = bytearray(4 * math.prod(shape))
+        logits = torch.frombuffer(self._exactly(self._room), dtype=torch.float32).view(shape)
+        if not math.isfinite(logits.sum()):  # many times faster than to look at each
             raise Refused("logits", "not all are finite")
         return logits
 
-    def _exactly(self, size: int) -> bytearray:
-        """`size` bytes of the answer."""
-        held, view, filled = (room := bytearray(size)), memoryview(room), 0
-        while filled < size:
+    def _exactly(self, room: bytearray) -> bytearray:
+        """`room`, full of what comes next."""
+        view, filled = memoryview(room), 0
+        while filled < len(room):
             got = self._read(view[filled:])
             if not got:
                 raise Refused("checkpoint", "the model's process ended before it answered (see the log)")
             filled += got
-        return held
+        return room
 
     def _read(self, room: memoryview) -> int:
         stream: BinaryIO = self._answers  # type: ignore[assignment]
