@@ -23,6 +23,8 @@ def main() -> None:
     import train
 
     device = torch.device(sys.argv[2])
+    if sys.argv[2] == "cuda":
+        torch.set_float32_matmul_precision("high")  # as prepare.py sets it for a run
     saved = torch.load(sys.argv[1], map_location="cpu", weights_only=True)
     model = train.build_model(train.Config(**saved["config"]))
     model.load_state_dict(saved["model"])
@@ -33,7 +35,7 @@ def main() -> None:
         with torch.no_grad():
             logits = model(tokens).float().cpu().contiguous()
         answers.write(struct.pack(f"<{1 + logits.dim()}I", logits.dim(), *logits.shape))
-        answers.write(logits.numpy().tobytes())
+        answers.write(logits.numpy())
         answers.flush()
 
 

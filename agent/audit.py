@@ -87,7 +87,7 @@ def _findings(parts: Parts, evidence: Evidence, pair: _Pair) -> dict[str, str]:
     claimed, usual = pair.winner.metric or 0.0, pair.base.metric or 0.0
     found = dict(pair.mine.checks)
     if found.get("held-out") == checks.OK:
-        found["held-out"] = checks.held_out(pair.mine, pair.theirs, usual - claimed)
+        found["held-out"] = checks.held_out(pair.mine, pair.theirs)
     home = checkpoint(parts, pair.winner).with_name("compiled")
     found["clock"] = checks.clock(timing(parts, evidence, pair.name, home))
     found["plausible"] = checks.plausible(claimed, pair.mine.metrics.get("val_bpb"), usual)
@@ -129,8 +129,8 @@ def checkpoint(parts: Parts, run: RunRecord) -> Path:
 def _scored(parts: Parts, evidence: Evidence, run: RunRecord, *, claims: bool) -> checks.Scored:
     """Have a run's checkpoint scored, and leave what was found beside it; the baseline's serves every winner.
 
-    Without `claims` only the second held-out set is scored. Raises Paused where the baseline's cannot be: no winner is
-    to be blamed for that.
+    Without `claims` it is scored, on the same documents, and nothing else. Raises Paused where the baseline's cannot
+    be: no winner is to be blamed for that.
     """
     runs.check_pins(parts, evidence, run.commit)
     folder = checkpoint(parts, run).with_name("audit" if claims else "compared")

@@ -22,7 +22,7 @@ SCORER, ANSWERER = (Path(__file__).with_name(name) for name in ("scorer.py", "an
 OK = "ok"
 TEXT_CAP = 300  # characters of what a check found
 CHECKS = ("checkpoint", "bytes", "logits", "agreement", "order", "causality", "held-out", "clock", "plausible")
-BATCH = {"full": 16, "mini": 32}  # rows at once
+BATCH = {"full": 16, "mini": 8}  # rows at once: 1 GB of logits, 8 MB
 IMPLAUSIBLE = 0.3  # of the baseline's metric: who gains more has found something, or a hole
 CONFIRMED = 0.5  # of the gain on the validation set that the second set must show, within its own error
 FAR, RARE = 4.0, 0.002  # sigmas between a winner's runs, and the share of honest winners that may be held for a person
@@ -35,20 +35,36 @@ CREDIT = 2.0  # times the baseline's work a token or a step, as a model's code t
 
 
 @dataclass(frozen=True)
+class Losses:
+    """Nats and bytes of the documents of a held-out set that were scored."""
+
+    nats: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    sizes: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def gain(self, other: "Losses") -> tuple[float, float]:
+        """Bits per byte that `other` costs more, and the standard error of it, of a mean over documents (paired)."""
+        if not len(self.nats) or len(self.nats) != len(other.nats):
+            return math.nan, math.nan
+        more, unit = other.nats - self.nats, math.log(2) * float(self.sizes.sum())
+        error = math.sqrt(len(more) * float(more.var(ddof=1))) / unit if len(more) > 1 else 0.0
+        return float(more.sum()) / unit, error
+
+
+@dataclass(frozen=True)
 class Scored:
-    """What scorer.py says of one checkpoint: checks by name, metrics, and nats and bytes of the held-out documents."""
+    """What scorer.py says of one checkpoint: checks by name, metrics, and what the documents of both sets cost."""
 
     checks: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
-    nats: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    sizes: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    val: Losses = field(default_factory=Losses)
+    held: Losses = field(default_factory=Losses)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What scorer.py is asked; the fields are its Request's."""
+    """What scorer.py is asked, as JSON. claimed: the run's losses.npz, None for a baseline that is compared with."""
 
-    command: tuple[str, ...]
+    command: Sequence[str]  # the model's process
     prepared: str
     checkpoint: str
     claimed: str | None
@@ -67,9 +83,10 @@ def read(result: Result, folder: Path) -> Scored:
     if result.status != "ok":
         return Scored({"checkpoint": f"the audit ended with {result.status}: {result.reason}"})
     told = json.loads((folder / "result.json").read_bytes())
+    found = {name: line(text, limit=TEXT_CAP) for name, text in told["checks"].items()}  # it may quote a checkpoint
     with np.load(folder / "losses.npz", allow_pickle=False) as losses:
-        found = {name: line(text, limit=TEXT_CAP) for name, text in told["checks"].items()}  # it may quote a checkpoint
-        return Scored(found, told["metrics"], losses["nats"], losses["bytes"])
+        val, held = (Losses(losses[f"{split}_nats"], losses[f"{split}_bytes"]) for split in ("val", "held"))
+    return Scored(found, told["metrics"], val, held)
 
 
 def drawn(winner: Sequence[RunRecord], baseline: Sequence[RunRecord], lot: str) -> tuple[RunRecord, RunRecord]:
@@ -87,20 +104,17 @@ def drawn(winner: Sequence[RunRecord], baseline: Sequence[RunRecord], lot: str) 
 # --- checks -----------------------------------------------------------------------------------------------
 
 
-def held_out(winner: Scored, baseline: Scored, gain: float) -> str:
-    """The second held-out set must show the gain: above zero, and not clearly below CONFIRMED of `gain`.
+def held_out(winner: Scored, baseline: Scored) -> str:
+    """The second held-out set must show the gain on the validation set: above zero, not clearly below CONFIRMED of it.
 
-    gain: of the same two checkpoints on the validation set, bits per byte. The error is that of a mean over documents
-    that both models have read (paired).
+    Both gains are of the same two checkpoints, as audited. The error is the second set's alone: that of the first a
+    cheat could make as large as it likes, with one document that it knows by heart.
     """
+    (gain, _), (found, error) = winner.val.gain(baseline.val), winner.held.gain(baseline.held)
+    if not (math.isfinite(gain) and math.isfinite(found)):
+        return "the two checkpoints could not be compared on both held-out sets"
     if gain <= 0:
         return f"the two checkpoints differ by {gain:.4f} on the validation set: there is no gain to confirm"
-    if not len(winner.nats) or len(winner.nats) != len(baseline.nats):
-        return "the two checkpoints could not be compared on the second held-out set"
-    better = baseline.nats - winner.nats
-    unit = math.log(2) * float(winner.sizes.sum())
-    found = float(better.sum()) / unit
-    error = math.sqrt(len(better) * float(better.var(ddof=1))) / unit if len(better) > 1 else 0.0
     if found > 0 and found + 2 * error >= CONFIRMED * gain:
         return OK
     return f"a gain of {gain:.4f} on the validation set is {found:.4f} (± {2 * error:.4f}) on the second held-out set"
@@ -245,11 +259,12 @@ def _beside(run: RunRecord) -> float:
 
 
 def numbers(winner: RunRecord, base: RunRecord, mine: Scored, theirs: Scored) -> dict[str, float]:
-    """What the audit's record keeps, bits per byte: claimed, audited, and both checkpoints on the second set."""
+    """What the audit's record keeps, bits per byte: claimed, and audited of both checkpoints on either set."""
     told = {
         "claimed_bpb": winner.metric,
         "baseline_bpb": base.metric,
         "audited_bpb": mine.metrics.get("val_bpb"),
+        "baseline_audited_bpb": theirs.metrics.get("val_bpb"),
         "held_bpb": mine.metrics.get("held_bpb"),
         "baseline_held_bpb": theirs.metrics.get("held_bpb"),
     }

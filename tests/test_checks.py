@@ -18,10 +18,15 @@ SIZES = np.full(100, 1000)
 BUDGETS = {"wall": "20s", "calibrated": "20s", "steps": "100steps", "tokens": "2Mtok"}
 
 
-def scored(bpb: float, noise: float = 0.01, seed: int = 0) -> checks.Scored:
-    """A checkpoint that costs `bpb` on 100 documents, with noise of its own."""
+def losses(bpb: float, noise: float = 0.01, seed: int = 0) -> checks.Losses:
+    """What 100 documents cost at `bpb`, with noise of its own."""
     rng = np.random.default_rng(seed)
-    return checks.Scored(nats=np.log(2) * SIZES * (bpb + noise * rng.standard_normal(100)), sizes=SIZES)
+    return checks.Losses(np.log(2) * SIZES * (bpb + noise * rng.standard_normal(100)), SIZES)
+
+
+def scored(val: float, held: float, noise: float = 0.01, seed: int = 0) -> checks.Scored:
+    """A checkpoint that costs so much on either set."""
+    return checks.Scored(val=losses(val, noise, seed), held=losses(held, noise, seed + 100))
 
 
 def run(
@@ -37,20 +42,33 @@ def run(
 
 @pytest.mark.parametrize("gain", [0.001, 0.02, 0.2])
 def test_a_gain_that_the_second_set_shows_is_confirmed(gain: float) -> None:
-    assert checks.held_out(scored(2.0 - gain), scored(2.0), gain) == checks.OK
+    assert checks.held_out(scored(2.0 - gain, 2.1 - gain), scored(2.0, 2.1)) == checks.OK
 
 
 @pytest.mark.parametrize("on_second", [0.0, -0.02, 0.01])
 def test_a_gain_that_the_second_set_does_not_show_is_refused(on_second: float) -> None:
-    found = checks.held_out(scored(2.0 - on_second, noise=0.001), scored(2.0, noise=0.001, seed=1), 0.2)
-    assert found.startswith("a gain of 0.2000 on the validation set is ")
+    found = checks.held_out(scored(1.8, 2.0 - on_second, noise=0.001), scored(2.0, 2.0, noise=0.001, seed=1))
+    assert " on the validation set is " in found
+
+
+def test_the_gain_to_confirm_is_the_audited_one_of_the_same_documents() -> None:
+    """Both claims are left out of it: a winner that claims little has as much to confirm as was found."""
+    mine, theirs = replace(scored(1.8, 2.0), metrics={"val_bpb": 1.999}), scored(2.0, 2.0)
+    assert checks.held_out(mine, theirs).startswith("a gain of 0.2000")
+
+
+def test_one_document_known_by_heart_does_not_excuse_the_second_set() -> None:
+    """It makes the first set's gain as uncertain as it is large; only the second set's error counts."""
+    val = losses(2.0, noise=0.0)
+    val.nats[0] = 0.0
+    mine = checks.Scored(val=val, held=losses(1.9999, noise=0.0))
+    assert "on the validation set is 0.0001" in checks.held_out(mine, scored(2.0, 2.0, noise=0.0))
 
 
 def test_checkpoints_that_scored_other_documents_are_not_compared() -> None:
-    assert "could not be compared" in checks.held_out(checks.Scored(), scored(2.0), 0.1)
-    assert "could not be compared" in checks.held_out(
-        checks.Scored(nats=np.ones(3), sizes=np.ones(3)), scored(2.0), 0.1
-    )
+    fewer, mine, theirs = checks.Losses(np.ones(3), np.ones(3)), scored(1.9, 1.9), scored(2.0, 2.0)
+    for other in (checks.Scored(), replace(mine, val=fewer), replace(mine, held=fewer)):
+        assert "could not be compared" in checks.held_out(other, theirs)
 
 
 @given(value=st.floats(1.0, 3.0), baseline=st.floats(1.0, 3.0))
@@ -183,7 +201,7 @@ def test_a_calibrated_run_takes_its_budget_twice_at_most_and_what_disturbed_the_
 
 
 def test_where_there_is_no_gain_there_is_none_to_confirm() -> None:
-    assert "there is no gain to confirm" in checks.held_out(scored(2.0), scored(2.0), -0.01)
+    assert "there is no gain to confirm" in checks.held_out(scored(2.01, 1.9), scored(2.0, 2.0))
 
 
 def several(*metrics: float) -> list[RunRecord]:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    ["core", "reaper", "scorer", "answerer", "untrusted", "failpoints"],
+    ["core", "reaper", "answerer", "untrusted", "failpoints"],
     [
         "registry",
         "page",
@@ -24,7 +24,7 @@ FLOORS = [
         "money",
         "cells",
     ],
-    ["prose", "simulation"],
+    ["prose", "simulation", "scorer"],
     ["spec", "preflight", "steering", "backlog"],
     ["repo", "process", "pins", "ledger", "locks", "machine", "tracks"],
     ["rounds"],
