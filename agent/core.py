@@ -530,6 +530,14 @@ class Idea:
 
 
 @dataclass(frozen=True)
+class Ideas:
+    """The ideas that an editor had; or, where there is none, why not."""
+
+    found: tuple[Idea, ...] = ()
+    failure: str = ""
+
+
+@dataclass(frozen=True)
 class Draft:
     """New texts of the files that an editor changed, and its words; or, where there is none, why not."""
 
@@ -586,7 +594,7 @@ class Tracker(Protocol):
 class Editor(Protocol):
     """Whoever turns prose into changes of files. Raises Paused where a limit of money or time is reached."""
 
-    def ideas(self, brief: Brief, count: int, folder: Path) -> Sequence[Idea]:
+    def ideas(self, brief: Brief, count: int, folder: Path) -> Ideas:
         """Up to `count` changes to try, unnamed; none where the editor declines. What was said is kept in `folder`."""
 
     def write(self, brief: Brief, idea: Idea, failure: str, folder: Path) -> Draft:
