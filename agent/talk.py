@@ -6,14 +6,13 @@ The SDK builds the requests and names the errors. Waiting is done here, for it o
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from types import TracebackType
-from typing import Annotated, Required, TypedDict, TypeVar
+from typing import Annotated, Required, TypedDict, TypeVar, cast
 
 import anthropic
 import httpx2
@@ -33,6 +32,7 @@ from agent.untrusted import line, redacted
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0  # between two tries, where the service names no time itself
 DEAR_TRIES = 3  # of a call that may have been billed although nothing came back
+DEEPEST = 40  # lists and objects within each other, in a reply
 TEXT_CAP = 64 << 10  # characters of one text in a transcript
 SAID_CAP = 300  # characters of what the service says of an error
 _UNCOUNTED = 200  # tokens that the count may leave out, beside a twentieth: it is an estimate, says its page
@@ -120,20 +120,34 @@ class Answer:
     content: list[object]
 
 
-def _answer(body: str) -> Answer:
-    """Raises Failed where the body is no reply."""
+def _parsed(body: str) -> object:
+    """The JSON of a body; of one that is none, or is nested deeper than any reply, its text."""
     try:
         raw = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+    return raw if _shallow(raw, DEEPEST) else body
+
+
+def _shallow(value: object, room: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return room > 0 and all(_shallow(one, room - 1) for one in inner)
+
+
+def _answer(raw: object) -> Answer:
+    """Raises Failed where this is no reply."""
+    try:
         json.dumps(raw, ensure_ascii=False).encode()  # half a surrogate pair could not be sent back
-        return Answer(Reply.model_validate(raw), raw["content"])
-    except (ValueError, RecursionError) as error:  # ValidationError and UnicodeEncodeError are ValueErrors
+        reply = Reply.model_validate(raw)
+    except ValueError as error:  # ValidationError and UnicodeEncodeError are such
         raise Failed(f"what came back is no reply of the API ({type(error).__name__})") from None
+    return Answer(reply, cast(dict[str, list[object]], raw)["content"])
 
 
-def _usage(body: str) -> Usage | None:
+def _usage(raw: object) -> Usage | None:
     """What a reply says it used, or None where it does not: its reservation then stays."""
     try:
-        return _Billed.model_validate_json(body).usage.usage()
+        return _Billed.model_validate(raw).usage.usage()
     except ValidationError:
         return None
 
@@ -212,10 +226,9 @@ class Talk:
         where the service does not answer before the operation's deadline."""
         self._log(request)
         tokens = self._persist(lambda: self._count(request))
-        body = self._persist(lambda: self._paid(request, tokens))
-        with suppress(ValueError):
-            self._transcript.write("reply", {"reply": json.loads(body)})
-        return _answer(body)
+        raw = self._persist(lambda: self._paid(request, tokens))
+        self._transcript.write("reply", {"reply": raw})
+        return _answer(raw)
 
     def _log(self, request: Request) -> None:
         messages = request["messages"]
@@ -233,20 +246,20 @@ class Talk:
             raise Failed("the service does not say how many tokens the request has")
         return counted + counted // 20 + _UNCOUNTED
 
-    def _paid(self, request: Request, tokens: int) -> str:
-        """The body of a reply, with its cost settled. A call of which nothing is known keeps its reservation."""
+    def _paid(self, request: Request, tokens: int) -> object:
+        """A reply as it came, with its cost settled. A call of which nothing is known keeps its reservation."""
         left = self._left()
         call = self._account.reserve(self._variant, tokens, self._settings.max_tokens)
         try:
-            body = self._within(left, lambda: self._create(request, left))
+            raw = _parsed(self._within(left, lambda: self._create(request, left)))
         except anthropic.APIError as error:
             if _unbilled(error):
                 self._account.settle(call, Usage())
             raise
-        usage = _usage(body)
+        usage = _usage(raw)
         if usage is not None:
             self._account.settle(call, usage)
-        return body
+        return raw
 
     def _create(self, request: Request, left: float) -> str:
         create = self._client.messages.with_raw_response.create
