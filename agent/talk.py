@@ -69,6 +69,10 @@ class _Usage(BaseModel):
         return Usage(self.input_tokens, self.output_tokens, written, read)
 
 
+class _Counted(BaseModel):
+    input_tokens: _Tokens
+
+
 class _Billed(BaseModel):
     usage: _Usage
 
@@ -239,11 +243,13 @@ class Talk:
 
     def _count(self, request: Request) -> int:
         """The tokens of a request, with some room: costs nothing."""
-        ask = self._client.messages.count_tokens
-        left = self._left()
-        counted = self._within(left, lambda: ask(model=self._settings.model, timeout=left, **request).input_tokens)
-        if type(counted) is not int or counted < 0:
-            raise Failed("the service does not say how many tokens the request has")
+        ask, left = self._client.messages.with_raw_response.count_tokens, self._left()
+        model = self._settings.model
+        body = self._within(left, lambda: ask(model=model, timeout=left, **request).http_response.text)
+        try:
+            counted = _Counted.model_validate(_parsed(body)).input_tokens
+        except ValidationError:
+            raise Failed("the API does not say how many tokens the request has") from None
         return counted + counted // 20 + _UNCOUNTED
 
     def _paid(self, request: Request, tokens: int) -> object:

@@ -145,9 +145,10 @@ class Claude:
         }
         self.raw(json.dumps(body).encode(), **more)
 
-    def raw(self, body: bytes, **more: float) -> None:
-        """Answer the next call with these bytes as JSON."""
-        self._script.append(Reply(200, body, {"content-type": "application/json"}, **more))
+    def raw(self, body: bytes, *, counting: bool = False, **more: float) -> None:
+        """Answer the next call (or the next count) with these bytes as JSON."""
+        script = self._count_script if counting else self._script
+        script.append(Reply(200, body, {"content-type": "application/json"}, **more))
 
     def fault(self, status: int, message: str = "scripted", *, counting: bool = False, **headers: str) -> None:
         """Fail the next call (or the next count): retry_after="3" is a header."""
