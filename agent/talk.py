@@ -36,6 +36,7 @@ DEEPEST = 40  # lists and objects within each other, in a reply
 TEXT_CAP = 64 << 10  # characters of one text in a transcript
 SAID_CAP = 300  # characters of what the service says of an error
 _UNCOUNTED = 200  # tokens that the count may leave out, beside a twentieth: it is an estimate, says its page
+_TOOL_TEXT = 2000  # more than what the API itself tells the model of the text editor
 _T = TypeVar("_T")
 
 
@@ -242,15 +243,21 @@ class Talk:
         self._logged = len(messages)
 
     def _count(self, request: Request) -> int:
-        """The tokens of a request, with some room: costs nothing."""
-        ask, left = self._client.messages.with_raw_response.count_tokens, self._left()
-        model = self._settings.model
-        body = self._within(left, lambda: ask(model=model, timeout=left, **request).http_response.text)
+        """The most tokens that a request may have; counting costs nothing. Raises Failed where nothing is counted."""
         try:
-            counted = _Counted.model_validate(_parsed(body)).input_tokens
+            raw = _parsed(self._counted(request))
+            counted = _Counted.model_validate(raw).input_tokens
+        except anthropic.NotFoundError as error:
+            if error.type == "not_found_error":  # the model; a gateway that cannot count says something else
+                raise
+            return len(json.dumps(request)) + _TOOL_TEXT  # no token is less than a character of ASCII
         except ValidationError:
             raise Failed("the API does not say how many tokens the request has") from None
         return counted + counted // 20 + _UNCOUNTED
+
+    def _counted(self, request: Request) -> str:
+        ask, left, model = self._client.messages.with_raw_response.count_tokens, self._left(), self._settings.model
+        return self._within(left, lambda: ask(model=model, timeout=left, **request).http_response.text)
 
     def _paid(self, request: Request, tokens: int) -> object:
         """A reply as it came, with its cost settled. A call of which nothing is known keeps its reservation."""
@@ -367,7 +374,6 @@ def _wait(error: anthropic.APIError, tried: int) -> float | None:
     status = error.status_code if isinstance(error, anthropic.APIStatusError) else 500
     if (status < 500 and status not in _PASSING) or (tried >= DEAR_TRIES and not _unbilled(error)):
         return None
-    told = error.response.headers.get("retry-after") if isinstance(error, anthropic.APIStatusError) else None
-    if told is not None and told.isdecimal():
-        return float(told)
-    return min(FIRST_WAIT_S * 2.0 ** (tried - 1), LONGEST_WAIT_S)
+    told = error.response.headers.get("retry-after", "") if isinstance(error, anthropic.APIStatusError) else ""
+    asked = float(told) if told.isdecimal() else 0.0
+    return max(asked, min(FIRST_WAIT_S * 2.0 ** (tried - 1), LONGEST_WAIT_S))

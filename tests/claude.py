@@ -24,6 +24,7 @@ Fields = dict[str, object]
 
 _COUNTED = {"model", "messages", "system", "tools", "output_config", "cache_control", "thinking", "tool_choice"}
 _CREATED = {*_COUNTED, "max_tokens", "metadata", "stop_sequences", "stream", "service_tier"}
+_JSON = {"content-type": "application/json"}
 _KINDS = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -97,6 +98,7 @@ class Claude:
         self.requests: list[Fields] = []
         self.counts: list[Fields] = []
         self.refusals: list[str] = []
+        self.cannot_count = False  # as a gateway that has only /v1/messages
         self._script: list[Reply] = []
         self._count_script: list[Reply] = []
         self._paused = False
@@ -148,13 +150,13 @@ class Claude:
     def raw(self, body: bytes, *, counting: bool = False, **more: float) -> None:
         """Answer the next call (or the next count) with these bytes as JSON."""
         script = self._count_script if counting else self._script
-        script.append(Reply(200, body, {"content-type": "application/json"}, **more))
+        script.append(Reply(200, body, _JSON, **more))
 
     def fault(self, status: int, message: str = "scripted", *, counting: bool = False, **headers: str) -> None:
         """Fail the next call (or the next count): retry_after="3" is a header."""
         script = self._count_script if counting else self._script
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        script.append(Reply(status, _error(status, message), {"content-type": "application/json", **named}))
+        script.append(Reply(status, _error(status, message), {**_JSON, **named}))
 
     def drop(self, *, delay_s: float = 0.0) -> None:
         """Close the connection of the next call without an answer."""
@@ -164,9 +166,9 @@ class Claude:
 
     def answer(self, path: str, headers: Mapping[str, str], body: Fields) -> Reply:
         """What a request gets."""
-        counting = path == "/v1/messages/count_tokens"
+        counting = path == "/v1/messages/count_tokens" and not self.cannot_count
         if not counting and path != "/v1/messages":
-            return _refusal(404, f"no such path {path}")
+            return Reply(404, b'{"error": {"type": "not_found", "message": "no such path"}}', _JSON)
         if headers.get("authorization") != f"Bearer {self.key}" and headers.get("x-api-key") != self.key:
             return _refusal(401, "invalid x-api-key")
         with self._lock:
@@ -187,7 +189,7 @@ class Claude:
         if self._count_script:
             return self._count_script.pop(0)
         tokens = self.tokens or len(json.dumps(body)) // 4
-        return Reply(200, json.dumps({"input_tokens": tokens}).encode(), {"content-type": "application/json"})
+        return Reply(200, json.dumps({"input_tokens": tokens}).encode(), _JSON)
 
     def _next(self) -> Reply:
         found = self._script.pop(0) if self._script else _refusal(500, "the script is over")
@@ -205,7 +207,7 @@ def _error(status: int, message: str) -> bytes:
 
 
 def _refusal(status: int, message: str) -> Reply:
-    return Reply(status, _error(status, message), {"content-type": "application/json"})
+    return Reply(status, _error(status, message), _JSON)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,5 +1,6 @@
 """A conversation with the API: what is paid and reserved, how faults end, and that the stand-in is strict."""
 
+import json
 import os
 import signal
 import subprocess
@@ -157,7 +158,8 @@ def test_a_passing_fault_is_waited_out_as_told_and_costs_nothing(bench: Bench, c
 
 
 @pytest.mark.parametrize(
-    ("status", "headers"), [(429, {"retry_after": "3600"}), (429, {}), (529, {}), (503, {}), (500, {})]
+    ("status", "headers"),
+    [(429, {"retry_after": "3600"}), (429, {"retry_after": "0"}), (429, {}), (529, {}), (503, {}), (500, {})],
 )
 def test_a_fault_that_lasts_pauses_within_our_own_deadline_with_the_command_that_goes_on(
     bench: Bench, status: int, headers: dict[str, str]
@@ -170,6 +172,7 @@ def test_a_fault_that_lasts_pauses_within_our_own_deadline_with_the_command_that
     assert str(status) in str(pause.value)
     assert AGAIN in str(pause.value)
     assert sum(bench.waits) < 900
+    assert len(bench.waits) < 30
     assert bench.usd <= 5
 
 
@@ -221,6 +224,14 @@ def test_a_request_that_is_too_large_fails_the_draft_and_not_the_campaign(
     bench.server.fault(status, message, counting=True)
     assert "too l" in bench.write().failure
     assert bench.records == []
+
+
+def test_a_gateway_that_cannot_count_gets_a_token_reserved_for_every_byte(bench: Bench) -> None:
+    bench.server.cannot_count = True
+    bench.server.reply(edit(), used=usage(1000, 100))
+    bench.server.reply(text("done"), used=usage(0, 0))
+    assert bench.write().files == {"train.py": DEEPER}
+    assert bench.records[0].cache_write_tokens > len(json.dumps(bench.server.requests[0]["messages"]))
 
 
 def test_a_wrong_key_is_bad_input(bench: Bench) -> None:
