@@ -13,6 +13,8 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # the lock of a device lies
     os.environ["TMPDIR"] = tempfile.tempdir = str(Path(tempfile.gettempdir()) / f"autoresearch-{worker}")
     Path(tempfile.tempdir).mkdir(exist_ok=True)
 
+os.environ["NO_PROXY"] = "127.0.0.1,localhost"  # stand-ins are on this machine, whatever proxy it has
+
 settings.register_profile("any machine", deadline=None)  # how fast an example runs is a matter for the bench
 settings.load_profile("any machine")
 
