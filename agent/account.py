@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import uuid4
 
-from agent.core import Paused, SpendRecord
+from agent.core import SpendRecord, Stopped
 from agent.models import Price, Settings
+from agent.money import spent
 
 _MILLION = 1_000_000
 
 
-class Capped(Paused):
+class Capped(Stopped):
     """The next call could go beyond a cap. `variant` is the one whose own cap it is, empty for the campaign's."""
 
     def __init__(self, problem: str, *, variant: str, next_step: str) -> None:
@@ -65,7 +66,7 @@ def _now() -> str:
 class Account:
     """The account of one campaign. `append` makes a record durable before it returns.
 
-    `spent` are the records that count against the campaign's caps. A reservation that a crash left unsettled counts
+    `before` are the records that count against the campaign's caps. A reservation that a crash left unsettled counts
     in full, for whether its call was billed is not known.
     """
 
@@ -73,17 +74,17 @@ class Account:
         self,
         issue: int,
         settings: Settings,
-        spent: Sequence[SpendRecord],
+        before: Sequence[SpendRecord],
         append: Callable[[SpendRecord], None],
         now: Callable[[], str] = _now,
     ) -> None:
         self.issue = issue
         self._settings, self._append, self._now = settings, append, now
-        self._calls = {record.call: record for record in spent}  # the later record of a call is the one that counts
+        self._calls = {record.call: record for record in before}  # the later record of a call is the one that counts
 
     def usd(self, variant: str | None = None) -> Decimal:
         """Dollars spent and reserved, on one variant or (None) on all."""
-        return sum((Decimal(str(record.usd)) for record in self._of(variant)), Decimal(0))
+        return spent(self._of(variant))
 
     def tokens(self, variant: str | None = None) -> int:
         """Tokens of all kinds, spent and reserved."""

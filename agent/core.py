@@ -538,12 +538,16 @@ class RoundRecord:
 
 @dataclass(frozen=True)
 class ProposalRecord:
-    """What became of an idea: a commit and its tree, accepted to run, or refused for `failure`; `usd` is its cost."""
+    """What became of an idea: a commit and its tree, accepted to run, or refused for `failure`; `usd` is its cost.
+
+    `said` is what its editor says of it, and all that is known of an idea that was blank.
+    """
 
     issue: int
     round: int
     variant: str
     accepted: bool
+    said: str
     commit: str
     tree: str
     failure: str

@@ -19,8 +19,8 @@ from anthropic.types import (
 )
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent import wording
-from agent.account import Account
+from agent import prompt
+from agent.account import Account, Capped
 from agent.core import BadInput, Brief, Draft, Idea, Ideas
 from agent.desk import TOOL, Desk
 from agent.models import Settings
@@ -87,7 +87,7 @@ class Claude:
 
     def ideas(self, brief: Brief, count: int, folder: Path) -> Ideas:
         """Up to `count` ideas, unnamed."""
-        told = [*self._told(brief), _text(wording.propose(count))]
+        told = [*self._told(brief), _text(prompt.propose(count))]
         request = self._request(brief, [{"role": "user", "content": told}])
         request["output_config"] = {**request.get("output_config", {}), "format": _FORMAT}
         try:
@@ -101,14 +101,18 @@ class Claude:
     def write(self, brief: Brief, idea: Idea, failure: str, folder: Path) -> Draft:
         """The change, made with the text editor tool in memory: nothing but new texts of `brief.files` comes out."""
         desk = Desk(brief.files, self._settings.file_bytes)
-        asked = [_text(wording.change(idea, self._line.known))]
-        asked += [_text(wording.mend(failure, self._line.known))] if failure else []
+        asked = [_text(prompt.change(idea, self._line.known))]
+        asked += [_text(prompt.mend(failure, self._line.known))] if failure else []
         messages: list[MessageParam] = [{"role": "user", "content": [*self._told(brief), *asked]}]
         try:
             with self._talk(idea.name, folder) as talk:
                 said = self._edit(talk, desk, self._request(brief, messages), messages)
         except Failed as reason:
             return Draft(failure=str(reason))
+        except Capped as capped:
+            if not capped.variant:
+                raise
+            return Draft(failure=capped.problem)
         said = plain(said, SAID_CAP)
         return Draft(desk.changed, said) if desk.changed else Draft(said=said, failure="nothing was changed")
 
@@ -134,11 +138,10 @@ class Claude:
 
     def _told(self, brief: Brief) -> list[TextBlockParam]:
         """What is the same for a whole round, kept in the API's cache."""
-        question, files = wording.question(brief, self._line.known), wording.files(brief)
-        return [_text(question), _text(files, cached=True)]
+        return [_text(brief.question), _text(prompt.files(brief), cached=True)]
 
     def _request(self, brief: Brief, messages: list[MessageParam]) -> Request:
-        request: Request = {"system": [_text(wording.rules(brief), cached=True)], "messages": messages}
+        request: Request = {"system": [_text(brief.rules, cached=True)], "messages": messages}
         if self._settings.effort is not None:
             request["output_config"] = {"effort": self._settings.effort}
         return request

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from agent import rounds
 from agent.core import LoopRecord, SpendRecord, Stopped
@@ -30,7 +31,7 @@ class Session:
     ledger: Ledger
     began: LoopRecord
 
-    def spent(self) -> float:
+    def spent(self) -> Decimal:
         """Dollars since it began."""
         return spent([one for one in self.ledger.about(SpendRecord, self.began.issue) if one.at >= self.began.at])
 
@@ -45,7 +46,7 @@ class Session:
         end = datetime.fromisoformat(self.began.at) + timedelta(hours=hours) if hours is not None else None
         if end is not None and at + timedelta(seconds=expected_s or 0.0) > end:
             return f"the time is used up: {hours:g} hours, and another round takes {(expected_s or 0) / 60:.0f} minutes"
-        if usd is not None and self.spent() >= usd:
+        if usd is not None and self.spent() >= Decimal(str(usd)):
             return f"the money is used up: ${self.spent():.2f} of ${usd:g}"
         last = self.rounds()[-FRUITLESS:]
         if len(last) == FRUITLESS and not any(one.accepted for one in last):

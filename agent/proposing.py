@@ -29,6 +29,7 @@ from agent.untrusted import line, posted, secrets
 
 RULES = "program.md"
 TAIL = 3000  # characters of a failed run's log that its editor is shown
+SAID_CAP = 300  # of an editor's own words, in its record
 FAILURE_CAP = 600  # of why a proposal was refused, in its record
 
 
@@ -66,7 +67,8 @@ def brief(parts: Parts, plan: Plan, guidance: str) -> Brief:
     sources = sources_at(repo, track, plan.base)
     tried = rounds.tried(parts.ledger, track.name)
     rules, facts = repo.read(plan.base, RULES) or "", sources.facts.get(plan.profile, {})
-    return prompt.brief(rules, track, plan.spec.issue, sources.files, facts, tried, guidance)
+    known = secrets(os.environ)
+    return prompt.brief(rules, track, plan.spec.issue, sources.files, facts, tried, guidance, known)
 
 
 def _think(parts: Parts, plan: Plan, editor: Editor, told: Brief) -> Round:
@@ -104,7 +106,7 @@ def _write(parts: Parts, plan: Plan, editor: Editor, told: Brief, trial: "_Trial
 
 
 def _record(parts: Parts, plan: Plan, idea: Idea, done: Written) -> ProposalRecord:
-    commit = commit_of(parts, plan, idea, done.files) if done.files else ""
+    commit = commit_of(parts, plan, idea, done.files, line(done.said, limit=SAID_CAP)) if done.files else ""
     if commit:
         parts.repo.keep(f"autoresearch/issue-{plan.spec.issue.number}/{idea.name}", commit)
     return ProposalRecord(
@@ -112,18 +114,19 @@ def _record(parts: Parts, plan: Plan, idea: Idea, done: Written) -> ProposalReco
         round=plan.turn.number,
         variant=idea.name,
         accepted=not done.failure,
+        said=line(done.said, limit=SAID_CAP),
         commit=commit,
         tree=parts.repo.tree(commit) if commit else "",
         failure=line(done.failure, secrets(os.environ), limit=FAILURE_CAP),
         attempts=done.attempts,
-        usd=spent(parts.ledger.about(SpendRecord, plan.spec.issue.number), idea.name),
+        usd=float(spent(parts.ledger.about(SpendRecord, plan.spec.issue.number), idea.name)),
         at=now(),
     )
 
 
-def commit_of(parts: Parts, plan: Plan, idea: Idea, files: Mapping[str, str]) -> str:
+def commit_of(parts: Parts, plan: Plan, idea: Idea, files: Mapping[str, str], said: str = "") -> str:
     """The draft as the very commit that its campaign will make of it."""
-    return parts.repo.commit(plan.base, files, message(plan, Variant(idea.name, (), why=rounds.why(idea)), {}))
+    return parts.repo.commit(plan.base, files, message(plan, Variant(idea.name, (), why=rounds.why(idea, said)), {}))
 
 
 class _Trial:

@@ -89,11 +89,13 @@ def variants(repo: Repository, turn: Round) -> tuple[Variant, ...]:
 def _variant(repo: Repository, base: str, one: ProposalRecord, idea: Idea) -> Variant:
     files = {path: repo.read(one.commit, path) or "" for path in repo.changed(base, one.commit)}
     edits = tuple(Rewrite(path, text) for path, text in files.items())
-    return Variant(one.variant, edits, why=why(idea), where=f"proposal {one.variant}", usd=one.usd)
+    return Variant(one.variant, edits, why=why(idea, one.said), where=f"proposal {one.variant}", usd=one.usd)
 
 
-def why(idea: Idea) -> str:
+def why(idea: Idea, said: str = "") -> str:
     """What a variant is for, in its author's words."""
+    if not idea.title:
+        return said
     expected = f" (expected: {idea.expected})" if idea.expected else ""
     return f"{idea.title}: {idea.hypothesis}{expected}" if idea.hypothesis else f"{idea.title}{expected}"
 
@@ -129,7 +131,8 @@ def _refused(ledger: Ledger, issue: int, track: str) -> list[tuple[str, Tried]]:
     ideas = {idea.name: idea for one in own for idea in one.ideas}
     found = [one for one in ledger.about(ProposalRecord, issue) if not one.accepted and one.variant in ideas]
     return [
-        (one.at, Tried(f"#{issue} {one.variant}", ideas[one.variant].title, f"refused: {one.failure}")) for one in found
+        (one.at, Tried(f"#{issue} {one.variant}", ideas[one.variant].title or one.said, f"refused: {one.failure}"))
+        for one in found
     ]
 
 

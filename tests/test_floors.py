@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = [
     ["core", "reaper", "answerer", "untrusted", "failpoints"],
     ["registry", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox", "cells"],
-    ["prompt", "money", "models", "desk", "wording"],
+    ["prompt", "money", "models", "desk"],
     ["prose", "simulation", "scorer", "account"],
     ["spec", "preflight", "steering", "backlog", "talk"],
     ["repo", "process", "pins", "ledger", "locks", "machine", "tracks", "llm"],

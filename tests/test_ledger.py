@@ -74,7 +74,7 @@ RECORDS: list[Record] = [
     PostRecord(3, "comment", "# A comment", False, "no network", RUN.at),
     SpendRecord(3, "call-1", "1A", "a-model", True, 0.0213, 100, 200, 30, 40, RUN.at),
     RoundRecord(3, "s" * 64, "main", 1, "b" * 40, (Idea("1A", "wider", "because", "-0.01"),), "", RUN.at),
-    ProposalRecord(3, 1, "1A", True, "c" * 40, "t" * 40, "", 2, 0.0213, RUN.at),
+    ProposalRecord(3, 1, "1A", True, "wider", "c" * 40, "t" * 40, "", 2, 0.0213, RUN.at),
     LoopRecord(3, "s" * 64, 8.0, None, True, "the time is used up", RUN.at),
 ]
 

@@ -1,5 +1,7 @@
 """What was spent: settled calls at their price, calls that a crash cut off at their reservation."""
 
+from decimal import Decimal
+
 from agent.core import SpendRecord
 from agent.money import spent
 
@@ -10,7 +12,7 @@ def call(name: str, usd: float, *, settled: bool, variant: str = "1A") -> SpendR
 
 def test_a_settled_call_costs_what_it_was_and_one_that_was_cut_off_what_it_could_have() -> None:
     records = [call("a", 0.5, settled=False), call("a", 0.02, settled=True), call("b", 0.5, settled=False)]
-    assert spent(records) == 0.52
+    assert spent(records) == Decimal("0.52")
     assert spent([]) == 0
 
 

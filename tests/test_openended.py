@@ -34,7 +34,7 @@ def later(session: Session, minutes: float) -> datetime:
 
 def fruitless(ledger: Ledger, session: Session, number: int) -> None:
     ledger.append(RoundRecord(5, SHA, "main", number, "b" * 40, IDEAS[:1], "", session.began.at))
-    ledger.append(ProposalRecord(5, number, "1A", False, "", "", "no", 1, 0.0, session.began.at))
+    ledger.append(ProposalRecord(5, number, "1A", False, "", "", "", "no", 1, 0.0, session.began.at))
 
 
 def test_a_restart_goes_on_with_the_session_that_has_not_ended(ledger: Ledger) -> None:

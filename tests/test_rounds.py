@@ -23,7 +23,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def proposal(name: str, *, accepted: bool = True, tree: str = "") -> ProposalRecord:
-    return ProposalRecord(3, 1, name, accepted, "d" * 40, tree or name * 20, "" if accepted else "no", 1, 0.02, AT)
+    return ProposalRecord(3, 1, name, accepted, "", "d" * 40, tree or name * 20, "" if accepted else "no", 1, 0.02, AT)
 
 
 def latest(ledger: Ledger) -> rounds.Round:

@@ -71,12 +71,24 @@ def test_a_garbled_count_fails_the_draft_before_anything_is_paid(bench: Bench, b
     assert bench.records == []
 
 
-@pytest.mark.parametrize("cap", ["usd_per_campaign", "usd_per_variant", "tokens_per_campaign", "tokens_per_variant"])
-def test_a_cap_pauses_before_the_call_that_could_exceed_it(bench: Bench, cap: str) -> None:
+def capped(bench: Bench, cap: str) -> None:
     caps = models.read({}).caps.model_copy(update={cap: 33_500 if "tokens" in cap else models.Decimal("0.33")})
     bench.changes = {"caps": caps}
     for n in range(4):
         bench.server.reply(edit(f"t{n}"), used=usage(1_000, 500))
+
+
+@pytest.mark.parametrize("cap", ["usd_per_variant", "tokens_per_variant"])
+def test_a_variants_cap_fails_its_draft_before_the_call_that_could_exceed_it(bench: Bench, cap: str) -> None:
+    capped(bench, cap)
+    assert bench.write().failure.startswith("the cap of")
+    assert len(bench.server.requests) < 4
+    assert bench.usd <= 0.33 or "tokens" in cap
+
+
+@pytest.mark.parametrize("cap", ["usd_per_campaign", "tokens_per_campaign"])
+def test_a_campaigns_cap_pauses_before_the_call_that_could_exceed_it(bench: Bench, cap: str) -> None:
+    capped(bench, cap)
     with pytest.raises(Capped) as stop:
         bench.write()
     assert stop.value.exit_code == 3

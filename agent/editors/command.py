@@ -15,7 +15,7 @@ from itertools import count as numbers
 from itertools import islice
 from pathlib import Path
 
-from agent import wording
+from agent import prompt
 from agent.core import BadInput, Brief, Draft, Idea, Ideas, Job, Result
 from agent.process import Running, discard, fresh
 from agent.untrusted import line, redacted, secrets
@@ -60,7 +60,7 @@ class Command:
         try:
             given = {**self._context, **brief.files}
             _lay(place / "work", given, self._context)
-            (place / "prompt.txt").write_text(wording.errand(brief, idea, failure, self._known))
+            (place / "prompt.txt").write_text(prompt.errand(brief, idea, failure, self._known))
             result = self._run(place, own)
             return self._draft(place / "work", brief, given, result)
         finally:
