@@ -33,7 +33,9 @@ from agent.core import (
 _SUM = ',"sum":"'  # begins the checksum, the last key of every line
 _TAIL = len(_SUM) + 16 + len('"}')
 _Fields = dict[str, object]
-_OfIssue = TypeVar("_OfIssue", SteerRecord, PostRecord, SpendRecord, ProposalRecord, LoopRecord)
+_OfIssue = TypeVar(
+    "_OfIssue", CampaignRecord, PromotionRecord, SteerRecord, PostRecord, SpendRecord, ProposalRecord, LoopRecord
+)
 
 
 def _checksum(payload: str) -> str:
@@ -188,6 +190,10 @@ class Ledger:
     def about(self, kind: type[_OfIssue], issue: int) -> list[_OfIssue]:
         """The records of one kind that belong to an issue, oldest first."""
         return [record for record in self._records if isinstance(record, kind) and record.issue == issue]
+
+    def posts(self) -> list[PostRecord]:
+        """What was owed to trackers and what of it was done, oldest first."""
+        return [record for record in self._records if isinstance(record, PostRecord)]
 
     def refused(self) -> set[str]:
         """The trees that failed an audit, in any campaign."""

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from agent import audit, gate, runs
+from agent import audit, gate, outbox, runs
 from agent.core import (
     BASELINE,
     AuditRecord,
@@ -33,11 +33,13 @@ WRITTEN = ("/logs/", "/experiments/ledger.jsonl", "/experiments/results.tsv", "/
 def run(parts: Parts, plan: Plan) -> Board:
     """Bring a plan to its verdict and return the board. What is done already is not done again.
 
-    Raises Paused where the issue's time is used up, BadInput where the corpus cannot be had; either can be run again.
+    Raises Paused where the issue's time is used up or its text was edited, BadInput where the corpus cannot be had;
+    all of these can be run again.
     """
     done = finished(parts, plan)
     evidence = Evidence(plan, done, parts.ledger) if done else begin(parts, plan)
     if parts.ledger.verdict(evidence.campaign) is None:
+        outbox.of(parts).post(plan.spec.issue.number, "status", "running")
         _calibrate(parts, evidence)
         _judge(parts, evidence)
     promote(parts, evidence)
@@ -152,6 +154,7 @@ def _calibrate(parts: Parts, evidence: Evidence) -> None:
         )
     while probes := evidence.missing_probes():
         name, number = probes[0]
+        outbox.of(parts).still_asked(evidence.campaign)
         runs.check_room(parts, evidence.plan)
         job = runs.job(parts, evidence, name, number, "probe")
         reach("probe-start")
@@ -167,6 +170,7 @@ def _wanted(evidence: Evidence) -> list[gate.RunRequest]:
 def _measure(parts: Parts, evidence: Evidence) -> None:
     """Run what the gate asks for until it can judge. The gate is asked again after every batch."""
     while wanted := _wanted(evidence):
+        outbox.of(parts).still_asked(evidence.campaign)
         runs.check_cap(evidence, wanted[0].variant)
         runs.check_room(parts, evidence.plan)
         batch = [runs.job(parts, evidence, r.variant, r.seed, r.role) for r in wanted[: parts.executor.slots]]

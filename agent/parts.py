@@ -25,6 +25,8 @@ class Parts:
     python: str
     env: Mapping[str, str]
     tell: Callable[[Event], None]
+    pull: bool = False  # a promoted winner is proposed for merging
+    close: bool = False  # an issue whose verdict waits for nobody is closed
 
     @property
     def logs(self) -> Path:

@@ -12,6 +12,7 @@ from agent.core import (
     GateKind,
     GateRules,
     Issue,
+    PostRecord,
     Profile,
     Spec,
     Strategy,
@@ -85,7 +86,7 @@ def probe_seconds(budget: Budget) -> float:
 def make(request: Request, repo: Repository, ledger: Ledger, tracker: Tracker, machine: Machine) -> Plan:
     """Make the plan. Raises BadInput for whatever would stop the campaign; nothing has been written then."""
     issue = tracker.fetch(request.issue)
-    if request.answered:
+    if request.answered or _closed_by_us(ledger, issue):
         issue = replace(issue, state="open", labels=("experiment",))
     track = tracks.load(repo.root, spec.named_track(issue) or "main")
     base = base_commit(repo, ledger, track, issue.number)
@@ -108,6 +109,15 @@ def make(request: Request, repo: Repository, ledger: Ledger, tracker: Tracker, m
     notices = (*_unread(issue), *_notices(repo, track, base, machine))
     settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request.retry)
     return Plan(told, track, base, baseline, tuple(variants), *settled)
+
+
+def _closed_by_us(ledger: Ledger, issue: Issue) -> bool:
+    """Whether the issue is closed because it has its verdict: it then answers as if it were open."""
+    asked, closed = (
+        ledger.campaigns(issue.number),
+        any(p.what == "close" for p in ledger.about(PostRecord, issue.number)),
+    )
+    return closed and ledger.verdict(asked[-1]) is not None and asked[-1].body_sha256 == spec.digest(issue.body)
 
 
 def resolved_at(repo: Repository, track: Track, commit: str) -> Resolved:

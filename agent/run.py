@@ -18,7 +18,7 @@ if __name__ == "__main__":
     # `python agent/run.py` puts agent/ first on the path, where a module could shadow a library; the root belongs there
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from agent import doctor, gate, loop, machine, planning, preflight, prose, registry, report, sandbox, simulation
+from agent import doctor, gate, loop, machine, origin, planning, preflight, prose, registry, report, sandbox, simulation
 from agent.core import (
     BadInput,
     Event,
@@ -38,6 +38,7 @@ from agent.ledger import Ledger
 from agent.live import view
 from agent.locks import exclusive
 from agent.machine import Machine
+from agent.outbox import Outbox
 from agent.parts import Parts
 from agent.planning import Plan, Request
 from agent.publish import board_now, board_of, comment, owed, publish
@@ -87,6 +88,10 @@ def _choices(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--corpus", help="stdlib, climbmix, tinystories or file:PATH ($AUTORESEARCH_CORPUS, stdlib)")
     group.add_argument("--tracker", choices=("auto", *TRACKERS), default="auto", help="where issues are (auto)")
+    group.add_argument("--pr", action="store_true", help="a pull request from the winner's branch, once (GitHub)")
+    group.add_argument(
+        "--close", action="store_true", help="close the issue, unless its verdict waits for you (GitHub)"
+    )
     group.add_argument("--executor", choices=tuple(EXECUTORS), default="local", help="where runs go (local)")
     group.add_argument("--committed", action="store_true", help="ignore uncommitted changes of the script")
     group.add_argument("--retry", action="store_true", help="ask again: what failed runs anew, what succeeded does not")
@@ -133,7 +138,7 @@ def _dispatch(args: argparse.Namespace) -> int:
             return _verify(repo)
         if args.issue is None:
             parser().error("which issue? --issue N (local issues are in experiments/issues/)")
-        wiring = _Wiring(repo, _tracker(args.tracker, repo), here, args.executor)
+        wiring = _Wiring(repo, _tracker(args, repo), here, args.executor, pull=args.pr, close=args.close)
         if args.status or args.report:
             plan, parts = wiring.ready(lambda ledger: _asked_before(args.issue, ledger), lambda _: None)
             return _show_board(board_now(parts, plan), args)
@@ -143,12 +148,14 @@ def _dispatch(args: argparse.Namespace) -> int:
 def _plan_or_run(args: argparse.Namespace, wiring: "_Wiring") -> int:
     """Answer from the ledger where the answer is there; else run, with the repository to ourselves."""
     asked = _request(args, wiring.here)
+    if not args.plan:
+        _settle(args, wiring)
     plan, silent = wiring.ready(lambda _: asked, lambda _: None)
     if args.plan:
         return _show_plan(plan, args)
     done = loop.finished(silent, plan)
     if done is not None and not owed(silent.ledger, done):
-        return _show_again(args, silent, Evidence(plan, done, silent.ledger))
+        return _show_again(args, replace(silent, tell=_say), Evidence(plan, done, silent.ledger))
     if plan.profile == "full" and not wiring.here.gpus:
         raise BadInput("profile full needs a CUDA device, and there is none", next_step="rehearse with --profile mini")
     return _run(args, asked, wiring)
@@ -176,6 +183,18 @@ def _run(args: argparse.Namespace, asked: Request, wiring: "_Wiring") -> int:
             shown.tell(Notice(line))
         board = loop.run(parts, plan)
     return _show_board(board, args)
+
+
+def _settle(args: argparse.Namespace, wiring: "_Wiring") -> None:
+    """Post what earlier campaigns owe, of whatever issue; with the repository to ourselves."""
+    if wiring.outbox().owed():
+        with exclusive(wiring.repo.git_dir / "autoresearch" / "repository.lock", f"issue {args.issue}"), _signals():
+            wiring.outbox().settle()
+
+
+def _say(event: Event) -> None:
+    if isinstance(event, Notice):
+        print(event.text, file=sys.stderr)
 
 
 def _unwalled(walls: Sandbox) -> list[str]:
@@ -237,10 +256,15 @@ def _asked_before(issue: int, ledger: Ledger) -> Request:
 # --- wiring -----------------------------------------------------------------------------------------------
 
 
-def _tracker(name: str, repo: Repository) -> Tracker:
-    chosen = "markdown" if name == "auto" else name
-    make = cast(Callable[[Path], Tracker], registry.load(TRACKERS, "tracker", chosen))
-    return make(repo.root)
+def _tracker(args: argparse.Namespace, repo: Repository) -> Tracker:
+    told = origin.automatic(repo.addresses("origin"), os.environ) if args.tracker == "auto" else None
+    if told:
+        print(told, file=sys.stderr)
+    chosen = ("github" if told else "markdown") if args.tracker == "auto" else args.tracker
+    tracker = cast(Callable[[Path], Tracker], registry.load(TRACKERS, "tracker", chosen))(repo.root)
+    if (args.pr or args.close) and tracker.upstream is None:
+        raise BadInput("--pr and --close are for issues on GitHub", next_step="add --tracker github, or leave them out")
+    return tracker
 
 
 @dataclass(frozen=True)
@@ -252,15 +276,20 @@ class _Wiring:
     here: Machine
     executor: str
     walls: Sandbox = sandbox.NONE  # what runs get; found out where something is to run
+    pull: bool = False
+    close: bool = False
 
     def ready(self, ask: Callable[[Ledger], Request], tell: Callable[[Event], None]) -> tuple[Plan, Parts]:
         """Read the ledger, make the plan, pick the parts. `ask` says what is asked for, `tell` hears the events."""
         ledger = _ledger(self.repo)
         plan = planning.make(ask(ledger), self.repo, ledger, self.tracker, self.here)
         executor = self._executor(plan, tell)
-        return plan, Parts(
-            self.repo, ledger, self.tracker, executor, self.here, self.walls, sys.executable, _run_env(), tell
-        )
+        told = (sys.executable, _run_env(), tell, self.pull, self.close)
+        return plan, Parts(self.repo, ledger, self.tracker, executor, self.here, self.walls, *told)
+
+    def outbox(self) -> Outbox:
+        """The way to the tracker where there is no campaign."""
+        return Outbox(self.repo, _ledger(self.repo), self.tracker, _say)
 
     def _executor(self, plan: Plan, tell: Callable[[Event], None]) -> Executor:
         make = cast(type[LocalExecutor], registry.load(EXECUTORS, "executor", self.executor))
