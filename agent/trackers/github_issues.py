@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from github import Auth, Consts, Github, GithubException, UnknownObjectException
+from github import Auth, Consts, Github, GithubException
 from github.Issue import Issue as RemoteIssue
 from github.IssueComment import IssueComment
 from github.Repository import Repository as RemoteRepository
@@ -110,7 +110,8 @@ class GitHubTracker:
             seconds_between_requests=REQUEST_S * settings.pace,
             seconds_between_writes=WRITE_S * settings.pace,
         )
-        self._repo: RemoteRepository = self._hub.get_repo(settings.repository, lazy=True)
+        place = {"url": f"/repos/{settings.repository}"}
+        self._repo = RemoteRepository(self._hub.requester, {}, place, completed=True)  # to be asked, not read first
         self._read: dict[int, tuple[float, RemoteIssue]] = {}
         self._may: dict[str, bool] = {}
         self._labels: set[str] = set()
@@ -146,7 +147,7 @@ class GitHubTracker:
     def _check(self, number: int, found: RemoteIssue) -> None:
         """Raise BadInput unless it is an issue of this repository."""
         where = self._place(f"issue {number}")
-        if found.pull_request is not None:
+        if _is_pull(found):
             raise BadInput("it is a pull request", where=where, next_step="give the number of an issue")
         here = f"/repos/{self._settings.repository}/issues/{number}".lower()
         if not found.url.lower().endswith(here):
@@ -191,7 +192,7 @@ class GitHubTracker:
     def _open(self, label: str) -> list[RemoteIssue]:
         """Open issues with a label, oldest first; GitHub lists pull requests among them."""
         found = self._repo.get_issues(state="open", labels=[label], sort="created", direction="asc")
-        return [one for one in found if one.pull_request is None]
+        return [one for one in found if not _is_pull(one)]
 
     def _comments(self, number: int) -> list[IssueComment]:
         return list(self._lazy(number).get_comments())
@@ -218,10 +219,7 @@ class GitHubTracker:
 
     def _permission(self, login: str) -> str:
         """What somebody may do; empty where GitHub says that there is nobody such."""
-        try:
-            return self._repo.get_collaborator_permission(login)
-        except UnknownObjectException:
-            return ""
+        return _or_none(lambda: self._repo.get_collaborator_permission(login)) or ""
 
     @staticmethod
     def _login_of(user: _Who | None) -> str:
@@ -255,7 +253,7 @@ class GitHubTracker:
         if not _same(first.body, text):
             first.edit(text)
         for other in others:
-            _unless_gone(other.delete)
+            _or_none(other.delete)
         return first.html_url
 
     def _ours(self, number: int) -> list[IssueComment]:
@@ -279,16 +277,14 @@ class GitHubTracker:
             self._have_label(status)
             issue.add_to_labels(wanted)
         for name in sorted((ours - {wanted}) & there.keys()):
-            _unless_gone(partial(issue.remove_from_labels, there[name]))
+            _or_none(partial(issue.remove_from_labels, there[name]))
 
     def _have_label(self, status: str) -> None:
         """Make the repository's label where it is missing."""
         name, (colour, told) = _label(status), STATUSES[status]
         if name in self._labels:
             return
-        try:
-            self._repo.get_label(name)
-        except UnknownObjectException:
+        if _or_none(lambda: self._repo.get_label(name)) is None:
             _unless_there(lambda: self._repo.create_label(name, colour, told))
         self._labels.add(name)
 
@@ -378,6 +374,11 @@ _REFUSALS = {
 }
 
 
+def _is_pull(found: RemoteIssue) -> bool:
+    """By its address: of an issue in a list, PyGithub would ask for whatever the list leaves out."""
+    return found.html_url.endswith(f"/pull/{found.number}")
+
+
 def _label(status: str) -> str:
     return f"status: {status}"
 
@@ -403,12 +404,14 @@ def _asked_to_wait(error: GithubException) -> float | None:
     return SECONDARY_S if limited else None
 
 
-def _unless_gone(act: Callable[[], object]) -> None:
-    """Remove something that another harness may have removed just now."""
+def _or_none(ask: Callable[[], _T]) -> _T | None:
+    """An answer, or None where GitHub knows no such thing: it never was, or another harness has just removed it."""
     try:
-        act()
-    except UnknownObjectException:
-        return
+        return ask()
+    except GithubException as error:
+        if error.status != 404:
+            raise
+        return None
 
 
 def _unless_there(act: Callable[[], object]) -> None:
