@@ -292,7 +292,7 @@ def test_a_local_issue_has_neither_pull_request_nor_end(project: Path, hub: GitH
 
 def test_a_verdict_that_waits_for_a_person_is_labelled_so_and_its_issue_stays_open(project: Path, hub: GitHub) -> None:
     edit(project, "train.py", "SIGMA = 0.001", "SIGMA = 0.02")
-    edit(project, "train.py", "GAIN = {(8, 96): 0.05", "GAIN = {(8, 96): 0.008")
+    edit(project, "train.py", "GAIN = {(8, 96): 0.05", "GAIN = {(8, 96): 0.0045")
     commit(project, "a small gain in much noise")
     ended = run(project, hub, *STEPS, "--close")
     assert ended.returncode == 0, ended.stderr
