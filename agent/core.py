@@ -481,7 +481,7 @@ class SteerRecord:
 class PostRecord:
     """Something for the tracker of `issue`: owed until a later record of the same `what` says done.
 
-    `text` is what is posted: a comment's Markdown, a status, the names of refs one a line.
+    `text` is what is posted: a comment's Markdown, a status, the names of refs one a line. `place` is where.
     """
 
     issue: int
@@ -490,6 +490,7 @@ class PostRecord:
     done: bool
     reason: str
     at: str
+    place: str = ""
     kind: Literal["post"] = "post"
     schema: int = SCHEMA
 
@@ -608,9 +609,21 @@ class Executor(Protocol):
         """Yield each job with its result as it completes."""
 
 
+@dataclass(frozen=True)
+class Upstream:
+    """The repository that issues live in: its name, the git remote that holds it, and what git needs to push there."""
+
+    place: str
+    remote: str
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
 class Tracker(Protocol):
     """Where issues come from and results go. Every method may raise Unreachable; `comment` and what follows may then
-    be called again with the same arguments, and have the effect of one call."""
+    be called again with the same arguments, and have the effect of one call. `upstream` is None where issues are files.
+    """
+
+    upstream: Upstream | None
 
     def fetch(self, number: int) -> Issue:
         """Return the issue. Raises BadInput when there is none, or when its author may not start a run."""

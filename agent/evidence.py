@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from agent import checks, gate
+from agent import checks, gate, rounds
 from agent.core import (
     BASELINE,
     AuditRecord,
@@ -14,10 +14,12 @@ from agent.core import (
     RunRecord,
     SetConstant,
     Shape,
+    SpendRecord,
     SteerRecord,
     Verdict,
 )
 from agent.ledger import Ledger
+from agent.money import spent
 from agent.pins import HELD
 from agent.planning import PROBE_ROUNDS, Plan, steered
 from agent.preflight import Resolved
@@ -44,13 +46,13 @@ class Evidence:
 
     def _counted(self) -> list[RunRecord]:
         """Comparable runs that say something here: a failure, or a slow neighbour, counts in its own campaign only."""
-        runs, own = self.ledger.runs(self.campaign.conditions), line(self.ledger, self.campaign)
+        runs, own = self.ledger.runs(self.campaign.conditions), lineage(self.ledger, self.campaign)
         return [run for run in runs if run.status == "ok" or run.campaign in own]
 
     def probes(self, name: str) -> list[RunRecord]:
         """The probes of a variant in this campaign."""
         found = self.ledger.runs(self.campaign.conditions, role="probe")
-        tree, own = self.campaign.trees[name], line(self.ledger, self.campaign)
+        tree, own = self.campaign.trees[name], lineage(self.ledger, self.campaign)
         return [run for run in found if run.tree == tree and run.campaign in own]
 
     def missing_probes(self) -> list[tuple[str, int]]:
@@ -96,7 +98,7 @@ class Evidence:
 
     def audits(self) -> list[AuditRecord]:
         """The audits of this campaign, and of those that it took over from."""
-        own = line(self.ledger, self.campaign)
+        own = lineage(self.ledger, self.campaign)
         return [one for one in self.ledger.about(AuditRecord, self.campaign.issue) if one.campaign in own]
 
     def _failed_probe(self, name: str) -> gate.Observation:
@@ -144,11 +146,11 @@ class Evidence:
 
     def spent(self) -> float:
         """Seconds of device time that this campaign has used, with those it took over from, whatever their budget."""
-        own = line(self.ledger, self.campaign)
+        own = lineage(self.ledger, self.campaign)
         return sum(run.seconds for run in (*self.ledger.runs(), *self.ledger.runs(role="probe")) if run.campaign in own)
 
 
-def line(ledger: Ledger, campaign: CampaignRecord) -> set[str]:
+def lineage(ledger: Ledger, campaign: CampaignRecord) -> set[str]:
     """A campaign and those it took over from when people steered (by their `at`): undecided, and of the same text.
 
     Together they are one: what one of them has seen fail, probed or spent, the next has too.
@@ -195,11 +197,21 @@ def board(
     resolved = (plan.baseline, *plan.variants)
     published = {one.variant.name: _published(evidence.runs(one.variant.name), one.variant.name) for one in resolved}
     rows = tuple(_row(evidence, one, published, judged.get(one.variant.name)) for one in resolved)
-    verdict = record.verdict if record else None
-    audits = tuple(evidence.audits())
-    told = (current, current_shape, command, (*plan.notices, *notices), audits)
-    said = tuple(steered(evidence.ledger, plan.spec))
-    return Board(plan.spec, plan.track, evidence.campaign, rows, verdict, *told, steering=said)
+    return Board(
+        plan.spec,
+        plan.track,
+        evidence.campaign,
+        rows,
+        record.verdict if record else None,
+        current,
+        current_shape,
+        command,
+        (*plan.notices, *notices),
+        tuple(evidence.audits()),
+        steering=tuple(steered(evidence.ledger, plan.spec)),
+        refused=tuple(rounds.refused(plan.turn)),
+        usd=float(spent(evidence.ledger.about(SpendRecord, evidence.campaign.issue))),
+    )
 
 
 def sets(plan: Plan, one: Resolved) -> dict[str, str]:

@@ -24,6 +24,8 @@ POINTS: Mapping[str, str] = {
     "commit-made": "a variant's commit is there; no branch names it",
     "commit-after": "its branch is there; the campaign is not recorded",
     "campaign-recorded": "the question is frozen; nothing has run",
+    "post-before": "the tracker is about to be told something; at first, that the issue runs",
+    "post-after": "it was told",
     "probe-start": "a probe is about to start",
     "probe-result": "it has ended; the ledger does not know",
     "run-start": "a run is about to start",
@@ -46,6 +48,7 @@ POINTS: Mapping[str, str] = {
     "export-drafted": "the text of results.tsv is in a draft; the file is not there",
     "comment-before": "results.tsv is there; the comment is not",
     "comment-after": "everything is there; the program has not ended",
+    "owed-posted": "what an earlier campaign owed to the tracker is there; the ledger does not know",
 }
 
 _times: Counter[str] = Counter()

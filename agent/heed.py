@@ -9,6 +9,7 @@ from agent.failpoints import reach
 from agent.parts import Parts, now
 from agent.planning import Plan
 from agent.publish import answer
+from agent.spec import digest
 from agent.steering import Add, Command, Refusal, SetBudget, Skip, Stop
 
 HUMAN = "human"  # the label by which a person takes over
@@ -33,13 +34,13 @@ class _Said:
 def steered(parts: Parts, plan: Plan, evidence: Evidence | None = None) -> bool:
     """Hear what people said since the last time; whether the plan is to be made again.
 
-    Raises Paused where a person has taken the issue over, Stopped for /stop. What cannot be reached, or is just being
-    edited, is asked again the next time.
+    Raises Paused where a person has edited or withdrawn the issue, or taken it over; Stopped for /stop. What cannot be
+    reached, or is just being written, is looked at again the next time.
     """
     if not parts.pace.due():
         return False
     try:
-        _check_taken_over(parts, plan)
+        _check_asked(parts, plan)
         said = _new(parts, plan)
     except (Unreachable, BadInput) as error:
         parts.tell(Notice(f"people were not heard: {error.problem}"))
@@ -66,13 +67,32 @@ def too_late(parts: Parts, plan: Plan) -> bool:
     return bool(said)
 
 
-def _check_taken_over(parts: Parts, plan: Plan) -> None:
-    issue = parts.tracker.fetch(plan.spec.issue.number)
+def guidance(parts: Parts, plan: Plan) -> str:
+    """What people said of the issue that is no command, for whoever writes changes; nothing where nobody answers."""
+    try:
+        return steering.guidance(parts.tracker.remarks(plan.spec.issue.number))
+    except Unreachable:
+        return ""
+
+
+def _check_asked(parts: Parts, plan: Plan) -> None:
+    """Raise Paused where the issue does not ask any more what is being answered."""
+    number = plan.spec.issue.number
+    try:
+        issue = parts.tracker.fetch(number)
+    except BadInput as error:  # it is gone, or its author may not write any more
+        raise Paused(error.problem, where=error.where, next_step=error.next_step) from None
     if HUMAN in (label.strip().lower() for label in issue.labels):
         raise Paused(
-            f"issue {issue.number} is labelled {HUMAN}: a person has taken over",
+            f"issue {number} is labelled {HUMAN}: a person has taken over",
             where=issue.source,
             next_step="take the label off and run the same command again: nothing is lost",
+        )
+    if digest(issue.body) != plan.spec.body_sha256:
+        raise Paused(
+            f"issue {number} was edited while it ran",
+            where=issue.source,
+            next_step="the same command asks what it says now; put its text back to go on with what it asked",
         )
 
 

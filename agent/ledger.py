@@ -37,7 +37,16 @@ _SUM = ',"sum":"'  # begins the checksum, the last key of every line
 _TAIL = len(_SUM) + 16 + len('"}')
 _Fields = dict[str, object]
 _OfIssue = TypeVar(
-    "_OfIssue", AuditRecord, SteerRecord, PostRecord, SpendRecord, RoundRecord, ProposalRecord, LoopRecord
+    "_OfIssue",
+    CampaignRecord,
+    PromotionRecord,
+    AuditRecord,
+    SteerRecord,
+    PostRecord,
+    SpendRecord,
+    RoundRecord,
+    ProposalRecord,
+    LoopRecord,
 )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from agent import audit, gate, heed, planning, runs
+from agent import audit, gate, heed, outbox, planning, runs
 from agent.core import (
     BASELINE,
     AuditRecord,
@@ -32,7 +32,8 @@ def run(parts: Parts, plan: Plan) -> Board:
     """Bring a plan to its verdict and return the board. What is done already is not done again.
 
     Where people change what is to run, the plan is made again and the campaign goes on with it. Raises Paused where
-    the issue's time is used up or a person stops it, BadInput where the corpus cannot be had; each can be run again.
+    the issue's time is used up, its text was edited or a person stops it, BadInput where the corpus cannot be had; each
+    can be run again.
     """
     while (shown := _attempt(parts, plan)) is None:
         plan = planning.again(plan, parts.repo, parts.ledger, parts.machine)
@@ -49,6 +50,8 @@ def _attempt(parts: Parts, plan: Plan) -> Board | None:
     undecided = parts.ledger.verdict(evidence.campaign) is None
     if undecided and (why := unaudited(evidence.campaign)):
         parts.tell(Notice(f"no winner will be audited: {why}; a number is what the script says it is"))
+    if undecided:
+        outbox.of(parts).post(plan.spec.issue.number, "status", "running")
     if undecided and not (_calibrate(parts, evidence) and _judge(parts, evidence)):
         return None
     heed.too_late(parts, plan)

@@ -40,6 +40,19 @@ class Session:
         known = rounds.every(self.ledger, self.began.issue, self.began.body_sha256)
         return [one for one in known if one.at >= self.began.at and rounds.over(self.ledger, self.began.issue, one)]
 
+    def summary(self, track: str) -> dict[str, object]:
+        """What came of it, for the user."""
+        over, since = self.rounds(), self.began.at
+        proposals = [one for turn in over for one in turn.proposals]
+        promoted = [one for one in self.ledger.promotions(track) if one.issue == self.began.issue and one.at >= since]
+        return {
+            "rounds": len(over),
+            "proposals": len(proposals),
+            "refused": sum(not one.accepted for one in proposals),
+            "promoted": ", ".join(f"{one.variant} ({one.new[:7]})" for one in promoted) or "none",
+            "usd": float(self.spent()),
+        }
+
     def over(self, expected_s: float | None, at: datetime) -> str:
         """Why no further round begins at `at`, where one takes `expected_s` seconds; empty where one does."""
         hours, usd = self.began.hours, self.began.max_usd
@@ -66,7 +79,7 @@ def session(ledger: Ledger, issue: int, body_sha256: str, limits: Limits) -> Ses
     return Session(ledger, began)
 
 
-def until_over(running: Session, one_round: Callable[[], None], expected_s: Callable[[], float | None]) -> str:
+def until_over(running: Session, one_round: Callable[[], object], expected_s: Callable[[], float | None]) -> str:
     """Rounds until the session is over; the reason, which is then in the ledger.
 
     Raises what a round raises, except where that ends the session (Stopped) or the round alone (NothingToRun).

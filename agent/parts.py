@@ -46,6 +46,8 @@ class Parts:
     env: Mapping[str, str]
     tell: Callable[[Event], None]
     pace: Pace = field(default_factory=lambda: Pace(0.0))
+    pull: bool = False  # a promoted winner is proposed for merging
+    close: bool = False  # an issue whose verdict waits for nobody is closed
 
     @property
     def logs(self) -> Path:

@@ -13,6 +13,7 @@ from agent.core import (
     GateKind,
     GateRules,
     Issue,
+    PostRecord,
     Profile,
     Spec,
     SteerRecord,
@@ -109,7 +110,7 @@ def probe_seconds(budget: Budget) -> float:
 def make(request: Request, repo: Repository, ledger: Ledger, tracker: Tracker, machine: Machine) -> Plan:
     """Make the plan. Raises BadInput for whatever would stop the campaign; nothing has been written then."""
     issue = tracker.fetch(request.issue)
-    if request.answered:
+    if request.answered or _closed_by_us(ledger, issue):
         issue = replace(issue, state="open", labels=("experiment",))
     track = tracks.load(repo.root, spec.named_track(issue) or "main")
     turn = _turn(request, repo, ledger, track, issue)
@@ -162,7 +163,7 @@ def _settled(
 
 def _turn(request: Request, repo: Repository, ledger: Ledger, track: Track, issue: Issue) -> Round:
     """The round that is meant, and with it the base: the one that is asked about, the one under way, or a new one."""
-    known = rounds.every(ledger, issue.number, spec.body_sha256(issue.body))
+    known = rounds.every(ledger, issue.number, spec.digest(issue.body))
     if request.answered:
         asked = ledger.campaigns(issue.number)[-1]
         ran = [one for one in known if rounds.campaign(ledger, issue.number, one) == asked]
@@ -209,6 +210,15 @@ def _outdated(ledger: Ledger, told: Spec) -> tuple[str, ...]:
     old = sum(record.body_sha256 != told.body_sha256 for record in changing)
     heard = f"the issue was edited since: {old} of the commands given before it no longer count; give them again"
     return (heard,) if old else ()
+
+
+def _closed_by_us(ledger: Ledger, issue: Issue) -> bool:
+    """Whether the issue is closed because it has its verdict: it then answers as if it were open."""
+    asked, closed = (
+        ledger.campaigns(issue.number),
+        any(p.what == "close" for p in ledger.about(PostRecord, issue.number)),
+    )
+    return closed and ledger.verdict(asked[-1]) is not None and asked[-1].body_sha256 == spec.digest(issue.body)
 
 
 def resolved_at(repo: Repository, track: Track, commit: str) -> Resolved:

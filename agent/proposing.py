@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent import preflight, prompt, rounds, runs
+from agent import heed, preflight, prompt, rounds, runs
 from agent.core import (
     BadInput,
     Brief,
@@ -46,6 +46,7 @@ def propose(parts: Parts, plan: Plan, editor: Editor, guidance: str = "") -> Non
     corpus = runs.prepared(parts, plan)  # first: without it nothing that is paid for could run
     turn = plan.turn if plan.turn.thought else _think(parts, plan, editor, told)
     for idea in turn.open:
+        heed.steered(parts, plan)  # what it changes, the plan that is made next has
         _write(parts, plan, editor, told, _Trial(parts, plan, idea, corpus))
     done = rounds.every(parts.ledger, plan.spec.issue.number, plan.spec.body_sha256)[-1]
     if not done.accepted:

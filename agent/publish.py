@@ -2,16 +2,28 @@
 
 import os
 import shlex
+from collections.abc import Iterator
 
-from agent import report
-from agent.core import BASELINE, BadInput, CampaignRecord, Notice, PromotionRecord, RunRecord, Unreachable, Verdict
-from agent.evidence import Evidence, board, line, unaudited
+from agent import outbox, report
+from agent.core import (
+    BASELINE,
+    BadInput,
+    CampaignRecord,
+    IssueStatus,
+    Notice,
+    Post,
+    PromotionRecord,
+    RunRecord,
+    Verdict,
+)
+from agent.evidence import Evidence, board, lineage, unaudited
 from agent.failpoints import reach
 from agent.ledger import Ledger
 from agent.parts import Parts, now
 from agent.planning import Plan, branch, resolved_at, same_files, steered
+from agent.repo import NOTES
 from agent.report import Board
-from agent.untrusted import redacted, secrets
+from agent.untrusted import line, redacted, secrets
 
 
 def owed(ledger: Ledger, campaign: CampaignRecord) -> str | None:
@@ -116,7 +128,7 @@ def publish(parts: Parts, shown: Board) -> None:
     reach("export-before")
     _export(parts.ledger)
     reach("comment-before")
-    parts.tracker.comment(shown.spec.issue.number, comment(shown))
+    outbox.of(parts).post_all(shown.spec.issue.number, _posts(parts, shown))
     reach("comment-after")
 
 
@@ -128,10 +140,54 @@ def answer(parts: Parts, plan: Plan, evidence: Evidence | None) -> None:
         if evidence
         else _safe(report.unbegun(number, steered(parts.ledger, plan.spec)))
     )
-    try:
-        parts.tracker.comment(number, text)
-    except Unreachable as error:
-        parts.tell(Notice(f"not answered yet: {error.problem}"))
+    outbox.of(parts).post(number, "comment", text)
+
+
+def fruitless(parts: Parts, plan: Plan, why: str) -> None:
+    """Tell the issue that none of its proposals could run."""
+    number = plan.spec.issue.number
+    told = _safe(report.fruitless(number, why, steered(parts.ledger, plan.spec)))
+    outbox.of(parts).post_all(number, [("comment", told), ("status", "review")])
+
+
+def _posts(parts: Parts, shown: Board) -> Iterator[tuple[Post, str]]:
+    """What the tracker is to have of a campaign, in the order of its dependence."""
+    status = _status(parts.ledger, shown)
+    if parts.tracker.upstream is not None:
+        yield "push", "\n".join(_refs(parts, shown))
+    if parts.pull and (winner := _promoted_variant(parts.ledger, shown)):
+        yield "pull", _proposal(shown, winner)
+    yield "comment", comment(shown)
+    yield "status", status
+    if parts.close and status == "done":
+        yield "close", ""
+    elif parts.close:
+        parts.tell(Notice("the issue stays open: its verdict waits for a person"))
+
+
+def _refs(parts: Parts, shown: Board) -> list[str]:
+    """Every variant's branch (what they named before, too), the baseline, the notes."""
+    variants = parts.repo.branches(f"autoresearch/issue-{shown.spec.issue.number}/")
+    return [*variants, f"refs/heads/{branch(shown.track.name)}", NOTES]
+
+
+def _status(ledger: Ledger, shown: Board) -> IssueStatus:
+    """Whether a person has to look: too good to be true, undecided, or a winner that is not the baseline."""
+    waits = shown.verdict is None or shown.verdict.decision == "inconclusive" or owed(ledger, shown.campaign)
+    return "review" if waits else "done"
+
+
+def _promoted_variant(ledger: Ledger, shown: Board) -> str | None:
+    found = ledger.promotions(shown.track.name)
+    return next((one.variant for one in found if one.campaign == shown.campaign.at), None)
+
+
+def _proposal(shown: Board, winner: str) -> str:
+    """Branch, title and text of the winner's pull request; it mentions its issue and does not close it."""
+    issue = shown.spec.issue
+    title = line(f"experiment: {winner} of issue {issue.number}, {issue.title}", limit=120)
+    text = comment(shown).removeprefix(report.marker(issue.number)).strip()
+    return f"autoresearch/issue-{issue.number}/{winner}\n{title}\nThe winner of #{issue.number}.\n\n{text}\n"
 
 
 def comment(shown: Board) -> str:
@@ -148,7 +204,7 @@ def _decided(ledger: Ledger) -> list[tuple[CampaignRecord, tuple[Verdict, ...], 
     runs, found = ledger.runs(), []
     for campaign in ledger.campaigns():
         if record := ledger.verdict(campaign):
-            own = line(ledger, campaign)
+            own = lineage(ledger, campaign)
             made = [run for run in runs if run.campaign in own]
             found.append((campaign, (record.verdict, *record.variants), made))
     return found

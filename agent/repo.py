@@ -3,9 +3,11 @@
 import os
 import re
 import shutil
+import signal
+import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,10 +15,14 @@ from typing import Self
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else the import fails where git is missing, and not the check
 import git
 
-from agent.core import BadInput, HarnessError
+from agent.core import BadInput, HarnessError, Unreachable, Upstream
+from agent.untrusted import redacted, visible
 
 NOTES = "refs/notes/autoresearch"
+INCOMING, OUTGOING = f"{NOTES}-incoming", f"{NOTES}-outgoing"  # while notes of a remote are merged
 ZERO = "0" * 40
+REMOTE_S = 120.0  # one exchange with a remote takes no longer
+PUSHES = 4  # times that a push is tried where another was quicker
 _BRANCH = re.compile(r"autoresearch/[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+")
 _IDENTITY = {"NAME": "autoresearch", "EMAIL": "autoresearch@localhost"}
 
@@ -181,6 +187,117 @@ class Repository:
             draft.write_text("\n".join([*text.splitlines(), *missing, ""]))
             draft.replace(path)
 
+    # --- a remote ---
+
+    def addresses(self, remote: str) -> list[str]:
+        """The URL of a remote as configured, and as git spells it out; none where there is no such remote."""
+        told = (self._try("config", "--get", f"remote.{remote}.url"), self._try("remote", "get-url", remote))
+        return list(dict.fromkeys(url for url in told if url))
+
+    def branches(self, prefix: str) -> list[str]:
+        """The branches whose names begin with `prefix`, which ends with a slash."""
+        return self._git("for-each-ref", "--format=%(refname)", f"refs/heads/{prefix}").splitlines()
+
+    def push(self, upstream: Upstream, refs: Sequence[str], movable: Collection[str]) -> list[str]:
+        """Have the remote's `refs` name what ours do, each by compare-and-swap; what one named before stays reachable.
+
+        The baseline moves only forward, or from a commit in `movable`. Notes of others are kept; on a commit that has
+        a note here, ours stands. Returns what the user should know. Raises Unreachable where the remote does not answer
+        or others are always quicker.
+        """
+        for _ in range(PUSHES):
+            seen = self._seen(upstream)
+            told, specs = [], []
+            for ref in refs:
+                found, said = self._specs(upstream, ref, seen.get(ref), movable)
+                specs += found
+                told += said
+            specs = [one for one in dict.fromkeys(specs) if seen.get(one[1]) != one[0]]
+            stale, refused = self._pushed(upstream, specs) if specs else (False, [])
+            if not stale:
+                return told + refused
+        raise Unreachable("others push there all the time", where=upstream.remote, next_step="run the command again")
+
+    def _seen(self, upstream: Upstream) -> dict[str, str]:
+        """What the remote's refs of ours name."""
+        lines = self._remote(upstream, "ls-remote", upstream.remote, "refs/heads/autoresearch/*", NOTES).splitlines()
+        return {ref: commit for commit, _, ref in (line.partition("\t") for line in lines)}
+
+    def _specs(
+        self, upstream: Upstream, ref: str, there: str | None, movable: Collection[str]
+    ) -> tuple[list[tuple[str, str, str]], list[str]]:
+        """What to push (what, where to, what is there) so that the remote's `ref` is ours; what to tell the user."""
+        here = self._try("rev-parse", "--verify", "--quiet", ref)
+        if here is None or here == there:
+            return [], []
+        if ref == NOTES:
+            return [(self._merged_notes(upstream, here) if there else here, ref, there or "")], []
+        if there is None or self.is_ancestor(there, here):
+            return [(here, ref, there or "")], []
+        if ref.startswith("refs/heads/autoresearch/baseline/"):
+            name = ref.removeprefix("refs/heads/")
+            advice = f"to build on it: git fetch {upstream.remote} {name} && git merge FETCH_HEAD"
+            elsewhere = (
+                f"{name} is not pushed: on {upstream.remote} it is at {there[:7]}, an experiment of others; {advice}"
+            )
+            return ([(here, ref, there)], []) if there in movable else ([], [elsewhere])
+        if self.resolve(there) is None:
+            self._remote(upstream, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", upstream.remote, ref)
+        return [(there, f"{ref}-{there[:7]}", ""), (here, ref, there)], []
+
+    def _merged_notes(self, upstream: Upstream, here: str) -> str:
+        """The remote's notes with ours put into them; our own ref stays as it is. On a commit that both have, ours."""
+        self._remote(
+            upstream, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", upstream.remote, f"+{NOTES}:{INCOMING}"
+        )
+        try:
+            self._git("update-ref", OUTGOING, here)
+            self._git("notes", f"--ref={OUTGOING}", "merge", "--quiet", "--strategy=ours", INCOMING, env=_environment())
+            return self._git("rev-parse", OUTGOING)
+        finally:
+            for ref in (INCOMING, OUTGOING):
+                self._try("update-ref", "-d", ref)
+
+    def _pushed(self, upstream: Upstream, specs: Sequence[tuple[str, str, str]]) -> tuple[bool, list[str]]:
+        """Push. Returns whether another moved one of them meanwhile, and what the remote refused for other reasons."""
+        leases = [f"--force-with-lease={ref}:{there}" for _, ref, there in specs]
+        wanted = [f"{commit}:{ref}" for commit, ref, _ in specs]
+        argv = ("push", "--porcelain", "--no-verify", *leases, upstream.remote, *wanted)
+        lines = self._remote(upstream, *argv, answered=b"\n!\t").splitlines()
+        failed = [line.split("\t") for line in lines if line.startswith("!\t")]
+        raced = ("stale info", "fetch first", "cannot lock ref", "failed to update ref", "incorrect old value")
+        lost = [one for one in failed if any(word in one[-1] for word in raced)]
+        refused = [f"{upstream.remote} does not take {one[1].partition(':')[2]}: {one[-1]}" for one in failed]
+        return bool(lost), [visible(redacted(line)) for line in refused]
+
+    def _remote(self, upstream: Upstream, *args: str, answered: bytes = b"") -> str:
+        """Output of a git command that speaks with a remote: without hooks, prompts or arguments that are secret.
+
+        Raises Unreachable where it fails, unless its output has `answered` in it, or takes longer than REMOTE_S.
+        """
+        argv = [
+            "git",
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "http.lowSpeedLimit=1",
+            "-c",
+            "http.lowSpeedTime=30",
+            *args,
+        ]
+        status, out, errors = _bounded(argv, self.root, {**os.environ, **self._quiet(), **upstream.env}, REMOTE_S)
+        if status == 0 or (answered and answered in b"\n" + out):
+            return out.decode(errors="replace")
+        problem = f"no answer within {REMOTE_S:.0f} s" if status is None else _said(errors)
+        step = f"it is tried again at the next start; to see for yourself: git ls-remote {upstream.remote}"
+        raise Unreachable(problem, where=f"git {args[0]} {upstream.remote}", next_step=step)
+
+    def _quiet(self) -> dict[str, str]:
+        """The environment in which git asks nobody anything."""
+        ssh = os.environ.get("GIT_SSH_COMMAND") or self._try("config", "--get", "core.sshCommand") or "ssh"
+        batch = {} if "GIT_SSH" in os.environ else {"GIT_SSH_COMMAND": f"{ssh} -o BatchMode=yes -o ConnectTimeout=20"}
+        return {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "LC_ALL": "C", **batch}
+
     # --- what a run sees ---
 
     def export(self, commit: str, folder: Path) -> None:
@@ -194,6 +311,33 @@ class Repository:
             archive.seek(0)
             with tarfile.open(fileobj=archive) as tar:
                 tar.extractall(folder, filter="data")
+
+
+def _bounded(
+    argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_s: float
+) -> tuple[int | None, bytes, bytes]:
+    """Run a command: its status (None: it took too long), output and errors. All that it started ends with it."""
+    pipe = subprocess.PIPE
+    program = subprocess.Popen(
+        argv, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
+    )
+    try:
+        out, errors = program.communicate(timeout=limit_s)
+    except BaseException as error:  # also a signal of ours: a session of its own hears none
+        os.killpg(program.pid, signal.SIGKILL)
+        program.communicate()
+        if isinstance(error, subprocess.TimeoutExpired):
+            return None, b"", b""
+        raise
+    return program.returncode, out, errors
+
+
+def _said(errors: bytes) -> str:
+    """The line in which git says what is wrong, without a secret that somebody put into a URL."""
+    text = re.sub(r"://[^/@\s]+@", "://", errors.decode(errors="replace"))
+    lines = visible(redacted(text)).strip().splitlines()
+    told = [line for line in lines if line.startswith(("fatal: ", "error: ", "ERROR: "))] or lines[-1:] or ["it failed"]
+    return told[0][:300]
 
 
 def writable(folder: Path, advice: str = "free some space, or run in a clone that you can write to") -> None:

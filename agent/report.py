@@ -50,6 +50,8 @@ class Board:
     notices: tuple[str, ...] = ()
     audits: tuple[AuditRecord, ...] = ()
     steering: tuple[SteerRecord, ...] = ()
+    refused: tuple[tuple[str, str, str], ...] = ()  # proposals that may not run: name, what, why
+    usd: float = 0.0  # what the issue's editor has cost so far
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -185,6 +187,12 @@ def unbegun(issue: int, said: Sequence[SteerRecord]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def fruitless(issue: int, why: str, said: Sequence[SteerRecord]) -> str:
+    """The comment of an issue in prose of whose proposals none could run."""
+    parts = [marker(issue), f"## Nothing to run\n\n{line(why)}", _steering(said)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
 def _steering(said: Sequence[SteerRecord]) -> str:
     """Every command that people gave, and what became of it; of very many the last."""
     if not said:
@@ -199,6 +207,14 @@ def _answer(one: SteerRecord) -> tuple[str, str, str]:
     return one.author or one.remark, one.command, one.answer if one.obeyed else f"not obeyed: {one.answer}"
 
 
+def _refused(board: Board) -> str:
+    """The proposals that may not run, and why."""
+    if not board.refused:
+        return ""
+    rows = (f"| {' | '.join(map(_escaped, one))} |" for one in board.refused)
+    return "\n".join(["### Proposals that did not run", "", "| ID | what | why |", "| --- | --- | --- |", *rows])
+
+
 def _conditions(board: Board) -> str:
     told, gate = board.campaign.conditions, board.campaign.gate
     facts = [
@@ -210,6 +226,7 @@ def _conditions(board: Board) -> str:
         f"issue body sha256 `{board.campaign.body_sha256[:12]}`",
         f"sandbox {', '.join(_levels(board))}",
     ]
+    facts += [f"${board.usd:.4f} for the editor"] if board.usd else []
     notices = "".join(f"\n\n{posted(notice)}" for notice in board.notices)
     return "\n".join(f"- {fact}" for fact in facts) + notices
 

@@ -136,6 +136,12 @@ def _refused(ledger: Ledger, issue: int, track: str) -> list[tuple[str, Tried]]:
     ]
 
 
+def refused(turn: Round) -> list[tuple[str, str, str]]:
+    """The proposals of a round that may not run: name, what, why."""
+    ideas = {idea.name: idea for idea in turn.ideas}
+    return [(one.variant, why(ideas[one.variant], one.said), one.failure) for one in turn.proposals if not one.accepted]
+
+
 def twin(ledger: Ledger, tree: str) -> str | None:
     """The variant that had this very tree, with its issue: it ran, or was refused."""
     ran = next((f"{run.variant} of issue {run.issue}" for run in ledger.runs() if run.tree == tree), None)

@@ -1,4 +1,4 @@
-"""The command line: reads arguments, picks the parts, prints what comes back. It holds no logic of its own."""
+"""The command line: reads arguments, has the parts picked, prints what comes back. It holds no logic of its own."""
 
 import argparse
 import json
@@ -6,9 +6,9 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
@@ -18,110 +18,29 @@ if __name__ == "__main__":
     # `python agent/run.py` puts agent/ first on the path, where a module could shadow a library; the root belongs there
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from agent import (
-    doctor,
-    gate,
-    heed,
-    loop,
-    machine,
-    planning,
-    preflight,
-    prose,
-    registry,
-    report,
-    sandbox,
-    shift,
-    simulation,
-)
-from agent.core import (
-    BadInput,
-    Event,
-    Executor,
-    GateKind,
-    GateRules,
-    HarnessError,
-    Notice,
-    Profile,
-    RunOutput,
-    Tracker,
-)
+from agent import doctor, heed, loop, machine, openended, options, proposing, report, sandbox, shift, shown, simulation
+from agent.core import BadInput, GateKind, GateRules, HarnessError, Notice, Profile, Rewrite, Variant
 from agent.evidence import Evidence
-from agent.executors import EXECUTORS
-from agent.executors.local import LocalExecutor
-from agent.ledger import Ledger
 from agent.live import view
-from agent.locks import InUse, exclusive
+from agent.locks import InUse
 from agent.machine import Machine
-from agent.parts import Pace, Parts
+from agent.openended import Limits, Session
+from agent.parts import Parts
 from agent.planning import Plan, Request
-from agent.publish import board_now, board_of, comment, owed, publish
+from agent.publish import board_now, board_of, comment, fruitless, owed, publish
 from agent.repo import Repository, writable
 from agent.report import Board
 from agent.sandbox import Sandbox
 from agent.shift import Shift
-from agent.trackers import TRACKERS
-from agent.trackers.markdown import MarkdownTracker
 from agent.untrusted import visible
+from agent.wiring import Tell, Wiring, editor, say, tracker
 
-EPILOG = """\
-exit status: 0 a verdict (or the question answered), 1 an error, 2 bad usage or a bad issue, 3 paused: run the same
-command again to go on, 130 interrupted: run the same command again to go on; of a queue 0 if every issue has its
-verdict, else the worst of what happened: 1, then 2, then 3
-"""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line's grammar."""
-    top = argparse.ArgumentParser(
-        prog="agent/run.py",
-        description="Run the experiments of an issue: every variant checked, committed, trained, judged and reported.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    which = top.add_mutually_exclusive_group()
-    which.add_argument("--issue", type=int, metavar="N", help="the issue to run; again after a crash: it goes on")
-    which.add_argument("--queue", action="store_true", help="run every open experiment, by priority and dependency")
-    _actions(top.add_argument_group("instead of running"))
-    _choices(top.add_argument_group("how to run"))
-    _simulation(top.add_argument_group("with --simulate"))
-    return top
-
-
-def _actions(group: argparse._ArgumentGroup) -> None:
-    only = group.add_mutually_exclusive_group()
-    only.add_argument("--plan", action="store_true", help="check the issue and show what would run; writes nothing")
-    only.add_argument("--status", action="store_true", help="the board, the verdict and the runs of the issue")
-    only.add_argument("--report", action="store_true", help="the issue's comment, in Markdown")
-    only.add_argument("--verify", action="store_true", help="compare the ledger with git")
-    only.add_argument("--doctor", action="store_true", help="what this machine has and lacks")
-    only.add_argument("--simulate", action="store_true", help="run the gate on simulated noise and count its errors")
-
-
-def _choices(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--budget", metavar="B", help="training of one run: 20 (seconds), 500steps or 5Mtok")
-    group.add_argument("--clock", choices=("wall", "calibrated"), help="what a second is (GPU: wall, else calibrated)")
-    group.add_argument("--gate", choices=("confirmed", "lowest"), help="the decision gate (confirmed)")
-    group.add_argument(
-        "--profile", choices=("full", "mini"), help="model scale (GPU: full, else mini, 1/8 of the width)"
-    )
-    group.add_argument("--corpus", help="stdlib, climbmix, tinystories or file:PATH ($AUTORESEARCH_CORPUS, stdlib)")
-    group.add_argument("--tracker", choices=("auto", *TRACKERS), default="auto", help="where issues are (auto)")
-    group.add_argument("--executor", choices=tuple(EXECUTORS), default="local", help="where runs go (local)")
-    group.add_argument("--committed", action="store_true", help="ignore uncommitted changes of the script")
-    group.add_argument("--retry", action="store_true", help="ask again: what failed runs anew, what succeeded does not")
-    group.add_argument("--no-sandbox", action="store_true", help="run without walls, code that a model wrote too")
-    group.add_argument("--json", action="store_true", help="print JSON on standard output, events on standard error")
-
-
-def _simulation(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--variants", type=int, default=4, help="variants in a campaign (4)")
-    group.add_argument("--gain", type=float, default=0.0, help="true gain of one of them, in sigmas (0)")
-    group.add_argument("--campaigns", type=int, default=2000, help="campaigns to simulate (2000)")
+PROPOSED = Variant("a proposal", (Rewrite("", ""),))  # what is to come of an issue in prose
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    args = parser().parse_args(argv)
+    args = options.parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal of another alphabet must not end a campaign
             stream.reconfigure(errors="replace")
@@ -142,41 +61,46 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(args: argparse.Namespace) -> int:
+    args = options.checked(args)
     if args.simulate:
         return _simulate(args)
     here = machine.detect()
     if args.doctor:
         return _doctor(here)
     with Repository(Path.cwd()) as repo:
+        wiring = Wiring(repo, tracker(args, repo), here, args.executor, pull=args.pr, close=args.close)
         if args.verify:
-            return _verify(repo)
-        if args.issue is None and (not args.queue or args.status or args.report):
-            parser().error("which issue? --issue N (local issues are in experiments/issues/)")
-        wiring = _Wiring(repo, _tracker(args.tracker, repo), here, args.executor)
-        if args.queue:
+            return _verify(wiring)
+        if args.queue and not (args.status or args.report):
             return _queue(args, wiring)
+        if args.issue is None:
+            options.parser().error("which issue? --issue N (local issues are in experiments/issues/)")
         if args.status or args.report:
-            plan, parts = wiring.ready(lambda ledger: _asked_before(args.issue, ledger), lambda _: None)
+            asked = options.asked_before(args.issue, wiring.ledger())
+            plan, parts = wiring.ready(asked, lambda _: None)
             return _show_board(board_now(parts, plan), args)
         return _plan_or_run(args, wiring)
 
 
-def _plan_or_run(args: argparse.Namespace, wiring: "_Wiring") -> int:
+def _plan_or_run(args: argparse.Namespace, wiring: Wiring) -> int:
     """Answer from the ledger where the answer is there; else run, with the repository to ourselves."""
-    asked = _request(args, wiring.here)
-    plan, silent = wiring.ready(lambda _: asked, lambda _: None)
+    asked = options.request(args, wiring.here)
+    if not args.plan:
+        _settle(args, wiring)
+    plan, silent = wiring.ready(asked, lambda _: None)
     if args.plan:
-        return _show_plan(plan, args)
+        return _show_plan(plan, silent, args)
     done = loop.finished(silent, plan)
-    if done is not None and not owed(silent.ledger, done):
-        return _show_again(args, silent, Evidence(plan, done, silent.ledger), wiring)
+    if done is not None and not owed(silent.ledger, done) and not args.loop:
+        return _show_again(args, Evidence(plan, done, silent.ledger), wiring)
     if plan.profile == "full" and not wiring.here.gpus:
         raise BadInput("profile full needs a CUDA device, and there is none", next_step="rehearse with --profile mini")
     return _run(args, asked, wiring)
 
 
-def _show_again(args: argparse.Namespace, parts: Parts, evidence: Evidence, wiring: "_Wiring") -> int:
+def _show_again(args: argparse.Namespace, evidence: Evidence, wiring: Wiring) -> int:
     """Print the answer first: neither a disk that cannot take the exports once more nor another harness may hide it."""
+    parts = wiring.parts(evidence.ledger, evidence.plan, say)
     _show_board(board_of(parts, evidence), args)
     try:
         with _signals(), wiring.alone(f"issue {args.issue}"):
@@ -186,19 +110,90 @@ def _show_again(args: argparse.Namespace, parts: Parts, evidence: Evidence, wiri
     return 0
 
 
-def _queue(args: argparse.Namespace, wiring: "_Wiring") -> int:
+def _publish_again(evidence: Evidence, wiring: Wiring) -> None:
+    """Write what a crash may have left to write, from the ledger as it is now that the repository is ours alone.
+
+    People who came too late are told so.
+    """
+    ledger = wiring.ledger()
+    parts = wiring.parts(ledger, evidence.plan, say)
+    heed.too_late(parts, evidence.plan)
+    publish(parts, board_of(parts, replace(evidence, ledger=ledger)))
+
+
+def _run(args: argparse.Namespace, asked: Request, wiring: Wiring) -> int:
+    wiring = replace(wiring, walls=sandbox.NONE if args.no_sandbox else sandbox.probe())
+    writable(wiring.repo.root / "experiments")
+    writable(wiring.state)
+    writable(machine.cache(), "set AUTORESEARCH_CACHE to a folder that can be written to")
+    with wiring.alone(f"issue {args.issue}"), view(_events(args)) as screen, _signals():
+        if args.loop:
+            told = _open_ended(args, asked, wiring, screen.tell)
+        else:
+            board = _campaign(args, asked, wiring, screen.tell)
+    return _show_session(told, args) if args.loop else _show_board(board, args)
+
+
+def _campaign(
+    args: argparse.Namespace, asked: Request, wiring: Wiring, tell: Tell, session: Session | None = None
+) -> Board:
+    """One question to its board; an issue in prose first gets its variants."""
+    ledger = session.ledger if session else wiring.ledger()  # anew: another harness may just have finished
+    plan, parts = wiring.ready(asked, tell, ledger)
+    every = [one.variant for one in (plan.baseline, *plan.variants)]
+    wanted = every if plan.complete else [*every, PROPOSED]
+    sandbox.check(wanted, wiring.walls, waived=args.no_sandbox, inherited=plan.inherited)
+    for line in (*shown.intent(plan), *_unwalled(wiring.walls)):
+        tell(Notice(line))
+    if not plan.complete:
+        _propose(args, plan, parts, session)
+        plan, parts = wiring.ready(asked, tell, ledger)
+    return loop.run(parts, plan)
+
+
+def _propose(args: argparse.Namespace, plan: Plan, parts: Parts, session: Session | None) -> None:
+    """Have the variants of an issue in prose written; where none can run, the issue is told."""
+    chosen = editor(args, parts, session.began.at if session else "")
+    try:
+        proposing.propose(parts, plan, chosen, heed.guidance(parts, plan))
+    except proposing.NothingToRun as nothing:
+        fruitless(parts, plan, nothing.problem)
+        raise
+
+
+def _open_ended(args: argparse.Namespace, asked: Request, wiring: Wiring, tell: Tell) -> dict[str, object]:
+    """Round after round until the session is over; what came of it."""
+    plan, parts = wiring.ready(asked, tell)
+    if not plan.spec.proposals:
+        raise BadInput(
+            "--loop is for an issue in prose, and this one has a table",
+            where=plan.spec.issue.source,
+            next_step="run it without --loop, or name another issue",
+        )
+    limits, issue = Limits(args.hours, args.max_usd), plan.spec.issue.number
+    session = openended.session(parts.ledger, issue, plan.spec.body_sha256, limits)
+    if loop.finished(parts, plan):
+        loop.run(parts, plan)  # what a crash may have left to do after the verdict
+    again = replace(asked, again=True)
+    reason = openended.until_over(
+        session, lambda: _campaign(args, again, wiring, tell, session), lambda: plan.estimate_s
+    )
+    return session.summary(plan.track.name) | {"reason": reason}
+
+
+def _queue(args: argparse.Namespace, wiring: Wiring) -> int:
     """Work off the open experiments, each as --issue would, or show in which order."""
 
     def alone(number: int) -> argparse.Namespace:
         return argparse.Namespace(**{**vars(args), "issue": number})
 
     def decided(number: int) -> bool:
-        plan, silent = wiring.ready(lambda _: _request(alone(number), wiring.here), lambda _: None)
+        plan, silent = wiring.ready(options.request(alone(number), wiring.here), lambda _: None)
         done = loop.finished(silent, plan)
         return done is not None and not owed(silent.ledger, done)
 
     def settled(number: int) -> bool:
-        ledger = _ledger(wiring.repo)
+        ledger = wiring.ledger()
         return any(ledger.verdict(campaign) for campaign in ledger.campaigns(number))
 
     def run(number: int) -> None:
@@ -216,30 +211,11 @@ def _queue(args: argparse.Namespace, wiring: "_Wiring") -> int:
     return 0
 
 
-def _publish_again(evidence: Evidence, wiring: "_Wiring") -> None:
-    """Write what a crash may have left to write, from the ledger as it is now that the repository is ours alone.
-
-    People who came too late are told so.
-    """
-    ledger = _ledger(wiring.repo)
-    parts = wiring.parts(ledger, evidence.plan, lambda _: None)
-    heed.too_late(parts, evidence.plan)
-    publish(parts, board_of(parts, replace(evidence, ledger=ledger)))
-
-
-def _run(args: argparse.Namespace, asked: Request, wiring: "_Wiring") -> int:
-    wiring = replace(wiring, walls=sandbox.NONE if args.no_sandbox else sandbox.probe())
-    writable(wiring.repo.root / "experiments")
-    writable(wiring.state)
-    writable(machine.cache(), "set AUTORESEARCH_CACHE to a folder that can be written to")
-    with wiring.alone(f"issue {args.issue}"), view(_events(args)) as shown, _signals():
-        plan, parts = wiring.ready(lambda _: asked, shown.tell)  # again: another harness may just have finished
-        every = [one.variant for one in (plan.baseline, *plan.variants)]
-        sandbox.check(every, wiring.walls, waived=args.no_sandbox, inherited=plan.inherited)
-        for line in (*_intent(plan), *_unwalled(wiring.walls)):
-            shown.tell(Notice(line))
-        board = loop.run(parts, plan)
-    return _show_board(board, args)
+def _settle(args: argparse.Namespace, wiring: Wiring) -> None:
+    """Post what earlier campaigns owe, of whatever issue; with the repository to ourselves."""
+    if wiring.outbox().owed():
+        with wiring.alone(f"issue {args.issue}"), _signals():
+            wiring.outbox().settle()
 
 
 def _unwalled(walls: Sandbox) -> list[str]:
@@ -248,117 +224,6 @@ def _unwalled(walls: Sandbox) -> list[str]:
 
 def _events(args: argparse.Namespace) -> TextIO:
     return sys.stderr if args.json else sys.stdout
-
-
-# --- what the user asked for ------------------------------------------------------------------------------
-
-
-def _request(args: argparse.Namespace, here: Machine) -> Request:
-    return Request(
-        issue=args.issue,
-        profile=_profile(args.profile or os.environ.get("AUTORESEARCH_PROFILE") or here.profile),
-        corpus=_corpus(args.corpus or os.environ.get("AUTORESEARCH_CORPUS") or "stdlib"),
-        budget=prose.parse_budget(args.budget) if args.budget else None,
-        clock=args.clock,
-        gate=args.gate,
-        committed=args.committed,
-        retry=args.retry,
-    )
-
-
-def _profile(name: str) -> Profile:
-    if name not in preflight.PROFILES:
-        raise BadInput(f"AUTORESEARCH_PROFILE is {name!r}", next_step=f"profiles: {', '.join(preflight.PROFILES)}")
-    return name
-
-
-def _corpus(name: str) -> str:
-    """A file's path must hold wherever the run's folder is: it is looked for here, then in AUTORESEARCH_DATA."""
-    kind, _, path = name.partition(":")
-    if kind != "file":
-        return name
-    if not path:
-        raise BadInput("corpus file: names no file", next_step="give its path: --corpus file:texts/mine.txt")
-    data = machine.folder("AUTORESEARCH_DATA") or Path()
-    places = [machine.expanded("--corpus", path), data / path]
-    found = next((place for place in places if place.exists()), places[0])
-    return f"file:{found.resolve()}"
-
-
-def _asked_before(issue: int, ledger: Ledger) -> Request:
-    """The request that an issue's latest campaign answered. Raises BadInput where there was none."""
-    campaigns = ledger.campaigns(issue)
-    if not campaigns:
-        raise BadInput(f"issue {issue} has not run in this clone", next_step=f"run it: agent/run.py --issue {issue}")
-    told, gate_kind = campaigns[-1].conditions, campaigns[-1].gate.kind
-    clock = None if told.clock == "steps" else told.clock
-    corpus = told.corpus.rpartition(":")[0]
-    return Request(
-        issue, told.profile, corpus, prose.parse_budget(told.budget), clock, gate_kind, committed=True, answered=True
-    )
-
-
-# --- wiring -----------------------------------------------------------------------------------------------
-
-
-def _tracker(name: str, repo: Repository) -> Tracker:
-    chosen = "markdown" if name == "auto" else name
-    make = cast(Callable[[Path], Tracker], registry.load(TRACKERS, "tracker", chosen))
-    return make(repo.root)
-
-
-@dataclass(frozen=True)
-class _Wiring:
-    """What is chosen before the issue is read."""
-
-    repo: Repository
-    tracker: Tracker
-    here: Machine
-    executor: str
-    walls: Sandbox = sandbox.NONE  # what runs get; found out where something is to run
-
-    def ready(self, ask: Callable[[Ledger], Request], tell: Callable[[Event], None]) -> tuple[Plan, Parts]:
-        """Read the ledger, make the plan, pick the parts. `ask` says what is asked for, `tell` hears the events."""
-        ledger = _ledger(self.repo)
-        plan = planning.make(ask(ledger), self.repo, ledger, self.tracker, self.here)
-        return plan, self.parts(ledger, plan, tell)
-
-    def parts(self, ledger: Ledger, plan: Plan, tell: Callable[[Event], None]) -> Parts:
-        """The parts for a plan that is made."""
-        chosen = (self.tracker, self._executor(plan, tell), self.here, self.walls)
-        pace = Pace(0.0 if isinstance(self.tracker, MarkdownTracker) else heed.REMOTE_S)
-        return Parts(self.repo, ledger, *chosen, sys.executable, _run_env(), tell, pace)
-
-    @property
-    def state(self) -> Path:
-        """The folder of what the harness keeps for itself."""
-        return self.repo.git_dir / "autoresearch"
-
-    def alone(self, what: str) -> AbstractContextManager[None]:
-        """The repository to ourselves. Raises InUse at once where another harness has it."""
-        return exclusive(self.state / "repository.lock", what)
-
-    def _executor(self, plan: Plan, tell: Callable[[Event], None]) -> Executor:
-        make = cast(type[LocalExecutor], registry.load(EXECUTORS, "executor", self.executor))
-        return make(
-            self.here.gpus if plan.profile == "full" else (),
-            machine.locks(),
-            self.repo.export,
-            on_line=lambda job, line: tell(RunOutput(job, line)),
-            on_wait=lambda holder: tell(Notice(f"waiting: the device is in use by {holder}")),
-            walls=self.walls,
-        )
-
-
-def _ledger(repo: Repository) -> Ledger:
-    return Ledger(repo.root / "experiments" / "ledger.jsonl", repo.git_dir / "autoresearch" / "ledger.lock")
-
-
-def _run_env() -> dict[str, str]:
-    """What every run is told of this machine."""
-    data = machine.folder("AUTORESEARCH_DATA")
-    shared = {"AUTORESEARCH_DATA": str(data)} if data else {}
-    return {"AUTORESEARCH_CACHE": str(machine.cache()), **shared}
 
 
 @contextmanager
@@ -385,44 +250,12 @@ def _print(value: object) -> None:
     print(json.dumps(value, indent=2, allow_nan=False))
 
 
-def _intent(plan: Plan) -> list[str]:
-    """What will happen and how long it will take, before it starts."""
-    gate_told = "lowest single run wins" if plan.rules.kind == "lowest" else "winner confirmed on fresh seeds"
-    runs = gate.plan_size(plan.rules, len(plan.variants))
-    time = "" if plan.estimate_s is None else f", about {max(1, round(plan.estimate_s / 60))} min in all"
-    asked = plan.asked.budget
-    cap = "" if plan.spec.cap_s is None else f" (size label: at most {plan.spec.cap_s / 60:.0f} min)"
-    return [
-        f"issue {plan.spec.issue.number}: {plan.spec.issue.title}",
-        f"baseline {plan.base[:7]}, then {', '.join(plan.order)}; {gate_told}",
-        f"up to {runs} runs of {plan.budget}, {plan.clock} clock, profile {plan.profile}{time}{cap}",
-        *(
-            [f"--budget {asked} gives way to the /budget that a person gave"]
-            if asked not in (None, plan.budget)
-            else []
-        ),
-        *plan.notices,
-    ]
-
-
-def _show_plan(plan: Plan, args: argparse.Namespace) -> int:
+def _show_plan(plan: Plan, parts: Parts, args: argparse.Namespace) -> int:
+    told = proposing.brief(parts, plan, heed.guidance(parts, plan)) if plan.spec.proposals else None
     if args.json:
-        profile = cast(Profile, args.profile or "full")
-        shapes = {one.variant.name: report.shape_json(one.shapes.get(profile)) for one in plan.variants}
-        variants = [{"id": name, **shape} for name, shape in shapes.items()]
-        _print(
-            {
-                "order": plan.order,
-                "baseline": report.shape_json(plan.baseline.shapes.get(profile)),
-                "variants": variants,
-                "notices": plan.notices,
-            }
-        )
-        return 0
-    print("\n".join(_intent(plan)))
-    for profile in preflight.PROFILES:
-        rows = [(one.variant.name, one.shapes.get(profile)) for one in (plan.baseline, *plan.variants)]
-        print(f"\n{report.shapes_table(profile, rows)}")
+        _print(shown.plan_json(plan, cast(Profile, args.profile or "full"), told))
+    else:
+        print(shown.plan_text(plan, told))
     return 0
 
 
@@ -433,6 +266,14 @@ def _show_board(board: Board, args: argparse.Namespace) -> int:
         print(comment(board), end="")
     else:
         print(report.board_text(board))
+    return 0
+
+
+def _show_session(told: dict[str, object], args: argparse.Namespace) -> int:
+    if args.json:
+        _print(told)
+    else:
+        print("\n".join(f"{name}: {value}" for name, value in told.items()))
     return 0
 
 
@@ -457,8 +298,8 @@ def _doctor(here: Machine) -> int:
     return 0 if all(one.well for one in findings) else 1
 
 
-def _verify(repo: Repository) -> int:
-    problems = doctor.verify(repo, _ledger(repo))
+def _verify(wiring: Wiring) -> int:
+    problems = doctor.verify(wiring.repo, wiring.ledger())
     print("\n".join(problems) if problems else "ledger and git agree")
     return 1 if problems else 0
 

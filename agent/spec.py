@@ -65,7 +65,7 @@ def parse(issue: Issue, track: Track, constants: Mapping[str, object]) -> Spec:
         cap_s=_cap(issue),
         gate=told.gate,
         outcomes=tuple(outcomes(page, names)),
-        body_sha256=body_sha256(issue.body),
+        body_sha256=digest(issue.body),
         seeds=None if told.seeds is None else tuple(told.seeds),
         proposals=told.variants if strategy == PROSE else 0,
     )
@@ -77,7 +77,7 @@ def _strategy(issue: Issue, page: Page) -> str:
     return PROSE if page.prose and not tabular else "table"
 
 
-def body_sha256(body: str) -> str:
+def digest(body: str) -> str:
     """Of the body as it was fetched: an edit that nobody sees is an edit. How its lines end is the tracker's affair."""
     return hashlib.sha256(body.replace("\r\n", "\n").encode(errors="backslashreplace")).hexdigest()
 

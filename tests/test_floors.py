@@ -19,9 +19,10 @@ FLOORS = [
     ["shift", "strategies.table", "strategies.freeform", "strategies"],
     ["executors.local", "executors", "trackers.markdown", "trackers", "live"],
     ["planning", "parts"],
-    ["evidence", "doctor"],
+    ["evidence", "doctor", "outbox", "options", "shown"],
     ["publish", "runs"],
-    ["audit", "heed", "proposing"],
+    ["audit", "heed"],
+    ["proposing", "wiring"],
     ["loop", "openended"],
     ["run"],
 ]

@@ -1,3 +1,6 @@
 """The registry of trackers: name to part."""
 
-TRACKERS = {"markdown": "agent.trackers.markdown:MarkdownTracker"}
+TRACKERS = {
+    "github": "agent.trackers.github_issues:connect",
+    "markdown": "agent.trackers.markdown:MarkdownTracker",
+}

@@ -31,6 +31,8 @@ class _FrontMatter(BaseModel):
 class MarkdownTracker:
     """Issues as files of the repository at `root`."""
 
+    upstream = None  # what is read here is pushed by whoever owns the files
+
     def __init__(self, root: Path) -> None:
         self._root = root
 

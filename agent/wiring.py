@@ -1,0 +1,131 @@
+"""Picks the parts of a campaign by what was asked for: tracker, executor, editor, ledger, environment."""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from agent import heed, machine, models, origin, planning, registry, sandbox
+from agent.account import Account
+from agent.core import BadInput, Editor, Event, Executor, Notice, RunOutput, SpendRecord, Tracker
+from agent.editors import EDITORS
+from agent.editors.command import Command
+from agent.executors import EXECUTORS
+from agent.executors.local import LocalExecutor
+from agent.ledger import Ledger
+from agent.locks import exclusive
+from agent.machine import Machine
+from agent.outbox import Outbox
+from agent.parts import Pace, Parts
+from agent.planning import Plan, Request
+from agent.repo import Repository
+from agent.sandbox import Sandbox
+from agent.trackers import TRACKERS
+
+Tell = Callable[[Event], None]
+
+
+def tracker(args: argparse.Namespace, repo: Repository) -> Tracker:
+    """Where issues are. Raises BadInput for what only GitHub has where they are elsewhere."""
+    told = origin.automatic(repo.addresses("origin"), os.environ) if args.tracker == "auto" else None
+    if told:
+        print(told, file=sys.stderr)
+    chosen = ("github" if told else "markdown") if args.tracker == "auto" else args.tracker
+    found = cast(Callable[[Path], Tracker], registry.load(TRACKERS, "tracker", chosen))(repo.root)
+    if (args.pr or args.close) and found.upstream is None:
+        raise BadInput("--pr and --close are for issues on GitHub", next_step="add --tracker github, or leave them out")
+    return found
+
+
+def editor(args: argparse.Namespace, parts: Parts, since: str) -> Editor:
+    """Whoever writes the changes of an issue; money spent from `since` on counts. Raises BadInput for a missing key."""
+    if args.editor not in EDITORS:
+        return Command(args.editor)
+    settings = models.read(os.environ, args.model, args.max_usd)
+    before = [one for one in parts.ledger.about(SpendRecord, args.issue) if one.at >= since]
+    make = cast(Callable[..., Editor], registry.load(EDITORS, "editor", args.editor))
+    again = shlex.join(["python", "agent/run.py", *sys.argv[1:]])
+    return make(settings, Account(args.issue, settings, before, parts.ledger.append), again=again)
+
+
+def say(event: Event) -> None:
+    """Tell a notice where no campaign shows it."""
+    if isinstance(event, Notice):
+        print(event.text, file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What is chosen before the issue is read."""
+
+    repo: Repository
+    tracker: Tracker
+    here: Machine
+    executor: str
+    walls: Sandbox = sandbox.NONE  # what runs get; found out where something is to run
+    pull: bool = False
+    close: bool = False
+
+    def ledger(self) -> Ledger:
+        """The ledger as it is now."""
+        path = self.repo.root / "experiments" / "ledger.jsonl"
+        return Ledger(path, self.state / "ledger.lock")
+
+    def ready(self, asked: Request, tell: Tell, ledger: Ledger | None = None) -> tuple[Plan, Parts]:
+        """Make the plan and pick the parts. `tell` hears the events."""
+        ledger = self.ledger() if ledger is None else ledger
+        plan = planning.make(asked, self.repo, ledger, self.tracker, self.here)
+        return plan, self.parts(ledger, plan, tell)
+
+    def parts(self, ledger: Ledger, plan: Plan, tell: Tell) -> Parts:
+        """The parts for a plan that is made."""
+        return Parts(
+            self.repo,
+            ledger,
+            self.tracker,
+            self._executor(plan, tell),
+            self.here,
+            self.walls,
+            sys.executable,
+            _run_env(),
+            tell,
+            Pace(heed.REMOTE_S if self.tracker.upstream else 0.0),
+            self.pull,
+            self.close,
+        )
+
+    def outbox(self) -> Outbox:
+        """The way to the tracker where there is no campaign."""
+        return Outbox(self.repo, self.ledger(), self.tracker, say)
+
+    @property
+    def state(self) -> Path:
+        """The folder of what the harness keeps for itself."""
+        return self.repo.git_dir / "autoresearch"
+
+    def alone(self, what: str) -> AbstractContextManager[None]:
+        """The repository to ourselves. Raises InUse at once where another harness has it."""
+        return exclusive(self.state / "repository.lock", what)
+
+    def _executor(self, plan: Plan, tell: Tell) -> Executor:
+        make = cast(type[LocalExecutor], registry.load(EXECUTORS, "executor", self.executor))
+        return make(
+            self.here.gpus if plan.profile == "full" else (),
+            machine.locks(),
+            self.repo.export,
+            on_line=lambda job, line: tell(RunOutput(job, line)),
+            on_wait=lambda holder: tell(Notice(f"waiting: the device is in use by {holder}")),
+            walls=self.walls,
+        )
+
+
+def _run_env() -> dict[str, str]:
+    """What every run is told of this machine."""
+    data = machine.folder("AUTORESEARCH_DATA")
+    shared = {"AUTORESEARCH_DATA": str(data)} if data else {}
+    return {"AUTORESEARCH_CACHE": str(machine.cache()), **shared}
