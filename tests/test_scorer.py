@@ -238,14 +238,16 @@ def test_every_row_is_scored_once_and_asked_again_of_the_other_process_in_the_sa
 
 
 def test_no_process_is_shown_a_row_twice() -> None:
-    for side in scorer.plan(ROWS, 32, 2, 8, np.random.default_rng(0)):
+    odd = [*ROWS, ("val", 40), ("held", 40)]  # half of them is an odd number
+    for side in scorer.plan(odd, 32, 2, 1, np.random.default_rng(0)):
         shown = Counter(row for batch in side for ask in batch for row in (ask.row, ask.other) if row)
         assert max(shown.values()) == 1
 
 
 def test_the_kinds_of_question_of_either_set_are_mixed() -> None:
     """Each half of what a process is asked has each kind of each set, and either process as much as the other."""
-    asks = scorer.plan(ROWS * 4, 128, 2, 8, np.random.default_rng(0))
+    rows = [(split, number) for split in prepare.SPLITS for number in range(160)]
+    asks = scorer.plan(rows, 128, 2, 8, np.random.default_rng(0))
     kinds = [[(ask.row[0], ask.again, bool(ask.other)) for batch in side for ask in batch] for side in asks]
     for told in kinds:
         half = len(told) // 2
