@@ -181,6 +181,13 @@ def test_after_the_verdict_a_command_is_too_late(project: Path) -> None:
     assert kinds(project)["steer"] == 2
 
 
+def test_what_is_said_between_the_verdict_and_the_promotion_is_too_late_as_well(project: Path) -> None:
+    agent(project, *STEPS, "--gate", "lowest", env={"AUTORESEARCH_FAULT": "gate-recorded:kill"})
+    say(project, "/skip 1B")
+    assert agent(project, *STEPS, "--gate", "lowest").returncode == 0
+    assert "| line-1 | /skip 1B | not obeyed: too late" in comment(project)
+
+
 def test_an_experiment_labelled_human_waits_until_the_label_is_gone(project: Path) -> None:
     edit(project, ISSUE, '[experiment, "pri', '[experiment, human, "pri')
     paused = agent(project, *STEPS)
@@ -199,12 +206,11 @@ def test_an_issue_labelled_human_steers_the_campaign_that_it_names_or_that_runs(
     assert {name for name, _ in runs(run.stdout)} == {"baseline", "1D", "1B"}
     assert "| rena | /skip 1A | 1A is left out" in comment(project)
     assert "1B is left out" not in comment(project)
-    issue = (
-        "---\nnumber: 4\ntitle: Next\nlabels: [experiment]\n---\n| ID | DEPTH |\n|---|---|\n| 1B | 4 |\n| 1C | 12 |\n"
-    )
+    rows = "| ID | DEPTH |\n|---|---|\n| 1B | 4 |\n| 1C | 12 |\n| 2A | 16 |\n"
+    issue = f"---\nnumber: 4\ntitle: Next\nlabels: [experiment]\n---\n{rows}"
     (project / "experiments" / "issues" / "0004-next.md").write_text(issue)
     fourth = agent(project, "--issue", "4", "--budget", "5steps")
-    assert {name for name, _ in runs(fourth.stdout)} == {"1C"}, fourth.stderr
+    assert {name for name, _ in runs(fourth.stdout)} >= {"1C", "2A"}, fourth.stderr
 
 
 def test_whoever_steers_is_not_mentioned(project: Path) -> None:
