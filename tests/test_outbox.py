@@ -131,7 +131,7 @@ def test_a_fault_that_passes_leaves_what_a_calm_campaign_leaves(project: Path, h
     assert records(project, "post") == []
 
 
-@pytest.mark.parametrize(("how", "status"), [("401", 2), ("404", 2), ("403", 2), ("410", 2)])
+@pytest.mark.parametrize(("how", "status"), [("401", 2), ("404", 2), ("403", 2), ("410", 2), ("503", 3)])
 def test_a_refusal_at_the_start_says_why_before_anything_runs(
     project: Path, hub: GitHub, how: str, status: int
 ) -> None:
