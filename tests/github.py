@@ -47,6 +47,7 @@ class Fault:
 
 
 REFUSALS: Mapping[str, tuple[int, str]] = {
+    "301": (301, "Moved Permanently"),
     "401": (401, "Bad credentials"),
     "403": (403, "Resource not accessible by personal access token"),
     "404": (404, "Not Found"),
@@ -354,7 +355,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fail_before(self, fault: Fault) -> None:
         if fault.how in REFUSALS:
-            raise Refused(*REFUSALS[fault.how])
+            raise Refused(*REFUSALS[fault.how], {"Location": "http://elsewhere.invalid/"} if fault.how == "301" else {})
         if fault.how == "secondary":
             raise Refused(403, SECONDARY, {"Retry-After": f"{fault.wait:.0f}"})
         if fault.how == "primary":

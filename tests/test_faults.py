@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.failpoints import POINTS
 from tests import faults
 from tests.audited import make_audited
 from tests.project import ROOT, agent, command, commit, edit, environment
 
 ROUNDS = 2
 # The scorer loads torch twice an audit: of its moments CI tries SIGKILL alone, `make faults` all.
-CELLS = [(p, f) for p in POINTS for f in faults.FAULTS if f == "kill" or not p.startswith("audit")]
+CELLS = [(p, f) for p in faults.MOMENTS for f in faults.FAULTS if f == "kill" or not p.startswith("audit")]
 LEFT_OUT = r"^(?!audit-\w+:(term|full))"
 _Cells = dict[tuple[str, str], dict[str, str]]
 

@@ -357,6 +357,12 @@ def test_a_token_that_is_no_token_is_named_without_being_shown(hub: GitHub) -> N
     assert "wrong000" not in str(error.value)
 
 
+def test_an_answer_that_leads_to_another_host_is_not_followed(hub: GitHub, tracker: GitHubTracker) -> None:
+    hub.faults.append(Fault(r"GET .*/issues/3", "301"))
+    with pytest.raises(HarnessError, match=r"issue 3: GitHub's answer is of no use: .*elsewhere"):
+        tracker.fetch(3)
+
+
 def test_neither_settings_nor_upstream_show_the_token() -> None:
     settings = Settings(REPOSITORY, TOKEN, env={"GIT_CONFIG_VALUE_0": TOKEN})
     assert TOKEN not in repr(settings) + repr(GitHubTracker(settings).upstream)

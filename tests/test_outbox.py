@@ -63,14 +63,18 @@ def records(project: Path, kind: str) -> list[dict[str, object]]:
 
 
 def there(project: Path) -> dict[str, str]:
-    """What the refs of ours on the remote name."""
-    lines = git(project.parent / "remote.git", "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
-    return {name: sha for name, sha in (line.split() for line in lines) if "autoresearch" in name}
+    """What the branches of ours on the remote name."""
+    return here(project.parent / "remote.git")
 
 
 def here(project: Path) -> dict[str, str]:
-    lines = git(project, "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/notes").splitlines()
+    lines = git(project, "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads").splitlines()
     return {name: sha for name, sha in (line.split() for line in lines) if "autoresearch" in name}
+
+
+def noted(project: Path) -> list[str]:
+    """The notes: commits and texts."""
+    return git(project, "ls-tree", "-r", "refs/notes/autoresearch").splitlines()
 
 
 def finished(project: Path, hub: GitHub, verdict: str = "keep: 1D") -> None:
@@ -81,6 +85,7 @@ def finished(project: Path, hub: GitHub, verdict: str = "keep: 1D") -> None:
     assert [name for name in hub.issues[3]["labels"] if name.startswith("status")] == ["status: done"]
     assert {"experiment", "size: S"} <= set(hub.issues[3]["labels"])
     assert there(project) == here(project)
+    assert noted(project.parent / "remote.git") == noted(project)
 
 
 # --- from end to end --------------------------------------------------------------------------------------
@@ -124,7 +129,7 @@ def test_a_fault_that_passes_leaves_what_a_calm_campaign_leaves(project: Path, h
     assert records(project, "post") == []
 
 
-@pytest.mark.parametrize(("how", "status"), [("401", 2), ("404", 2), ("403", 2), ("410", 2)])
+@pytest.mark.parametrize(("how", "status"), [("401", 2), ("404", 2), ("403", 2), ("410", 2), ("503", 3)])
 def test_a_refusal_at_the_start_says_why_before_anything_runs(
     project: Path, hub: GitHub, how: str, status: int
 ) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from github import Auth, Consts, Github, GithubException
+from github import Auth, BadAttributeException, Consts, Github, GithubException
 from github.Issue import Issue as RemoteIssue
 from github.IssueComment import IssueComment
 from github.Repository import Repository as RemoteRepository
@@ -324,6 +324,13 @@ class GitHubTracker:
                     raise self._refused(what, error) from None
                 if attempt >= ATTEMPTS or time.monotonic() + wait > ends:
                     raise self._unreachable(what, error, wait) from None
+            except (
+                RuntimeError,
+                AssertionError,
+                BadAttributeException,
+            ) as error:  # PyGithub's: to another host, of no type
+                told = visible(redacted(str(error), (self._settings.token,)))[:300]
+                raise HarnessError(f"GitHub's answer is of no use: {told}", where=self._place(what)) from None
             time.sleep(wait)
             attempt += 1
 
