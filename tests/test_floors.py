@@ -10,14 +10,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     ["core", "reaper", "answerer", "untrusted", "failpoints"],
-    ["registry", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox", "cells"],
+    ["registry", "origin", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox", "cells"],
     ["prompt", "money", "models", "desk"],
     ["prose", "simulation", "scorer", "account"],
     ["spec", "preflight", "steering", "backlog", "talk"],
     ["repo", "process", "pins", "ledger", "locks", "machine", "tracks", "llm"],
     ["rounds", "editors.command", "editors"],
     ["shift", "strategies.table", "strategies.freeform", "strategies"],
-    ["executors.local", "executors", "trackers.markdown", "trackers", "live"],
+    ["executors.local", "executors", "trackers.markdown", "trackers.github_issues", "trackers", "live"],
     ["planning", "parts"],
     ["evidence", "doctor", "outbox", "options", "shown"],
     ["publish", "runs"],

@@ -165,6 +165,14 @@ def test_a_hijacked_model_has_no_other_tool_and_no_room(bench: Bench) -> None:
     assert not (ROOT / "new.py").exists()
 
 
+def test_a_use_nested_too_deeply_to_be_written_down_or_sent_back_is_no_reply(bench: Bench) -> None:
+    nested: object = "train.py"
+    for _ in range(600):
+        nested = [nested]
+    bench.server.reply(use("t1", command="view", path=nested))
+    assert "no reply of the API" in bench.write().failure
+
+
 def test_a_question_that_orders_otherwise_is_sent_beside_the_rules_and_never_among_them(bench: Bench) -> None:
     bench.server.reply(edit())
     bench.server.reply(text("done"))

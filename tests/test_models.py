@@ -1,5 +1,6 @@
 """models.yaml: its own prices are the published ones, and a file that is wrong is named with the field."""
 
+import tomllib
 from decimal import Decimal
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from agent import models
 from agent.core import BadInput
+from tests.project import ROOT, git
 
 
 def test_our_file_can_be_read_and_prices_its_own_model() -> None:
@@ -65,3 +67,10 @@ def test_a_wrong_file_is_named_with_the_field(old: str, new: str, told: str, tmp
 def test_a_file_that_is_not_there_is_bad_input() -> None:
     with pytest.raises(BadInput, match="cannot read the models"):
         models.read({"AUTORESEARCH_MODELS_FILE": "/nowhere.yaml"})
+
+
+def test_the_packaged_harness_has_the_file() -> None:
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert told == {"packages": ["agent"]}  # all of the folder, whatever its files are called
+    assert models.OURS.parent == ROOT / "agent"
+    assert git(ROOT, "ls-files", "agent/models.yaml") != ""  # hatch leaves out what git ignores
