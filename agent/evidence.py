@@ -209,7 +209,7 @@ def board(
         (*plan.notices, *notices),
         tuple(evidence.audits()),
         steering=tuple(steered(evidence.ledger, plan.spec)),
-        refused=tuple(rounds.refused(plan.turn)),
+        proposals=tuple(rounds.told(plan.turn)),
         usd=float(spent(evidence.ledger.about(SpendRecord, evidence.campaign.issue))),
     )
 

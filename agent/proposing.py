@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from agent import heed, preflight, prompt, rounds, runs
@@ -42,6 +43,7 @@ def propose(parts: Parts, plan: Plan, editor: Editor, guidance: str = "") -> Non
 
     Raises Paused where money or time is used up, NothingToRun where the editor had no idea or none could be used.
     """
+    check(plan)
     told = brief(parts, plan, guidance)
     corpus = runs.prepared(parts, plan)  # first: without it nothing that is paid for could run
     turn = plan.turn if plan.turn.thought else _think(parts, plan, editor, told)
@@ -49,13 +51,16 @@ def propose(parts: Parts, plan: Plan, editor: Editor, guidance: str = "") -> Non
         heed.steered(parts, plan)  # what it changes, the plan that is made next has
         _write(parts, plan, editor, told, _Trial(parts, plan, idea, corpus))
     done = rounds.every(parts.ledger, plan.spec.issue.number, plan.spec.body_sha256)[-1]
-    if not done.accepted:
-        raise _nothing(plan, done)
+    check(replace(plan, turn=done))
 
 
-def _nothing(plan: Plan, turn: Round) -> NothingToRun:
+def check(plan: Plan) -> None:
+    """Raise NothingToRun where the plan's round is over without a proposal that can run."""
+    turn = plan.turn
+    if not plan.spec.proposals or not turn.complete or turn.accepted:
+        return
     refused = "; ".join(f"{one.variant}: {one.failure}" for one in turn.proposals)
-    return NothingToRun(
+    raise NothingToRun(
         f"no proposal can run: {turn.failure or refused}",
         where=plan.spec.issue.source,
         next_step="say in the issue what you mean more exactly, or ask for another round: --retry",

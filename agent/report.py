@@ -50,7 +50,7 @@ class Board:
     notices: tuple[str, ...] = ()
     audits: tuple[AuditRecord, ...] = ()
     steering: tuple[SteerRecord, ...] = ()
-    refused: tuple[tuple[str, str, str], ...] = ()  # proposals that may not run: name, what, why
+    proposals: tuple[tuple[str, str, str], ...] = ()  # of an issue in prose: name, what, and what became of it
     usd: float = 0.0  # what the issue's editor has cost so far
 
 
@@ -96,7 +96,13 @@ def marker(issue: int) -> str:
 def comment(board: Board) -> str:
     """The result of a campaign as GitHub-flavoured Markdown."""
     parts = [marker(board.spec.issue.number), _headline(board), _outcome(board), _table(board), _chart(board)]
-    parts += [*map(_audit, board.audits), _steering(board.steering), _conditions(board), _reproduce(board)]
+    parts += [
+        *map(_audit, board.audits),
+        _proposals(board),
+        _steering(board.steering),
+        _conditions(board),
+        _reproduce(board),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -207,12 +213,12 @@ def _answer(one: SteerRecord) -> tuple[str, str, str]:
     return one.author or one.remark, one.command, one.answer if one.obeyed else f"not obeyed: {one.answer}"
 
 
-def _refused(board: Board) -> str:
-    """The proposals that may not run, and why."""
-    if not board.refused:
+def _proposals(board: Board) -> str:
+    """What an editor proposed, and what of it may not run."""
+    if not board.proposals:
         return ""
-    rows = (f"| {' | '.join(map(_escaped, one))} |" for one in board.refused)
-    return "\n".join(["### Proposals that did not run", "", "| ID | what | why |", "| --- | --- | --- |", *rows])
+    rows = (f"| {' | '.join(map(_escaped, one))} |" for one in board.proposals)
+    return "\n".join(["### Proposals", "", "| ID | what | became |", "| --- | --- | --- |", *rows])
 
 
 def _conditions(board: Board) -> str:

@@ -136,10 +136,13 @@ def _refused(ledger: Ledger, issue: int, track: str) -> list[tuple[str, Tried]]:
     ]
 
 
-def refused(turn: Round) -> list[tuple[str, str, str]]:
-    """The proposals of a round that may not run: name, what, why."""
+def told(turn: Round) -> list[tuple[str, str, str]]:
+    """The proposals of a round for a reader: name, what, what became of it."""
     ideas = {idea.name: idea for idea in turn.ideas}
-    return [(one.variant, why(ideas[one.variant], one.said), one.failure) for one in turn.proposals if not one.accepted]
+    return [
+        (one.variant, why(ideas[one.variant], one.said), "a variant" if one.accepted else f"refused: {one.failure}")
+        for one in turn.proposals
+    ]
 
 
 def twin(ledger: Ledger, tree: str) -> str | None:

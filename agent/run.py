@@ -140,6 +140,7 @@ def _campaign(
     """One question to its board; an issue in prose first gets its variants."""
     ledger = session.ledger if session else wiring.ledger()  # anew: another harness may just have finished
     plan, parts = wiring.ready(asked, tell, ledger)
+    proposing.check(plan)
     every = [one.variant for one in (plan.baseline, *plan.variants)]
     wanted = every if plan.complete else [*every, PROPOSED]
     sandbox.check(wanted, wiring.walls, waived=args.no_sandbox, inherited=plan.inherited)

@@ -38,7 +38,8 @@ def written(
     for attempt in range(1, MENDS + 2):
         draft = editor.write(replace(brief, files={**brief.files, **files}), idea, failure, folder)
         if draft.failure:
-            return Written(files, draft.failure, attempt, said)
+            told = f"{failure}; it was not mended: {draft.failure}" if failure else draft.failure
+            return Written(files, told, attempt, said)
         files, said = {**files, **draft.files}, draft.said
         files = {path: text for path, text in files.items() if text != brief.files.get(path)}
         found = check(files, attempt)
