@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from agent.core import BadInput, HarnessError, Unreachable, Upstream
@@ -351,17 +352,18 @@ def test_no_hook_of_ours_runs_at_a_push(project: Path, repo: Repository) -> None
     assert not (project / "hooked").exists()
 
 
-def test_a_remote_that_never_answers_is_given_up(
+def test_a_remote_that_never_answers_is_given_up_with_all_that_was_started(
     project: Path, repo: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.repo.REMOTE_S", 1.0)
-    monkeypatch.setenv("GIT_SSH_COMMAND", f"touch {project}/asked; sleep 60; true")
+    monkeypatch.setenv("GIT_SSH_COMMAND", f"echo $$ >{project}/asked; exec sleep 60 #")
     git(project, "remote", "add", "origin", "ssh://127.0.0.1/lab/experiments")
     began = time.monotonic()
     with pytest.raises(Unreachable, match="no answer within"):
         repo.push(UP, [ONE], ())
     assert time.monotonic() - began < 20
-    assert (project / "asked").exists()
+    asker = int((project / "asked").read_text())
+    assert not psutil.pid_exists(asker) or psutil.Process(asker).status() == psutil.STATUS_ZOMBIE
 
 
 def test_git_finds_the_token_in_its_environment_for_github_alone(project: Path) -> None:
