@@ -72,9 +72,20 @@ def brief(parts: Parts, plan: Plan, guidance: str) -> Brief:
     repo, track = parts.repo, plan.track
     sources = sources_at(repo, track, plan.base)
     tried = rounds.tried(parts.ledger, track.name)
-    rules, facts = repo.read(plan.base, RULES) or "", sources.facts.get(plan.profile, {})
+    rules, facts = repo.read(plan.base, RULES) or "", {**_setting(parts, plan), **sources.facts.get(plan.profile, {})}
     known = secrets(os.environ)
     return prompt.brief(rules, track, plan.spec.issue, sources.files, facts, tried, guidance, known)
+
+
+def _setting(parts: Parts, plan: Plan) -> dict[str, object]:
+    """Where and for how long a run trains, and how large the baseline is there."""
+    told: dict[str, object] = {
+        "a run": f"{plan.budget} of training",
+        "profile": plan.profile,
+        "device": parts.machine.name_for(plan.profile),
+    }
+    shape = plan.baseline.shapes.get(plan.profile)
+    return told | ({"the baseline here": f"{shape.params:,} parameters, model_dim {shape.model_dim}"} if shape else {})
 
 
 def _think(parts: Parts, plan: Plan, editor: Editor, told: Brief) -> Round:
