@@ -48,8 +48,8 @@ PROBES = 16  # random entries of the vocabulary that are looked at in each place
 # Rows of each held-out set that are scored, and rows of both together that are asked again. On `full` the 192 rows of a
 # winner and the 128 of the baseline are 655,000 tokens and 21 GB of logits: 14 s at 1.5 GB a second, which leaves as
 # much of the 30 s that an audit may take to start four processes (an estimate: nothing has been measured on CUDA).
-SCORED = {"full": 64, "mini": 10**9}
-AGAIN = {"full": 64, "mini": 256}
+SCORED = {"full": 64, "mini": 288}
+AGAIN = {"full": 64, "mini": 160}
 CUT = 0.8  # of the rows that are asked again: with other tokens from some place on
 
 Place = tuple[str, int]  # a held-out set, and a row among those that are scored
