@@ -392,7 +392,9 @@ def test_a_variant_that_steals_and_fills_the_disk_loses_and_the_campaign_goes_on
     [hostile] = [record for record in found if record["variant"] == "1D"]
     assert (hostile["status"], hostile["reason"]) == ("crash", "killed: less than 64 MB left on the disk")
     told = "".join(path.read_text() for path in (project / "kept").rglob("run.log"))
-    assert CANARY not in told + run.stdout + (project / "experiments" / "ledger.jsonl").read_text()
+    shown = [project / "experiments" / "ledger.jsonl", *(project / "experiments" / "issues").glob("*.comment.md")]
+    assert len(shown) == 2
+    assert CANARY not in told + run.stdout + "".join(path.read_text() for path in shown)
     assert "[core]" not in told
 
 
