@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.run import parser
+from agent.options import parser
 from tests.project import ROOT, environment, git
 
 README = (ROOT / "README.md").read_text()
