@@ -51,6 +51,10 @@ class Stopped(Paused):
     """A person said stop, or the money is used up: there is more to do, and nothing more is done by itself."""
 
 
+class NothingToRun(HarnessError):
+    """A round is over and none of its ideas became a variant: that is the answer, until somebody asks again."""
+
+
 class Unreachable(Paused):
     """A service did not take what it was given, for a reason that may pass; it is given again at the next start."""
 

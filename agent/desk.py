@@ -52,6 +52,7 @@ class Desk:
 
     def __init__(self, files: Mapping[str, str], file_bytes: int) -> None:
         self._before, self._files, self._cap = dict(files), dict(files), file_bytes
+        self.refused = ""  # why the last use of the tool that was not obeyed was not
 
     @property
     def changed(self) -> dict[str, str]:
@@ -63,7 +64,8 @@ class Desk:
         try:
             return self._obey(name, given), False
         except _Refused as refusal:
-            return str(refusal), True
+            self.refused = str(refusal)
+            return self.refused, True
 
     def _obey(self, name: str, given: object) -> str:
         command = _read(name, given)

@@ -17,6 +17,13 @@ FILLER = "autoresearch-fault.filler"  # what fills the disk, in the folder that 
 POINTS: Mapping[str, str] = {
     "steer-before": "a person's command is understood; the ledger does not have it",
     "steer-after": "the ledger has it; nothing was done about it, and nobody was answered",
+    "loop-began": "the ledger has the session of --loop; no round has begun",
+    "ideas-before": "an issue in prose is read; its editor is not asked for ideas",
+    "ideas-after": "the editor has had ideas; the ledger does not know them",
+    "ideas-recorded": "the ledger has the round and its ideas; none is written",
+    "proposal-before": "an idea is about to be written",
+    "proposal-after": "it is written and checked; neither git nor the ledger has it",
+    "proposal-recorded": "the ledger has the proposal; the next one, or its campaign, has not begun",
     "corpus-before": "nothing; the corpus is not asked for",
     "corpus-known": "the corpus is prepared; git and the ledger know of nothing",
     "baseline-placed": "the baseline's branch is there; no variant is committed",
@@ -48,6 +55,7 @@ POINTS: Mapping[str, str] = {
     "export-drafted": "the text of results.tsv is in a draft; the file is not there",
     "comment-before": "results.tsv is there; the comment is not",
     "comment-after": "everything is there; the program has not ended",
+    "loop-over": "it is known why no further round begins; the ledger does not have it",
     "owed-posted": "what an earlier campaign owed to the tracker is there; the ledger does not know",
 }
 

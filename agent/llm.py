@@ -114,7 +114,10 @@ class Claude:
                 raise
             return Draft(failure=capped.problem)
         said = plain(said, SAID_CAP)
-        return Draft(desk.changed, said) if desk.changed else Draft(said=said, failure="nothing was changed")
+        if desk.changed:
+            return Draft(desk.changed, said)
+        told = f"; the text editor had refused: {line(desk.refused, limit=SAID_CAP)}" if desk.refused else ""
+        return Draft(said=said, failure=f"nothing was changed{told}")
 
     def _edit(self, talk: Talk, desk: Desk, request: Request, messages: list[MessageParam]) -> str:
         """Talk until the model is done; return its last words. Raises Failed where it does not come to an end."""

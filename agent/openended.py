@@ -6,12 +6,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from agent import rounds
-from agent.core import LoopRecord, SpendRecord, Stopped
+from agent.core import LoopRecord, NothingToRun, SpendRecord, Stopped
 from agent.failpoints import reach
 from agent.ledger import Ledger
 from agent.money import spent
 from agent.parts import now
-from agent.proposing import NothingToRun
 
 FRUITLESS = 3  # rounds in a row without a proposal that can run: the issue asks for what cannot be had
 
@@ -53,12 +52,24 @@ class Session:
             "usd": float(self.spent()),
         }
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a round has begun since that is not over: a crash came in between, and it is to have its end."""
+        known = rounds.every(self.ledger, self.began.issue, self.began.body_sha256)[-1:]
+        return any(one.at >= self.began.at and not rounds.over(self.ledger, self.began.issue, one) for one in known)
+
     def over(self, expected_s: float | None, at: datetime) -> str:
-        """Why no further round begins at `at`, where one takes `expected_s` seconds; empty where one does."""
+        """Why no further round begins at `at`, where one takes `expected_s` seconds; empty where one does.
+
+        A round that has begun is brought to its end, unless the time is up altogether.
+        """
         hours, usd = self.began.hours, self.began.max_usd
         end = datetime.fromisoformat(self.began.at) + timedelta(hours=hours) if hours is not None else None
-        if end is not None and at + timedelta(seconds=expected_s or 0.0) > end:
+        needed = 0.0 if self.under_way else expected_s or 0.0
+        if end is not None and at + timedelta(seconds=needed) > end:
             return f"the time is used up: {hours:g} hours, and another round takes {(expected_s or 0) / 60:.0f} minutes"
+        if self.under_way:
+            return ""
         if usd is not None and self.spent() >= Decimal(str(usd)):
             return f"the money is used up: ${self.spent():.2f} of ${usd:g}"
         last = self.rounds()[-FRUITLESS:]
@@ -93,6 +104,6 @@ def until_over(running: Session, one_round: Callable[[], object], expected_s: Ca
             reason = stopped.problem
             break
     began = running.began
+    reach("loop-over")
     running.ledger.append(LoopRecord(began.issue, began.body_sha256, began.hours, began.max_usd, True, reason, now()))
-    reach("loop-ended")
     return reason

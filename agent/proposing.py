@@ -10,8 +10,8 @@ from agent.core import (
     BadInput,
     Brief,
     Editor,
-    HarnessError,
     Idea,
+    NothingToRun,
     Notice,
     ProposalRecord,
     Result,
@@ -32,10 +32,6 @@ RULES = "program.md"
 TAIL = 3000  # characters of a failed run's log that its editor is shown
 SAID_CAP = 300  # of an editor's own words, in its record
 FAILURE_CAP = 600  # of why a proposal was refused, in its record
-
-
-class NothingToRun(HarnessError):
-    """A round is over and none of its ideas became a variant."""
 
 
 def propose(parts: Parts, plan: Plan, editor: Editor, guidance: str = "") -> None:
@@ -112,9 +108,12 @@ def _folder(parts: Parts, issue: int, name: str) -> Path:
 def _write(parts: Parts, plan: Plan, editor: Editor, told: Brief, trial: "_Trial") -> None:
     issue, idea = plan.spec.issue.number, trial.idea
     parts.tell(Notice(f"{idea.name}: {line(idea.title, limit=120)}"))
+    runs.check_room(parts, plan)
     reach("proposal-before")
     done = written(editor, told, idea, trial.check, _folder(parts, issue, idea.name))
     reach("proposal-after")
+    if done.failure:
+        runs.check_room(parts, plan)  # for want of room neither an editor nor a draft can do anything
     record = _record(parts, plan, idea, done)
     parts.ledger.append(record)
     reach("proposal-recorded")
@@ -174,7 +173,10 @@ class _Trial:
 
     def _smoke(self, commit: str, attempt: int) -> Result:
         self._parts.tell(Notice(f"{self.idea.name}: draft {attempt} runs {runs.SMOKE_STEPS} steps"))
-        return runs.smoke(self._parts, self._plan, self.idea.name, commit, attempt, self._corpus)
+        result = runs.smoke(self._parts, self._plan, self.idea.name, commit, attempt, self._corpus)
+        if result.status != "ok":
+            runs.check_room(self._parts, self._plan)  # its editor could not mend that
+        return result
 
 
 def _failure(result: Result) -> str:

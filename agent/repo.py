@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
+from errno import ENOSPC
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +16,7 @@ from typing import Self
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else the import fails where git is missing, and not the check
 import git
 
-from agent.core import BadInput, HarnessError, Unreachable, Upstream
+from agent.core import BadInput, HarnessError, Paused, Unreachable, Upstream
 from agent.untrusted import redacted, visible
 
 NOTES = "refs/notes/autoresearch"
@@ -341,7 +342,7 @@ def _said(errors: bytes) -> str:
 
 
 def writable(folder: Path, advice: str = "free some space, or run in a clone that you can write to") -> None:
-    """Raise BadInput unless files can be made in `folder` (a read-only disk, a full one, a wrong owner)."""
+    """Raise BadInput unless files can be made in `folder` (a read-only disk, a wrong owner), Paused on a full disk."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:
@@ -349,8 +350,5 @@ def writable(folder: Path, advice: str = "free some space, or run in a clone tha
             probe.flush()
             os.fsync(probe.fileno())
     except OSError as error:
-        raise BadInput(
-            f"cannot write there: {error.strerror}",
-            where=str(folder),
-            next_step=advice,
-        ) from None
+        kind = Paused if error.errno == ENOSPC else BadInput  # a campaign may be under way, and goes on with more room
+        raise kind(f"cannot write there: {error.strerror}", where=str(folder), next_step=advice) from None

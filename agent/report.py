@@ -286,6 +286,8 @@ def status_json(board: Board) -> dict[str, object]:
         "runs": [_run_json(run) for row in board.rows for run in row.runs],
         "audits": [asdict(one) for one in board.audits],
         "steering": [asdict(said) for said in board.steering],
+        "proposals": [dict(zip(("id", "what", "became"), one, strict=True)) for one in board.proposals],
+        "usd": board.usd,
     }
 
 

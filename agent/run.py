@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from io import TextIOWrapper
 from pathlib import Path
@@ -19,7 +19,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from agent import doctor, heed, loop, machine, openended, options, proposing, report, sandbox, shift, shown, simulation
-from agent.core import BadInput, GateKind, GateRules, HarnessError, Notice, Profile, Rewrite, Variant
+from agent.core import BadInput, GateKind, GateRules, HarnessError, NothingToRun, Notice, Profile, Rewrite, Variant
 from agent.evidence import Evidence
 from agent.live import view
 from agent.locks import InUse
@@ -140,26 +140,33 @@ def _campaign(
     """One question to its board; an issue in prose first gets its variants."""
     ledger = session.ledger if session else wiring.ledger()  # anew: another harness may just have finished
     plan, parts = wiring.ready(asked, tell, ledger)
-    proposing.check(plan)
-    every = [one.variant for one in (plan.baseline, *plan.variants)]
-    wanted = every if plan.complete else [*every, PROPOSED]
-    sandbox.check(wanted, wiring.walls, waived=args.no_sandbox, inherited=plan.inherited)
+    with _told(parts, plan):
+        proposing.check(plan)
+    _check_walls(args, plan, wiring)
     for line in (*shown.intent(plan), *_unwalled(wiring.walls)):
         tell(Notice(line))
     if not plan.complete:
-        _propose(args, plan, parts, session)
+        chosen = editor(args, parts, session.began.at if session else "")
+        with _told(parts, plan):
+            proposing.propose(parts, plan, chosen, heed.guidance(parts, plan))
         plan, parts = wiring.ready(asked, tell, ledger)
     return loop.run(parts, plan)
 
 
-def _propose(args: argparse.Namespace, plan: Plan, parts: Parts, session: Session | None) -> None:
-    """Have the variants of an issue in prose written; where none can run, the issue is told."""
-    chosen = editor(args, parts, session.began.at if session else "")
+@contextmanager
+def _told(parts: Parts, plan: Plan) -> Iterator[None]:
+    """Where none of a round's proposals can run the issue is told, after a crash too."""
     try:
-        proposing.propose(parts, plan, chosen, heed.guidance(parts, plan))
-    except proposing.NothingToRun as nothing:
+        yield
+    except NothingToRun as nothing:
         fruitless(parts, plan, nothing.problem)
         raise
+
+
+def _check_walls(args: argparse.Namespace, plan: Plan, wiring: Wiring) -> None:
+    every = [one.variant for one in (plan.baseline, *plan.variants)]
+    wanted = every if plan.complete else [*every, PROPOSED]
+    sandbox.check(wanted, wiring.walls, waived=args.no_sandbox, inherited=plan.inherited)
 
 
 def _open_ended(args: argparse.Namespace, asked: Request, wiring: Wiring, tell: Tell) -> dict[str, object]:
@@ -171,15 +178,24 @@ def _open_ended(args: argparse.Namespace, asked: Request, wiring: Wiring, tell: 
             where=plan.spec.issue.source,
             next_step="run it without --loop, or name another issue",
         )
+    _check_walls(args, plan, wiring)
+    editor(args, parts, "")  # what is wrong with it is said before the time begins to run
     limits, issue = Limits(args.hours, args.max_usd), plan.spec.issue.number
     session = openended.session(parts.ledger, issue, plan.spec.body_sha256, limits)
-    if loop.finished(parts, plan):
-        loop.run(parts, plan)  # what a crash may have left to do after the verdict
+    _catch_up(parts, plan)
     again = replace(asked, again=True)
     reason = openended.until_over(
         session, lambda: _campaign(args, again, wiring, tell, session), lambda: plan.estimate_s
     )
     return session.summary(plan.track.name) | {"reason": reason}
+
+
+def _catch_up(parts: Parts, plan: Plan) -> None:
+    """Do what a crash may have left to do when the latest round was over."""
+    with suppress(NothingToRun), _told(parts, plan):
+        proposing.check(plan)
+    if loop.finished(parts, plan):
+        loop.run(parts, plan)
 
 
 def _queue(args: argparse.Namespace, wiring: Wiring) -> int:

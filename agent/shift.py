@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from agent import backlog
 from agent.backlog import Backlog, Known, LeftOut
-from agent.core import BadInput, Issue, Paused, Stopped, Tracker, Unreachable
+from agent.core import BadInput, Issue, NothingToRun, Paused, Stopped, Tracker, Unreachable
 
 SEVERITY = (0, 3, 2, 1)  # exit statuses, the worst last
 
@@ -55,7 +55,7 @@ class Shift:
             self.run(number)
         except Stopped:
             raise
-        except (BadInput, Paused) as error:
+        except (BadInput, NothingToRun, Paused) as error:
             self.tell(f"issue {number}: {error}")
             return error.exit_code
         return 0

@@ -11,7 +11,7 @@ Written after the SDK's own types and Anthropic's pages on the Messages API, too
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -82,6 +82,23 @@ class Reply:
     drop: bool = False
 
 
+def message(*blocks: Fields, stop: str = "", used: Fields | None = None, details: Fields | None = None) -> Reply:
+    """A reply with these blocks; `stop` is tool_use where they use a tool, else end_turn."""
+    tool = any(block["type"] == "tool_use" for block in blocks)
+    body = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-sonnet-5-5",
+        "content": list(blocks),
+        "stop_reason": stop or ("tool_use" if tool else "end_turn"),
+        "stop_sequence": None,
+        "stop_details": details,
+        "usage": usage() if used is None else used,
+    }
+    return Reply(200, json.dumps(body).encode(), _JSON)
+
+
 # --- the server -------------------------------------------------------------------------------------------
 
 
@@ -99,6 +116,7 @@ class Claude:
         self.counts: list[Fields] = []
         self.refusals: list[str] = []
         self.cannot_count = False  # as a gateway that has only /v1/messages
+        self.author: Callable[[Fields], Reply] | None = None  # in place of a script, for who may be asked again
         self._script: list[Reply] = []
         self._count_script: list[Reply] = []
         self._paused = False
@@ -133,19 +151,7 @@ class Claude:
         self, *blocks: Fields, stop: str = "", used: Fields | None = None, details: Fields | None = None, **more: float
     ) -> None:
         """Answer the next call with these blocks; `stop` is tool_use where they use a tool, else end_turn."""
-        tool = any(block["type"] == "tool_use" for block in blocks)
-        body = {
-            "id": f"msg_{len(self._script)}",
-            "type": "message",
-            "role": "assistant",
-            "model": "claude-sonnet-5-5",
-            "content": list(blocks),
-            "stop_reason": stop or ("tool_use" if tool else "end_turn"),
-            "stop_sequence": None,
-            "stop_details": details,
-            "usage": usage() if used is None else used,
-        }
-        self.raw(json.dumps(body).encode(), **more)
+        self.raw(message(*blocks, stop=stop, used=used, details=details).body, **more)
 
     def raw(self, body: bytes, *, counting: bool = False, **more: float) -> None:
         """Answer the next call (or the next count) with these bytes as JSON."""
@@ -183,7 +189,7 @@ class Claude:
         if body["model"] not in MODELS:
             return _refusal(404, f"model: {body['model']}")
         (self.counts if counting else self.requests).append(body)
-        return self._counted(body) if counting else self._next()
+        return self._counted(body) if counting else self._next(body)
 
     def _counted(self, body: Fields) -> Reply:
         if self._count_script:
@@ -191,8 +197,11 @@ class Claude:
         tokens = self.tokens or len(json.dumps(body)) // 4
         return Reply(200, json.dumps({"input_tokens": tokens}).encode(), _JSON)
 
-    def _next(self) -> Reply:
-        found = self._script.pop(0) if self._script else _refusal(500, "the script is over")
+    def _next(self, body: Fields) -> Reply:
+        if self.author:
+            found = self.author(body)
+        else:
+            found = self._script.pop(0) if self._script else _refusal(500, "the script is over")
         self._paused = b'"pause_turn"' in found.body
         return found
 

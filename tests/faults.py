@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -28,11 +29,12 @@ from pathlib import Path
 import psutil
 
 from agent import run as harness
-from agent.core import CampaignRecord
+from agent.core import SteerRecord
 from agent.failpoints import FILLER, POINTS, fill
 from agent.ledger import decode, encode
 from tests.audited import make_audited
 from tests.project import ROOT, command, commit, edit, environment, git, make
+from tests.prose import BODY, prose_issue
 
 FAULTS = ("kill", "term", "full")
 QUICK = ("--issue", "3", "--budget", "5steps", "--gate", "lowest")  # two runs
@@ -40,6 +42,19 @@ PROBED = ("--issue", "3", "--budget", "2", "--gate", "lowest")  # with probes be
 AUDITED = ("--issue", "3", "--budget", "6steps", "--gate", "lowest")  # of a model that can be audited
 STEERED = ("--issue", "3", "--budget", "7steps", "--gate", "lowest")  # with a variant that a person added
 LONG = ("--issue", "3", "--budget", "5steps")  # four variants, ten runs: what the random loop strikes
+# An editor that goes by what it finds, as often as it is asked: a better width, and where that is there, nothing.
+EDITS = "import pathlib; p = pathlib.Path('train.py'); p.write_text(p.read_text().replace('RATIO = 64', 'RATIO = 96'))"
+EDITED = (
+    "--issue",
+    "5",
+    "--budget",
+    "5steps",
+    "--gate",
+    "lowest",
+    "--editor",
+    shlex.join([sys.executable, "-c", EDITS]),
+)
+LOOPED = (*EDITED, "--loop")  # a winner, then three rounds without a proposal that can run
 DISK = "256m"  # of the disk that is filled; a run wants 64 MB of it free
 PAGE = 4096  # bytes: a full disk still takes what fits into the last page of a file
 CROWDED, ROOMY = 100, 3800  # room in the ledger's last page: for no record, and for one that should not be written
@@ -52,7 +67,7 @@ DEADLINE_S = 60.0  # for a program to end after a fault
 # Moments at which a run may be under way that the ledger does not know: that one may be repeated, and no other.
 RUNNING = ("probe-start", "probe-result", "run-start", "run-result", "append-before")
 # Where something starts that a full disk makes fail: its failure must not be recorded, though there is room for it.
-STARTING = ("probe-start", "run-start", "audit-before")
+STARTING = ("proposal-before", "probe-start", "run-start", "audit-before")
 AWAY = ("owed-posted",)  # comes by only where a tracker was away before: tests/test_outbox.py strikes there
 MOMENTS = tuple(point for point in POINTS if point not in AWAY)
 SECOND = (*RUNNING, "append-after")  # struck at their second time: what came before must not be repeated
@@ -93,9 +108,12 @@ def must(holds: bool, promise: str) -> None:
 
 
 def state(project: Path) -> dict[str, object]:
-    """What must not depend on a fault: every record but its times, every ref, note and export, every file's name."""
+    """What must not depend on a fault: every record but its times, every ref, note and export, every file's name.
+
+    What an editor said is left out: a draft that was lost is written again.
+    """
     listed = (path for path in project.rglob("*") if path.is_file() and path.name != FILLER)
-    names = sorted(str(path.relative_to(project)) for path in listed if ".git" not in path.parts)
+    names = sorted(str(path.relative_to(project)) for path in listed if {".git", "proposal"}.isdisjoint(path.parts))
     own = (path.name for path in (project / ".git" / "autoresearch").rglob("*"))
     exports = [project / "experiments" / "results.tsv", *project.rglob("*.comment.md")]
     return {
@@ -156,8 +174,9 @@ def _is_ledger(value: object) -> bool:
 
 
 def homes(project: Path) -> dict[str, int]:
-    """The logs of the runs that were started, and when each was last written."""
-    logs = (path for path in project.glob("logs/**/run.log") if path.parent.name not in ("audit", "compared"))
+    """The logs of the runs that were started and belong in the ledger, and when each was last written."""
+    others = ("audit", "compared", "smoke-1", "command-1")
+    logs = (path for path in project.glob("logs/**/run.log") if path.parent.name not in others)
     return {str(path.relative_to(project)): path.stat().st_mtime_ns for path in logs}
 
 
@@ -182,6 +201,13 @@ def steered(folder: Path) -> Path:
     project = make(folder)
     remarks = project / "experiments" / "issues" / "0003-depth-vs-width.remarks.md"
     remarks.write_text("/run 1E DEPTH=10 ASPECT_RATIO=64\n/skip 9Z\n")
+    return project
+
+
+def prose(folder: Path) -> Path:
+    """A project with an issue in prose, which asks for one proposal a round."""
+    project = make(folder)
+    prose_issue(project, BODY.replace("variants: 2", "variants: 1"))
     return project
 
 
@@ -226,7 +252,8 @@ class Bench:
 
 
 def _template(asked: Sequence[str]) -> str:
-    return {LONG: "long", AUDITED: "audited", STEERED: "steered"}.get(tuple(asked), "short")
+    names = {LONG: "long", AUDITED: "audited", STEERED: "steered", EDITED: "prose", LOOPED: "prose"}
+    return names.get(tuple(asked), "short")
 
 
 def prepare(folder: Path, mounted: bool, asked: Sequence[tuple[str, ...]]) -> Bench:
@@ -234,6 +261,7 @@ def prepare(folder: Path, mounted: bool, asked: Sequence[tuple[str, ...]]) -> Be
     template(folder / "short")
     template(folder / "audited", make_audited)
     template(folder / "steered", steered)
+    prose(folder / "prose")
     long_template(folder / "long")
     calm: dict[tuple[str, ...], Mapping[str, object]] = {}
     bench = Bench(folder, mounted, calm)
@@ -294,7 +322,8 @@ def finish(project: Path, asked: Sequence[str]) -> None:
 
 def question(point: str) -> tuple[str, ...]:
     """What the campaign is asked that comes by a moment."""
-    return {"probe": PROBED, "audit": AUDITED, "steer": STEERED}.get(point.partition("-")[0], QUICK)
+    kinds = {"probe": PROBED, "audit": AUDITED, "steer": STEERED, "ideas": EDITED, "proposal": EDITED, "loop": LOOPED}
+    return kinds.get(point.partition("-")[0], QUICK)
 
 
 def judged(point: str, fault: str, trial: Callable[[], None]) -> Cell:
@@ -337,13 +366,12 @@ def crowding(bench: Bench, point: str, strike: str) -> str:
     with bench.project(f"{point}-length", question(point), own_disk=False) as project:
         agent(project, question(point), f"{strike}:kill")
         found = lines(project)
-    campaign = decode(found[0]) if found else None
-    if not isinstance(campaign, CampaignRecord):
+    if not found:
         return ""  # there is no file yet, and a new one has no room at all
-    stranger = replace(campaign, issue=STRANGER, title="")
+    stranger = SteerRecord(STRANGER, "", "", "", "", "", obeyed=False, at="")
     length = sum(len(f"{line}\n".encode()) for line in (*found, encode(stranger)))
     room = ROOMY if point in STARTING else CROWDED
-    return f"{encode(replace(stranger, title='x' * ((PAGE - room - length) % PAGE)))}\n"
+    return f"{encode(replace(stranger, answer='x' * ((PAGE - room - length) % PAGE)))}\n"
 
 
 def check_ending(bench: Bench, project: Path, asked: tuple[str, ...], fault: str, ended: Ended) -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from agent import openended
-from agent.core import LoopRecord, Paused, ProposalRecord, RoundRecord, SpendRecord, Stopped
+from agent.core import LoopRecord, NothingToRun, Paused, ProposalRecord, RoundRecord, SpendRecord, Stopped
 from agent.ledger import Ledger
 from agent.openended import FRUITLESS, Limits, Session
-from agent.proposing import NothingToRun
 from tests.test_rounds import IDEAS, SHA
 
 LONG_AGO = "2026-01-01T00:00:00+00:00"
