@@ -390,6 +390,7 @@ class CampaignRecord:
     trees: Mapping[str, str]
     at: str
     pins: Mapping[str, str] = field(default_factory=dict)
+    round: int = 0  # of an issue in prose
     kind: Literal["campaign"] = "campaign"
     schema: int = SCHEMA
 
@@ -466,7 +467,8 @@ class PromotionRecord:
 class SteerRecord:
     """A command that a person gave to an issue's campaign, obeyed once: its text, and what was answered.
 
-    `obeyed` is False where it was refused; `remark` is the Remark that it stood in.
+    `obeyed` is False where it was refused; `remark` is the Remark that it stood in; `round` is that of an issue in
+    prose, whose later rounds it does not concern.
     """
 
     issue: int
@@ -477,6 +479,7 @@ class SteerRecord:
     answer: str
     obeyed: bool
     at: str
+    round: int = 0
     kind: Literal["steer"] = "steer"
     schema: int = SCHEMA
 

@@ -54,17 +54,41 @@ def steered(parts: Parts, plan: Plan, evidence: Evidence | None = None) -> bool:
     return bool(obeyed)
 
 
-def too_late(parts: Parts, plan: Plan) -> bool:
-    """Answer what was said after the verdict; whether there was anything. What is free waits for the next campaign."""
+def too_late(parts: Parts, plan: Plan) -> Stopped | None:
+    """Answer what was said after the verdict; what is free waits for the next campaign.
+
+    Where something else is begun after this one, a /stop is obeyed, and returned to be raised when all is published;
+    and in the rounds of --loop other commands are left to the next round.
+    """
     try:
         said = [one for one in _new(parts, plan) if not one.free]
-    except (Unreachable, BadInput) as error:
+    except Unreachable as error:
         parts.tell(Notice(f"people were not heard: {error.problem}"))
-        return False
+        return None
+    stops = [one for one in said if plan.asked.follows and isinstance(_understood(plan, one), Stop)]
+    records = [_record(parts, plan, one, "stopped after the verdict", obeyed=True) for one in stops]
     for one in said:
-        command = _understood(plan, one)
-        _record(parts, plan, one, command.reason if isinstance(command, Refusal) else _LATE, obeyed=False)
-    return bool(said)
+        if one not in stops and not plan.asked.again:
+            command = _understood(plan, one)
+            _record(parts, plan, one, command.reason if isinstance(command, Refusal) else _LATE, obeyed=False)
+    return _stopped(plan, records[0]) if records else None
+
+
+def check_stopped(parts: Parts, plan: Plan) -> None:
+    """Hear /stop, and nothing else, while the variants of an issue in prose are written.
+
+    Raises Stopped, or Paused where the issue does not ask any more what it did. The rest is heard when all are known.
+    """
+    try:
+        _check_asked(parts, plan)
+        stops = [one for one in _new(parts, plan) if isinstance(_understood(plan, one), Stop)]
+    except Unreachable as error:
+        parts.tell(Notice(f"people were not heard: {error.problem}"))
+        return
+    if stops:
+        record = _obey(parts, plan, stops[0], None)
+        answer(parts, plan, None)
+        raise _stopped(plan, record)
 
 
 def guidance(parts: Parts, plan: Plan) -> str:
@@ -201,4 +225,6 @@ def _record(parts: Parts, plan: Plan, said: _Said, told: str, obeyed: bool) -> S
 
 def _recorded(plan: Plan, said: _Said, told: str, obeyed: bool) -> SteerRecord:
     issue, remark = plan.spec.issue.number, said.remark
-    return SteerRecord(issue, plan.spec.body_sha256, remark.id, remark.author, said.command, told, obeyed, now())
+    number = plan.turn.number if plan.spec.proposals else 0
+    said_by = (issue, plan.spec.body_sha256, remark.id, remark.author)
+    return SteerRecord(*said_by, said.command, told, obeyed, now(), number)

@@ -54,10 +54,12 @@ def _attempt(parts: Parts, plan: Plan) -> Board | None:
         outbox.of(parts).post(plan.spec.issue.number, "status", "running")
     if undecided and not (_calibrate(parts, evidence) and _judge(parts, evidence)):
         return None
-    heed.too_late(parts, plan)
+    stop = heed.too_late(parts, plan)
     promote(parts, evidence)
     shown = board_of(parts, evidence)
     publish(parts, shown)
+    if stop is not None:
+        raise stop
     return shown
 
 
@@ -122,6 +124,7 @@ def _freeze(parts: Parts, plan: Plan, conditions: Conditions, corpus: runs.Corpu
         trees={name: parts.repo.tree(commit) for name, commit in commits.items()},
         at=now(),
         pins=runs.found_pins(parts, plan, plan.base, corpus.folder),
+        round=plan.turn.number if plan.spec.proposals else 0,
     )
     parts.ledger.append(campaign)
     reach("campaign-recorded")
@@ -143,7 +146,9 @@ def _commit(parts: Parts, plan: Plan, name: str) -> str:
     """One commit on the base, on the variant's own branch."""
     one, issue = plan.resolved(name), plan.spec.issue
     reach("commit-before")
-    commit = parts.repo.commit(plan.base, one.files, message(plan, one.variant, sets(plan, one)))
+    commit = parts.repo.commit(
+        plan.base, one.files, message(plan, one.variant, sets(plan, one) if one.variant.constant else {})
+    )
     reach("commit-made")
     parts.repo.keep(f"autoresearch/issue-{issue.number}/{name}", commit)
     reach("commit-after")

@@ -1,18 +1,30 @@
 """The open-ended mode: round after round from the current baseline, until time, money or a person ends it."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from agent import rounds
-from agent.core import LoopRecord, NothingToRun, SpendRecord, Stopped
+from agent.core import (
+    Event,
+    LoopRecord,
+    NothingToRun,
+    Notice,
+    SpendRecord,
+    Stopped,
+    Unreachable,
+    VerdictRecord,
+)
 from agent.failpoints import reach
 from agent.ledger import Ledger
 from agent.money import spent
 from agent.parts import now
+from agent.rounds import Round
 
-FRUITLESS = 3  # rounds in a row without a proposal that can run: the issue asks for what cannot be had
+FRUITLESS = 3  # rounds in a row with nothing that could be measured: what is asked for cannot be had
+WAITS_S = (60.0, 120.0, 300.0, *[900.0] * 12)  # for a service that is away, each time; in all three hours
 
 
 @dataclass(frozen=True)
@@ -73,9 +85,24 @@ class Session:
         if usd is not None and self.spent() >= Decimal(str(usd)):
             return f"the money is used up: ${self.spent():.2f} of ${usd:g}"
         last = self.rounds()[-FRUITLESS:]
-        if len(last) == FRUITLESS and not any(one.accepted for one in last):
-            return f"{FRUITLESS} rounds in a row had no proposal that can run"
+        if len(last) == FRUITLESS and not any(map(self._bore, last)):
+            return f"{FRUITLESS} rounds in a row had nothing that could be measured"
         return ""
+
+    def _bore(self, turn: Round) -> bool:
+        """Whether a round had a proposal that could run, beside a baseline that could be measured."""
+        verdict = self._verdict(turn)
+        return bool(turn.accepted) and (verdict is None or verdict.verdict.decision != "failed")
+
+    def _verdict(self, turn: Round) -> VerdictRecord | None:
+        ran = rounds.campaign(self.ledger, self.began.issue, turn)
+        return None if ran is None else self.ledger.verdict(ran)
+
+    def expected_s(self, estimate_s: float | None) -> float | None:
+        """What a round takes: by the longest of this session, drafts and all, else by the estimate of its runs."""
+        ended = ((one.at, verdict.at) for one in self.rounds() if (verdict := self._verdict(one)))
+        took = [(datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() for start, end in ended]
+        return max([*took, estimate_s or 0.0]) or None
 
 
 def session(ledger: Ledger, issue: int, body_sha256: str, limits: Limits) -> Session:
@@ -90,19 +117,35 @@ def session(ledger: Ledger, issue: int, body_sha256: str, limits: Limits) -> Ses
     return Session(ledger, began)
 
 
-def until_over(running: Session, one_round: Callable[[], object], expected_s: Callable[[], float | None]) -> str:
+def until_over(
+    running: Session,
+    one_round: Callable[[], object],
+    estimate_s: float | None,
+    tell: Callable[[Event], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> str:
     """Rounds until the session is over; the reason, which is then in the ledger.
 
-    Raises what a round raises, except where that ends the session (Stopped) or the round alone (NothingToRun).
+    Raises what a round raises, except where that ends the session (Stopped), the round alone (NothingToRun), or may
+    pass (Unreachable): then the round goes on after one of WAITS_S.
     """
-    while not (reason := running.over(expected_s(), datetime.now(UTC))):
+    waits = iter(WAITS_S)
+    while not (reason := running.over(running.expected_s(estimate_s), datetime.now(UTC))):
         try:
             one_round()
         except NothingToRun:
+            pass
+        except Unreachable as away:
+            wait = next(waits, None)
+            if wait is None:
+                raise
+            tell(Notice(f"{away.problem}; on with it in {wait / 60:.0f} min"))
+            sleep(wait)
             continue
         except Stopped as stopped:
             reason = stopped.problem
             break
+        waits = iter(WAITS_S)
     began = running.began
     reach("loop-over")
     running.ledger.append(LoopRecord(began.issue, began.body_sha256, began.hours, began.max_usd, True, reason, now()))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agent import machine, preflight, prose
 from agent.core import BadInput, Profile
+from agent.editors import EDITORS
 from agent.executors import EXECUTORS
 from agent.ledger import Ledger
 from agent.machine import Machine
@@ -73,7 +74,9 @@ def _editing(group: argparse._ArgumentGroup) -> None:
         "--editor", default="anthropic", metavar="E", help="who writes the changes: anthropic, or a COMMAND (anthropic)"
     )
     group.add_argument("--model", help="Claude's model, one of agent/models.yaml ($AUTORESEARCH_MODEL, or that file's)")
-    group.add_argument("--max-usd", type=float, metavar="D", help="dollars that the changes may cost (models.yaml's)")
+    group.add_argument(
+        "--max-usd", type=float, metavar="D", help="dollars that the changes of an issue may cost (models.yaml's)"
+    )
     group.add_argument("--loop", action="store_true", help="round after round, each from the baseline that is left")
     group.add_argument("--hours", type=float, metavar="H", help="with --loop: no round begins that would end later")
 
@@ -88,6 +91,11 @@ def checked(args: argparse.Namespace) -> argparse.Namespace:
     """The arguments, where they go together. Raises BadInput where they do not."""
     if args.hours is not None and not args.loop:
         raise BadInput("--hours is for --loop", next_step="add --loop, or leave it out")
+    if args.loop and args.retry:
+        raise BadInput("--retry asks a question again, and --loop asks the next one", next_step="leave one of them out")
+    own = [name for name, value in (("--model", args.model), ("--max-usd", args.max_usd)) if value is not None]
+    if own and args.editor not in EDITORS:
+        raise BadInput(f"{own[0]} is for --editor anthropic", next_step="tell the command itself, in --editor")
     if args.loop and args.issue is None:
         raise BadInput("--loop needs an issue in prose", next_step="name it: --issue N")
     for name, value in (("--hours", args.hours), ("--max-usd", args.max_usd)):
@@ -107,6 +115,7 @@ def request(args: argparse.Namespace, here: Machine) -> Request:
         gate=args.gate,
         committed=args.committed,
         retry=args.retry,
+        follows=args.loop or args.queue,
     )
 
 

@@ -47,6 +47,7 @@ class Request:
     committed: bool = False
     retry: bool = False
     again: bool = False  # a round that is over is followed by another (--loop)
+    follows: bool = False  # something else is begun after it (--loop, --queue): /stop is obeyed after the verdict too
     answered: bool = False  # by an earlier campaign that is only asked about: a closed issue may be
 
 
@@ -171,13 +172,13 @@ def _turn(request: Request, repo: Repository, ledger: Ledger, track: Track, issu
     number = rounds.following(ledger, issue.number)
     if not known:
         return Round(number, base_commit(repo, ledger, track, issue.number))
-    turn, since = known[-1], known[-1].at
+    turn = known[-1]
     if not rounds.over(ledger, issue.number, turn):
         return turn
     if request.again or (request.retry and not turn.accepted):
-        return Round(number, _natural_base(repo, track), since=since)
+        return Round(number, _natural_base(repo, track))
     base = base_commit(repo, ledger, track, issue.number)
-    return turn if base == turn.base or not turn.accepted else Round(number, base, since=since)
+    return turn if base == turn.base or not turn.accepted else Round(number, base)
 
 
 def message(plan: Plan, variant: Variant, told: Mapping[str, str]) -> str:
@@ -190,11 +191,12 @@ def message(plan: Plan, variant: Variant, told: Mapping[str, str]) -> str:
 def _steered(ledger: Ledger, told: Spec, request: Request, turn: Round) -> list[SteerRecord]:
     """The commands that count: those obeyed of the issue as it reads now; of an answer, those given before it.
 
-    Of an issue in prose a round has what was said since the round before it began, and any budget.
+    What was said in one round of an issue in prose does not concern another, but for a budget.
     """
     until = ledger.campaigns(told.issue.number)[-1].at if request.answered else None
     said = [record for record in steered(ledger, told) if record.obeyed]
-    said = [record for record in said if record.at >= turn.since or record.command.startswith("/budget")]
+    own = turn.number if told.proposals else 0
+    said = [record for record in said if record.round == own or record.command.startswith("/budget")]
     return [record for record in said if until is None or record.at <= until]
 
 
@@ -214,11 +216,9 @@ def _outdated(ledger: Ledger, told: Spec) -> tuple[str, ...]:
 
 def _closed_by_us(ledger: Ledger, issue: Issue) -> bool:
     """Whether the issue is closed because it has its verdict: it then answers as if it were open."""
-    asked, closed = (
-        ledger.campaigns(issue.number),
-        any(p.what == "close" for p in ledger.about(PostRecord, issue.number)),
-    )
-    return closed and ledger.verdict(asked[-1]) is not None and asked[-1].body_sha256 == spec.digest(issue.body)
+    asked = [one for one in ledger.campaigns(issue.number) if one.body_sha256 == spec.digest(issue.body)]
+    closed = any(post.what == "close" for post in ledger.about(PostRecord, issue.number))
+    return closed and any(ledger.verdict(one) for one in asked)
 
 
 def resolved_at(repo: Repository, track: Track, commit: str) -> Resolved:

@@ -65,7 +65,8 @@ def _issue(issue: Issue) -> str:
 
 
 def _guidance(said: str) -> str:
-    return f"## What people said since\n\n{fenced(plain(said, GUIDANCE_CAP))}" if said.strip() else ""
+    newest = plain(said).strip()[-GUIDANCE_CAP:]
+    return f"## What people said since\n\n{fenced(newest)}" if newest else ""
 
 
 def _tried(tried: Sequence[Tried], known: Sequence[str]) -> str:

@@ -41,10 +41,11 @@ def propose(parts: Parts, plan: Plan, editor: Editor, guidance: str = "") -> Non
     """
     check(plan)
     told = brief(parts, plan, guidance)
+    heed.check_stopped(parts, plan)
     corpus = runs.prepared(parts, plan)  # first: without it nothing that is paid for could run
     turn = plan.turn if plan.turn.thought else _think(parts, plan, editor, told)
     for idea in turn.open:
-        heed.steered(parts, plan)  # what it changes, the plan that is made next has
+        heed.check_stopped(parts, plan)
         _write(parts, plan, editor, told, _Trial(parts, plan, idea, corpus))
     done = rounds.every(parts.ledger, plan.spec.issue.number, plan.spec.body_sha256)[-1]
     check(replace(plan, turn=done))
@@ -107,7 +108,7 @@ def _folder(parts: Parts, issue: int, name: str) -> Path:
 
 def _write(parts: Parts, plan: Plan, editor: Editor, told: Brief, trial: "_Trial") -> None:
     issue, idea = plan.spec.issue.number, trial.idea
-    parts.tell(Notice(f"{idea.name}: {line(idea.title, limit=120)}"))
+    parts.tell(Notice(f"{idea.name}: {line(idea.title, limit=120) or 'an idea of its editor'}"))
     runs.check_room(parts, plan)
     reach("proposal-before")
     done = written(editor, told, idea, trial.check, _folder(parts, issue, idea.name))

@@ -24,7 +24,6 @@ class Round:
     failure: str = ""
     proposals: tuple[ProposalRecord, ...] = ()
     at: str = ""
-    since: str = ""  # when the round before it began
 
     @property
     def accepted(self) -> tuple[ProposalRecord, ...]:
@@ -51,13 +50,20 @@ def named(ideas: Sequence[Idea], number: int) -> tuple[Idea, ...]:
 
 def every(ledger: Ledger, issue: int, body_sha256: str) -> list[Round]:
     """The rounds that the issue had as its body is now, oldest first."""
-    found, proposals = list[Round](), ledger.about(ProposalRecord, issue)
-    for one in ledger.about(RoundRecord, issue):
-        if one.body_sha256 == body_sha256:
-            own = tuple(proposal for proposal in proposals if proposal.round == one.round)
-            since = found[-1].at if found else ""
-            found.append(Round(one.round, one.base, True, one.ideas, one.failure, own, one.at, since))
-    return found
+    proposals = ledger.about(ProposalRecord, issue)
+    return [
+        Round(
+            one.round,
+            one.base,
+            True,
+            one.ideas,
+            one.failure,
+            tuple(p for p in proposals if p.round == one.round),
+            one.at,
+        )
+        for one in ledger.about(RoundRecord, issue)
+        if one.body_sha256 == body_sha256
+    ]
 
 
 def following(ledger: Ledger, issue: int) -> int:
@@ -66,9 +72,8 @@ def following(ledger: Ledger, issue: int) -> int:
 
 
 def campaign(ledger: Ledger, issue: int, turn: Round) -> CampaignRecord | None:
-    """The latest campaign that ran a round's proposals."""
-    names = {one.variant for one in turn.accepted}
-    ran = [one for one in ledger.campaigns(issue) if one.base == turn.base and names & one.commits.keys()]
+    """The latest campaign of a round."""
+    ran = [one for one in ledger.campaigns(issue) if one.round == turn.number]
     return ran[-1] if ran else None
 
 

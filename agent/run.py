@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
@@ -18,24 +19,22 @@ if __name__ == "__main__":
     # `python agent/run.py` puts agent/ first on the path, where a module could shadow a library; the root belongs there
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from agent import doctor, heed, loop, machine, openended, options, proposing, report, sandbox, shift, shown, simulation
-from agent.core import BadInput, GateKind, GateRules, HarnessError, NothingToRun, Notice, Profile, Rewrite, Variant
+from agent import doctor, heed, loop, machine, options, proposing, report, research, sandbox, shift, shown, simulation
+from agent.core import BadInput, GateKind, GateRules, HarnessError, Profile
 from agent.evidence import Evidence
 from agent.live import view
 from agent.locks import InUse
 from agent.machine import Machine
-from agent.openended import Limits, Session
+from agent.openended import Limits
 from agent.parts import Parts
 from agent.planning import Plan, Request
-from agent.publish import board_now, board_of, comment, fruitless, owed, publish
+from agent.publish import board_now, board_of, comment, owed, publish
 from agent.repo import Repository, writable
 from agent.report import Board
-from agent.sandbox import Sandbox
+from agent.research import Order
 from agent.shift import Shift
 from agent.untrusted import visible
-from agent.wiring import Tell, Wiring, editor, say, tracker
-
-PROPOSED = Variant("a proposal", (Rewrite("", ""),))  # what is to come of an issue in prose
+from agent.wiring import Wiring, editor, say, tracker
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -127,75 +126,12 @@ def _run(args: argparse.Namespace, asked: Request, wiring: Wiring) -> int:
     writable(wiring.state)
     writable(machine.cache(), "set AUTORESEARCH_CACHE to a folder that can be written to")
     with wiring.alone(f"issue {args.issue}"), view(_events(args)) as screen, _signals():
+        order = Order(asked, wiring, partial(editor, args), args.no_sandbox, screen.tell)
         if args.loop:
-            told = _open_ended(args, asked, wiring, screen.tell)
+            told = research.open_ended(order, Limits(args.hours, args.max_usd))
         else:
-            board = _campaign(args, asked, wiring, screen.tell)
+            board = research.campaign(order)
     return _show_session(told, args) if args.loop else _show_board(board, args)
-
-
-def _campaign(
-    args: argparse.Namespace, asked: Request, wiring: Wiring, tell: Tell, session: Session | None = None
-) -> Board:
-    """One question to its board; an issue in prose first gets its variants."""
-    ledger = session.ledger if session else wiring.ledger()  # anew: another harness may just have finished
-    plan, parts = wiring.ready(asked, tell, ledger)
-    with _told(parts, plan):
-        proposing.check(plan)
-    _check_walls(args, plan, wiring)
-    for line in (*shown.intent(plan), *_unwalled(wiring.walls)):
-        tell(Notice(line))
-    if not plan.complete:
-        chosen = editor(args, parts, session.began.at if session else "")
-        with _told(parts, plan):
-            proposing.propose(parts, plan, chosen, heed.guidance(parts, plan))
-        plan, parts = wiring.ready(asked, tell, ledger)
-    return loop.run(parts, plan)
-
-
-@contextmanager
-def _told(parts: Parts, plan: Plan) -> Iterator[None]:
-    """Where none of a round's proposals can run the issue is told, after a crash too."""
-    try:
-        yield
-    except NothingToRun as nothing:
-        fruitless(parts, plan, nothing.problem)
-        raise
-
-
-def _check_walls(args: argparse.Namespace, plan: Plan, wiring: Wiring) -> None:
-    every = [one.variant for one in (plan.baseline, *plan.variants)]
-    wanted = every if plan.complete else [*every, PROPOSED]
-    sandbox.check(wanted, wiring.walls, waived=args.no_sandbox, inherited=plan.inherited)
-
-
-def _open_ended(args: argparse.Namespace, asked: Request, wiring: Wiring, tell: Tell) -> dict[str, object]:
-    """Round after round until the session is over; what came of it."""
-    plan, parts = wiring.ready(asked, tell)
-    if not plan.spec.proposals:
-        raise BadInput(
-            "--loop is for an issue in prose, and this one has a table",
-            where=plan.spec.issue.source,
-            next_step="run it without --loop, or name another issue",
-        )
-    _check_walls(args, plan, wiring)
-    editor(args, parts, "")  # what is wrong with it is said before the time begins to run
-    limits, issue = Limits(args.hours, args.max_usd), plan.spec.issue.number
-    session = openended.session(parts.ledger, issue, plan.spec.body_sha256, limits)
-    _catch_up(parts, plan)
-    again = replace(asked, again=True)
-    reason = openended.until_over(
-        session, lambda: _campaign(args, again, wiring, tell, session), lambda: plan.estimate_s
-    )
-    return session.summary(plan.track.name) | {"reason": reason}
-
-
-def _catch_up(parts: Parts, plan: Plan) -> None:
-    """Do what a crash may have left to do when the latest round was over."""
-    with suppress(NothingToRun), _told(parts, plan):
-        proposing.check(plan)
-    if loop.finished(parts, plan):
-        loop.run(parts, plan)
 
 
 def _queue(args: argparse.Namespace, wiring: Wiring) -> int:
@@ -230,13 +166,13 @@ def _queue(args: argparse.Namespace, wiring: Wiring) -> int:
 
 def _settle(args: argparse.Namespace, wiring: Wiring) -> None:
     """Post what earlier campaigns owe, of whatever issue; with the repository to ourselves."""
-    if wiring.outbox().owed():
+    if not wiring.outbox().owed():
+        return
+    try:
         with wiring.alone(f"issue {args.issue}"), _signals():
             wiring.outbox().settle()
-
-
-def _unwalled(walls: Sandbox) -> list[str]:
-    return [f"runs go without a sandbox: {walls.told}; {walls.advice}"] if walls.level == "none" else []
+    except InUse as busy:
+        print(f"what is owed to the tracker waits: {busy.problem}", file=sys.stderr)
 
 
 def _events(args: argparse.Namespace) -> TextIO:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agent import backlog
+from agent.account import Capped
 from agent.backlog import Backlog, Known, LeftOut
 from agent.core import BadInput, Issue, NothingToRun, Paused, Stopped, Tracker, Unreachable
 
@@ -53,6 +54,9 @@ class Shift:
     def _status(self, number: int) -> int:
         try:
             self.run(number)
+        except Capped as capped:  # what this one may cost: another may cost nothing
+            self.tell(f"issue {number}: {capped}")
+            return capped.exit_code
         except Stopped:
             raise
         except (BadInput, NothingToRun, Paused) as error:

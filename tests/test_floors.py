@@ -24,6 +24,7 @@ FLOORS = [
     ["audit", "heed"],
     ["proposing", "wiring"],
     ["loop", "openended"],
+    ["research"],
     ["run"],
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -92,7 +92,9 @@ def test_of_good_broken_and_hostile_proposals_the_good_run_the_others_are_named_
         assert f"| {one['variant']} | {title}: it should help" in comment(prose)
         assert why.replace("[", r"\[") in comment(prose)
     accepted = {str(one["variant"]) for one in proposals if one["accepted"]}
-    assert {one["variant"] for one in records(prose, "run")} == {"baseline", *accepted} == {"baseline", "1A", "1B", "1C"}
+    assert (
+        {one["variant"] for one in records(prose, "run")} == {"baseline", *accepted} == {"baseline", "1A", "1B", "1C"}
+    )
     check_bill(prose, author)
     check_written_down(prose)
     assert git(prose, "status", "--porcelain") == ""

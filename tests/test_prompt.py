@@ -37,6 +37,12 @@ def test_what_people_said_is_material_too() -> None:
     assert "```\nlook at the MLP only\n```" in brief(guidance="look at the MLP only").question
 
 
+def test_of_much_that_people_said_the_newest_is_told() -> None:
+    told = brief(guidance="\n".join(f"remark {number}" for number in range(1000))).question
+    assert "remark 999" in told
+    assert "remark 1\n" not in told
+
+
 def test_no_secret_is_told() -> None:
     tried = (Tried("#3 1A", "hunter22", "crash: hunter22"),)
     assert "hunter22" not in brief("hunter22", tried, "hunter22").question
