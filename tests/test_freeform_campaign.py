@@ -1,6 +1,7 @@
 """An issue in prose with Claude from end to end: the real command line, the stand-in for the API, the bill."""
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
@@ -8,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests import faults
-from tests.author import SPOKE, THOUGHT, Author, Work, dollars, swap
+from tests.author import THOUGHT, Author, Work, dollars, swap
 from tests.claude import KEY, Claude, message, text, usage
 from tests.project import agent, git
 from tests.prose import BODY, PROSE, prose_issue
 
 ASKED = ("--issue", str(PROSE), "--budget", "5steps", "--gate", "lowest")
-BROKEN = "raise RuntimeError('not yet')"
+BROKEN = "raise ValueError('not yet')"
 
 # What becomes of each idea: the author's work, whether it runs, its drafts, and why it does not run.
 CUT = message(text("I will now"), stop="max_tokens", used=usage(1300, 32_000, read=9000))
@@ -28,8 +28,8 @@ IDEAS: dict[str, tuple[Work, bool, int, str]] = {
         Work(swap("DEPTH = 8", f"DEPTH = 12\n{BROKEN}"), swap(f"\n{BROKEN}", "")), True, 2, "",
     ),
     "one that never gets well": (
-        Work(swap("DEPTH = 8", f"DEPTH = 6\n{BROKEN}"), swap("raise RuntimeError(", "raise RuntimeError('again', ")),
-        False, 4, "RuntimeError: ('again', 'again', 'again', 'not yet')",
+        Work(swap("DEPTH = 8", f"DEPTH = 6\n{BROKEN}"), swap("raise ValueError(", "raise ValueError('again', ")),
+        False, 4, "ValueError: ('again', 'again', 'again', 'not yet')",
     ),
     "another prepare.py": (
         Work(swap("PROFILES", "PROFILE", path="prepare.py")),
@@ -92,9 +92,8 @@ def test_of_good_broken_and_hostile_proposals_the_good_run_the_others_are_named_
         assert f"| {one['variant']} | {title}: it should help" in comment(prose)
         assert why.replace("[", r"\[") in comment(prose)
     accepted = {str(one["variant"]) for one in proposals if one["accepted"]}
-    assert (
-        {one["variant"] for one in records(prose, "run")} == {"baseline", *accepted} == {"baseline", "1A", "1B", "1C"}
-    )
+    assert accepted == {"1A", "1B", "1C"}
+    assert {one["variant"] for one in records(prose, "run")} == {"baseline", *accepted}
     check_bill(prose, author)
     check_written_down(prose)
     assert git(prose, "status", "--porcelain") == ""
@@ -121,7 +120,7 @@ def check_written_down(project: Path) -> None:
 
 
 HANDS = [  # what an editor that is a command does to its folder, and what its proposal is refused for
-    ("p.unlink(); p.symlink_to('/etc/passwd')", "it made train.py a link"),
+    ("p.unlink(); p.symlink_to('/etc/passwd')", "it made a symlink train.py"),
     ("pathlib.Path('prepare.py').write_text('x')", "prepare.py"),
     ("p.chmod(0o755)", "it made train.py executable"),
     ("p.write_text(p.read_text().replace('RATIO = 64', 'RATIO = 96'))", ""),
@@ -138,17 +137,10 @@ def test_what_a_command_does_beside_editing_is_refused_by_name(project: Path, tm
     prose_issue(project, BODY.replace("variants: 2", "variants: 4"))
     (tmp_path / "hands.py").write_text(MANY_HANDS)
     argv = [sys.executable, str(tmp_path / "hands.py"), str(tmp_path / "state"), *(one for one, _ in HANDS)]
-    done = agent(project, *ASKED, "--editor", faults.shlex.join(argv))
+    done = agent(project, *ASKED, "--editor", shlex.join(argv))
     assert done.returncode == 0, done.stderr
     for (_, why), one in zip(HANDS, records(project, "proposal"), strict=True):
         assert one["accepted"] == (why == "")
         assert why in str(one["failure"])
         assert why in comment(project)
     assert "verdict: keep 1D" in done.stdout
-
-
-# --- one clear line ---------------------------------------------------------------------------------------
-
-
-GOOD = Author([["SwiGLU, wide"]], {"SwiGLU, wide": IDEAS["SwiGLU, wide"][0]})
-assert SPOKE

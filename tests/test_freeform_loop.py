@@ -1,0 +1,139 @@
+"""The open-ended mode from end to end, on the stand-in for Claude: ten proposals, killed in the middle, and its ends."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests import faults
+from tests.author import Author, Work, dollars, swap
+from tests.claude import Claude, Fields, Reply
+from tests.project import agent, command, commit, edit, environment, git, make
+from tests.prose import PROSE, prose_issue
+from tests.test_freeform_campaign import billed, records
+
+ASKED = ("--issue", str(PROSE), "--budget", "5steps", "--gate", "lowest", "--loop", "--hours", "8", "--max-usd", "10")
+GAINS = "GAIN = {(8, 96): 0.05, (10, 64): 0.02}"
+TITLES = [["ten blocks", "a seed"], ["twice as wide", "twelve blocks"], ["six blocks", "a socket"],
+          ["twelve again", "wider still"], ["fourteen blocks", "four times as wide"]]  # fmt: skip
+WORKS = {  # each an edit of what is then the baseline: (8, 64), (10, 64), and from the third round on (10, 128)
+    "ten blocks": swap("DEPTH = 8", "DEPTH = 10"),
+    "a seed": swap("DEPTH = 8", "DEPTH = 8\nimport torch\ntorch.manual_seed(7)"),
+    "twice as wide": swap("ASPECT_RATIO = 64", "ASPECT_RATIO = 128"),
+    "twelve blocks": swap("DEPTH = 10", "DEPTH = 12"),
+    "six blocks": swap("DEPTH = 10", "DEPTH = 6"),
+    "a socket": swap("DEPTH = 10", "DEPTH = 10\nimport socket"),
+    "twelve again": swap("DEPTH = 10", "DEPTH = 12"),
+    "wider still": swap("ASPECT_RATIO = 128", "ASPECT_RATIO = 192"),
+    "fourteen blocks": swap("DEPTH = 10", "DEPTH = 14"),
+    "four times as wide": swap("ASPECT_RATIO = 128", "ASPECT_RATIO = 256"),
+}
+
+
+def author() -> Author:
+    return Author(TITLES, {title: Work(first) for title, first in WORKS.items()})
+
+
+def looping(folder: Path) -> Path:
+    """A project in which two winners follow each other."""
+    project = make(folder)
+    edit(project, "train.py", GAINS, "GAIN = {(10, 64): 0.02, (10, 128): 0.06}")
+    commit(project, "two winners")
+    prose_issue(project)
+    return project
+
+
+@pytest.fixture
+def claude() -> Iterator[Claude]:
+    with Claude() as server:
+        yield server
+        assert server.refusals == [], "a request that the real API would refuse"
+
+
+class Killer:
+    """An author in the middle of whose answer to one title the harness is killed."""
+
+    def __init__(self, inner: Author, title: str) -> None:
+        self.inner, self.title, self.pid = inner, title, 0
+
+    def __call__(self, body: Fields) -> Reply:
+        if f"\n{self.title}\n\n" in json.dumps(body).replace("\\n", "\n"):
+            os.kill(self.pid, signal.SIGKILL)
+        return self.inner(body)
+
+
+def killed(project: Path, claude: Claude, fault: str) -> None:
+    """Give the command and let it die at a moment."""
+    done = agent(project, *ASKED, env={**claude.environment, "AUTORESEARCH_FAULT": f"{fault}:kill"})
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+
+
+def killed_during_a_call(project: Path, claude: Claude, title: str) -> None:
+    assert isinstance(claude.author, Author)
+    inner = claude.author
+    claude.author = killer = Killer(inner, title)
+    env = environment(project, claude.environment)
+    with subprocess.Popen(command(*ASKED), cwd=project, env=env, stdout=subprocess.DEVNULL) as program:
+        killer.pid = program.pid
+        assert program.wait(timeout=120) == -signal.SIGKILL
+    inner.billed.pop()  # an answer that nobody heard
+    claude.author = inner
+
+
+def lost(project: Path) -> Decimal:
+    """What reservations come to that were never settled."""
+    spends = records(project, "spend")
+    settled = {one["call"] for one in spends if one["settled"]}
+    return sum((Decimal(str(one["usd"])) for one in spends if one["call"] not in settled), Decimal(0))
+
+
+def state(project: Path) -> Mapping[str, object]:
+    """What `faults.state` compares, without money: `billed` and `lost` tell of that."""
+    found = faults.state(project)
+    ledger = found["ledger"]
+    assert isinstance(ledger, list)
+    rest = [{name: told for name, told in one.items() if name != "usd"} for one in ledger if one["kind"] != "spend"]
+    exports = [export.partition(" for the editor")[0].rpartition("$")[0] or export for export in found["exports"]]  # type: ignore[attr-defined]
+    return {**found, "ledger": rest, "exports": exports}
+
+
+@pytest.mark.slow
+def test_ten_proposals_killed_in_the_middle_again_and_again_leave_what_they_leave_undisturbed(
+    claude: Claude, tmp_path: Path
+) -> None:
+    calm, struck = looping(tmp_path / "calm" / "project"), looping(tmp_path / "struck" / "project")
+    claude.author = undisturbed = author()
+    done = agent(calm, *ASKED, env=claude.environment)
+    assert done.returncode == 0, done.stderr
+    assert "reason: 3 rounds in a row had no proposal that can run" in done.stdout
+    check_course(calm)
+    assert billed(calm) == dollars(undisturbed.billed)
+    claude.author = disturbed = author()
+    for moment in ("ideas-before@2", "promotion-before", "run-start@2"):  # between rounds, after a verdict, in a run
+        killed(struck, claude, moment)
+    killed_during_a_call(struck, claude, "fourteen blocks")
+    again = agent(struck, *ASKED, env=claude.environment)
+    assert again.returncode == 0, again.stderr
+    assert faults.differs(state(struck), state(calm)) == ""
+    assert disturbed.asked[:-1] != []
+    assert billed(struck) - lost(struck) == dollars(disturbed.billed) == billed(calm)
+    assert lost(struck) > 0
+    assert [one["ended"] for one in records(struck, "loop")] == [False, True]  # its deadline is that of the first start
+
+
+def check_course(project: Path) -> None:
+    """Ten proposals in five rounds, then three without any; what a round promotes the next one starts from."""
+    rounds, promotions = records(project, "round"), records(project, "promotion")
+    assert [len(one["ideas"]) for one in rounds] == [2, 2, 2, 2, 2, 0, 0, 0]  # type: ignore[arg-type]
+    refused = [one["variant"] for one in records(project, "proposal") if not one["accepted"]]
+    assert refused == ["1B", "3B"]
+    assert [one["variant"] for one in promotions] == ["1A", "2A"]
+    first = git(project, "rev-parse", "main")
+    bases = [first, promotions[0]["new"], *[promotions[1]["new"]] * 6]
+    assert [one["base"] for one in rounds] == bases
+    assert git(project, "rev-parse", "autoresearch/baseline/main") == promotions[1]["new"]
