@@ -1,7 +1,8 @@
-"""The open-ended mode from end to end, on the stand-in for Claude: ten proposals, killed in the middle, and its ends."""
+"""The open-ended mode from end to end on the stand-in for Claude: ten proposals, kills in the middle, its ends."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -98,7 +99,7 @@ def state(project: Path) -> Mapping[str, object]:
     ledger = found["ledger"]
     assert isinstance(ledger, list)
     rest = [{name: told for name, told in one.items() if name != "usd"} for one in ledger if one["kind"] != "spend"]
-    exports = [export.partition(" for the editor")[0].rpartition("$")[0] or export for export in found["exports"]]  # type: ignore[attr-defined]
+    exports = re.sub(r"\$[\d.]+ for the editor", "so much for the editor", str(found["exports"]))
     return {**found, "ledger": rest, "exports": exports}
 
 
@@ -114,13 +115,12 @@ def test_ten_proposals_killed_in_the_middle_again_and_again_leave_what_they_leav
     check_course(calm)
     assert billed(calm) == dollars(undisturbed.billed)
     claude.author = disturbed = author()
-    for moment in ("ideas-before@2", "promotion-before", "run-start@2"):  # between rounds, after a verdict, in a run
+    for moment in ("ideas-before@2", "promotion-before", "run-result@2"):  # between rounds, after a verdict, in a run
         killed(struck, claude, moment)
     killed_during_a_call(struck, claude, "fourteen blocks")
     again = agent(struck, *ASKED, env=claude.environment)
     assert again.returncode == 0, again.stderr
     assert faults.differs(state(struck), state(calm)) == ""
-    assert disturbed.asked[:-1] != []
     assert billed(struck) - lost(struck) == dollars(disturbed.billed) == billed(calm)
     assert lost(struck) > 0
     assert [one["ended"] for one in records(struck, "loop")] == [False, True]  # its deadline is that of the first start
@@ -137,3 +137,21 @@ def check_course(project: Path) -> None:
     bases = [first, promotions[0]["new"], *[promotions[1]["new"]] * 6]
     assert [one["base"] for one in rounds] == bases
     assert git(project, "rev-parse", "autoresearch/baseline/main") == promotions[1]["new"]
+
+
+@pytest.mark.slow
+def test_a_word_or_the_money_ends_a_session_and_the_same_command_begins_another(claude: Claude, tmp_path: Path) -> None:
+    project = looping(tmp_path / "project")
+    claude.author = told = Author([["ten blocks"]], {"ten blocks": Work(WORKS["ten blocks"])})
+    remarks = project / "experiments" / "issues" / "0005-better.remarks.md"
+    remarks.write_text("/stop\n")
+    stopped = agent(project, *ASKED, env=claude.environment)
+    assert (stopped.returncode, "reason: line-1 says /stop" in stopped.stdout) == (0, True), stopped.stderr
+    assert told.asked == ["round 1"]  # its idea is not written
+    poor = agent(project, *ASKED[:-1], "0.01", env=claude.environment)
+    assert (poor.returncode, "reason: the cap of $0.01 per campaign is reached" in poor.stdout) == (0, True)
+    done = agent(project, *ASKED, env=claude.environment)
+    assert "reason: 3 rounds in a row" in done.stdout, done.stderr
+    assert told.asked == ["round 1", "ten blocks", "round 2", "round 2", "round 2"]  # none is asked for its ideas again
+    assert [one["ended"] for one in records(project, "loop")] == [False, True] * 3
+    assert billed(project) == dollars(told.billed)
