@@ -25,10 +25,8 @@ SWIGLU = (
         "        self.down = Linear(hidden, config.model_dim)\n",
     ),
     (
-        "        hidden = F.relu(self.up(norm(x)))\n"
-        "        return x + self.down(hidden * hidden)  # not .square(): its backward pass is several times slower on a "
-        "CPU\n",
-        "        normed = norm(x)\n        return x + self.down(F.silu(self.gated(normed)) * self.up(normed))\n",
+        "        hidden = F.relu(self.up(norm(x)))\n        return x + self.down(hidden * hidden)",
+        "        normed = norm(x)\n        return x + self.down(F.silu(self.gated(normed)) * self.up(normed))",
     ),
 )
 WIDER = (("MLP_RATIO = 4 ", "MLP_RATIO = 6 "),)
