@@ -99,6 +99,11 @@ def message(*blocks: Fields, stop: str = "", used: Fields | None = None, details
     return Reply(200, json.dumps(body).encode(), _JSON)
 
 
+def failure(status: int, message: str = "scripted", **headers: str) -> Reply:
+    """An answer that is an error."""
+    return Reply(status, _error(status, message), {**_JSON, **headers})
+
+
 # --- the server -------------------------------------------------------------------------------------------
 
 
@@ -162,7 +167,7 @@ class Claude:
         """Fail the next call (or the next count): retry_after="3" is a header."""
         script = self._count_script if counting else self._script
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        script.append(Reply(status, _error(status, message), {**_JSON, **named}))
+        script.append(failure(status, message, **named))
 
     def drop(self, *, delay_s: float = 0.0) -> None:
         """Close the connection of the next call without an answer."""

@@ -94,3 +94,13 @@ def test_a_pause_that_passes_does_not_end_the_session(ledger: Ledger) -> None:
     with pytest.raises(Paused):
         openended.until_over(begun(ledger, 8), away, 60.0, ignore)
     assert [one.ended for one in loops(ledger)] == [False]
+
+
+def test_a_round_that_a_crash_cut_short_has_its_end_though_the_money_is_used_up(ledger: Ledger) -> None:
+    session = begun(ledger, hours=1, max_usd=1)
+    ledger.append(RoundRecord(5, SHA, "main", 1, "b" * 40, IDEAS[:1], "", session.began.at))
+    ledger.append(SpendRecord(5, "new", "1A", "m", True, 1.0, 1, 1, 0, 0, session.began.at))
+    assert session.over(1800, later(session, 31)) == ""
+    assert session.over(1800, later(session, 61)).startswith("the time is used up")
+    ledger.append(ProposalRecord(5, 1, "1A", False, "", "", "", "no", 1, 1.0, session.began.at))
+    assert session.over(1800, later(session, 1)) == "the money is used up: $1.00 of $1"

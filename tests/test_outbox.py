@@ -16,6 +16,7 @@ from agent.trackers.github_issues import GitHubTracker, Settings
 from tests.faults import ISSUE as ONE_VARIANT
 from tests.github import REPOSITORY, TOKEN, US, Fault, GitHub, serving
 from tests.project import ISSUE, agent, command, commit, edit, environment, git, make
+from tests.prose import BODY, editor, prose_issue
 
 STEPS = ("--issue", "3", "--budget", "5steps", "--tracker", "github")
 QUICK = (*STEPS, "--gate", "lowest")
@@ -221,6 +222,29 @@ def test_a_second_harness_in_another_clone_edits_the_same_comment(project: Path,
     finished(project.parent / "other", hub)
     assert run(project, hub).returncode == 0
     finished(project, hub)  # notes on a commit that both have are the last one's
+
+
+def test_an_issue_in_prose_has_one_comment_too_which_first_says_that_nothing_can_run(
+    project: Path, hub: GitHub
+) -> None:
+    prose_issue(project)
+    git(project, "push", "--quiet", "origin", "main")
+    hub.issue(5, BODY)
+    asked = ("--issue", "5", "--budget", "5steps", "--gate", "lowest", "--tracker", "github", "--editor")
+    killed = run(project, hub, *asked, "true", AUTORESEARCH_FAULT="post-before@1:kill")
+    assert (killed.returncode, hub.on(5)) == (-signal.SIGKILL, [])
+    assert run(project, hub, *asked, "true").returncode == 1
+    (only,) = hub.on(5)
+    assert "no proposal can run: 1A: it changed nothing; 1B: it changed nothing" in only["body"]
+    assert "status: review" in hub.issues[5]["labels"]
+    edits = [("RATIO = 64", "RATIO = 96", "wider"), ("DEPTH = 8", "DEPTH = 10", "deeper")]
+    hub.faults.append(Fault(r"PATCH .*/comments/.*", "after-502"))
+    ended = run(project, hub, *asked, editor(project.parent / "editor", edits), "--retry")
+    assert ended.returncode == 0, ended.stderr
+    (only,) = hub.on(5)
+    assert "## Verdict: keep: 2A" in only["body"]
+    assert [name for name in hub.issues[5]["labels"] if name.startswith("status")] == ["status: done"]
+    assert there(project) == here(project)
 
 
 # --- the frozen body --------------------------------------------------------------------------------------

@@ -68,10 +68,10 @@ class Killer:
         return self.inner(body)
 
 
-def killed(project: Path, claude: Claude, fault: str) -> None:
-    """Give the command and let it die at a moment."""
-    done = agent(project, *ASKED, env={**claude.environment, "AUTORESEARCH_FAULT": f"{fault}:kill"})
-    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+def struck_at(project: Path, claude: Claude, fault: str) -> None:
+    """Give the command and let it be killed or stopped at a moment."""
+    done = agent(project, *ASKED, env={**claude.environment, "AUTORESEARCH_FAULT": fault})
+    assert done.returncode == (-signal.SIGKILL if fault.endswith("kill") else 130), done.stdout + done.stderr
 
 
 def killed_during_a_call(project: Path, claude: Claude, title: str) -> None:
@@ -115,8 +115,8 @@ def test_ten_proposals_killed_in_the_middle_again_and_again_leave_what_they_leav
     check_course(calm)
     assert billed(calm) == dollars(undisturbed.billed)
     claude.author = disturbed = author()
-    for moment in ("ideas-before@2", "promotion-before", "run-result@2"):  # between rounds, after a verdict, in a run
-        killed(struck, claude, moment)
+    for moment in ("ideas-before@2:term", "promotion-before:kill", "run-result@2:kill"):
+        struck_at(struck, claude, moment)  # between two rounds, after a verdict, at the end of a run
     killed_during_a_call(struck, claude, "fourteen blocks")
     again = agent(struck, *ASKED, env=claude.environment)
     assert again.returncode == 0, again.stderr
