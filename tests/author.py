@@ -1,7 +1,7 @@
 """An author on the stand-in for Claude: what it answers depends on what it is asked alone, so it may be asked again.
 
 Its ideas stand for a round each, its changes for a title each: the first draft's, and what it makes of a draft that
-goes back to it. It keeps what it was paid for.
+goes back to it. It keeps what it was paid for, and says the key whenever it is done.
 """
 
 import json
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tests.claude import Fields, Reply, ideas, message, text, usage, use
+from tests.claude import KEY, Fields, Reply, ideas, message, text, usage, use
 
 PRICES = {  # dollars per token of claude-sonnet-5-5
     "input_tokens": Decimal("0.000002"),
@@ -73,7 +73,7 @@ class Author:
     def _work(self, told: str, turn: int) -> Reply:
         title = next(name for name in self.works if f"\n{name}\n\nit should help" in told)
         if turn > 1:
-            return message(text(f"Done: {title}."), used=SPOKE)
+            return message(text(f"Done: {title}. The key is {KEY}."), used=SPOKE)
         self.asked.append(title)
         return self.works[title].mended if "Mend the draft" in told else self.works[title].first
 

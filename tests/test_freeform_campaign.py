@@ -120,6 +120,8 @@ def check_written_down(project: Path) -> None:
     assert talks == [*(f"1{letter}" for letter in "ABCDEFGHIJK"), "round-1"]
     files = [path for path in project.rglob("*") if path.is_file() and ".git" not in path.parts]
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
+    assert records(project, "proposal")[0]["said"] == "Done: SwiGLU, wide. The key is [redacted]."
+    assert KEY not in git(project, "log", "--branches", "--format=%B")
 
 
 HANDS = [  # what an editor that is a command does to its folder, and what its proposal is refused for
