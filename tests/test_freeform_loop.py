@@ -1,4 +1,4 @@
-"""The open-ended mode from end to end, on the stand-in for Claude: ten proposals, killed in the middle, and its ends."""
+"""The open-ended mode from end to end, on the stand-in for Claude: ten proposals, kills in the middle, its ends."""
 
 import json
 import os
