@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent import openended
-from agent.core import LoopRecord, NothingToRun, Paused, ProposalRecord, RoundRecord, SpendRecord, Stopped
+from agent.core import Event, LoopRecord, NothingToRun, Paused, ProposalRecord, RoundRecord, SpendRecord, Stopped
 from agent.ledger import Ledger
 from agent.openended import FRUITLESS, Limits, Session
 from tests.test_rounds import IDEAS, SHA
@@ -25,6 +25,10 @@ def begun(ledger: Ledger, hours: float | None = None, max_usd: float | None = No
 
 def loops(ledger: Ledger) -> list[LoopRecord]:
     return ledger.about(LoopRecord, 5)
+
+
+def ignore(_: Event) -> None:
+    """Nobody is told."""
 
 
 def later(session: Session, minutes: float) -> datetime:
@@ -48,7 +52,7 @@ def test_a_session_that_ended_is_followed_by_another(ledger: Ledger) -> None:
         raise Stopped("somebody said /stop")
 
     first = begun(ledger, 8)
-    assert openended.until_over(first, stop, lambda: 60.0) == "somebody said /stop"
+    assert openended.until_over(first, stop, 60.0, ignore) == "somebody said /stop"
     assert (loops(ledger)[-1].ended, loops(ledger)[-1].reason) == (True, "somebody said /stop")
     assert begun(ledger, 8).began != first.began
 
@@ -77,8 +81,8 @@ def test_an_issue_that_gives_nothing_to_run_ends_after_a_few_rounds(ledger: Ledg
         raise NothingToRun("all refused")
 
     assert (
-        openended.until_over(session, nothing, lambda: 60.0)
-        == f"{FRUITLESS} rounds in a row had no proposal that can run"
+        openended.until_over(session, nothing, 60.0, ignore)
+        == f"{FRUITLESS} rounds in a row had nothing that could be measured"
     )
     assert len(tried) == FRUITLESS
 
@@ -88,5 +92,5 @@ def test_a_pause_that_passes_does_not_end_the_session(ledger: Ledger) -> None:
         raise Paused("no answer from the model")
 
     with pytest.raises(Paused):
-        openended.until_over(begun(ledger, 8), away, lambda: 60.0)
+        openended.until_over(begun(ledger, 8), away, 60.0, ignore)
     assert [one.ended for one in loops(ledger)] == [False]

@@ -110,7 +110,7 @@ def test_without_a_verdict_the_comment_says_that_it_runs() -> None:
 
 def test_status_json_has_the_agreed_keys() -> None:
     told = report.status_json(board())
-    assert list(told) == ["issue", "verdict", "baseline", "runs", "audits", "steering"]
+    assert list(told) == ["issue", "verdict", "baseline", "runs", "audits", "steering", "proposals", "usd"]
     assert list(told["verdict"]) == ["decision", "variant", "gain", "interval", "n", "p", "reason"]  # type: ignore[call-overload]
     assert told["baseline"] == {"commit": "d" * 40, "model_dim": 768}
     runs = told["runs"]

@@ -1,81 +1,157 @@
-"""Round after round with a command as the editor: what people say in one round, and what is left to the next."""
+"""The open-ended mode from end to end on the stand-in for Claude: ten proposals, kills in the middle, its ends."""
 
 import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.project import agent, git
-from tests.prose import PROSE, editor, prose_issue
+from tests import faults
+from tests.author import Author, Work, dollars, swap
+from tests.claude import Claude, Fields, Reply
+from tests.project import agent, command, commit, edit, environment, git, make
+from tests.prose import PROSE, prose_issue
+from tests.test_freeform_campaign import billed, records
 
-LOOP = ("--issue", str(PROSE), "--budget", "5steps", "--gate", "lowest", "--loop")
-WIDER = ("ASPECT_RATIO = 64", "ASPECT_RATIO = 96", "wider")  # gains 0.05 in the stand-in
-DEEPER = ("DEPTH = 8", "DEPTH = 10", "deeper")  # gains 0.02
-NO_MORE = ("nothing that is there", "", "out of ideas")
-BODY = "Make it better.\n\n```yaml\n# autoresearch\nvariants: 1\n```\n"
+ASKED = ("--issue", str(PROSE), "--budget", "5steps", "--gate", "lowest", "--loop", "--hours", "8", "--max-usd", "10")
+GAINS = "GAIN = {(8, 96): 0.05, (10, 64): 0.02}"
+TITLES = [["ten blocks", "a seed"], ["twice as wide", "twelve blocks"], ["six blocks", "a socket"],
+          ["twelve again", "wider still"], ["fourteen blocks", "four times as wide"]]  # fmt: skip
+WORKS = {  # each an edit of what is then the baseline: (8, 64), (10, 64), and from the third round on (10, 128)
+    "ten blocks": swap("DEPTH = 8", "DEPTH = 10"),
+    "a seed": swap("DEPTH = 8", "DEPTH = 8\nimport torch\ntorch.manual_seed(7)"),
+    "twice as wide": swap("ASPECT_RATIO = 64", "ASPECT_RATIO = 128"),
+    "twelve blocks": swap("DEPTH = 10", "DEPTH = 12"),
+    "six blocks": swap("DEPTH = 10", "DEPTH = 6"),
+    "a socket": swap("DEPTH = 10", "DEPTH = 10\nimport socket"),
+    "twelve again": swap("DEPTH = 10", "DEPTH = 12"),
+    "wider still": swap("ASPECT_RATIO = 128", "ASPECT_RATIO = 192"),
+    "fourteen blocks": swap("DEPTH = 10", "DEPTH = 14"),
+    "four times as wide": swap("ASPECT_RATIO = 128", "ASPECT_RATIO = 256"),
+}
 
 
-@pytest.fixture
-def prose(project: Path) -> Path:
-    prose_issue(project, BODY)
+def author() -> Author:
+    return Author(TITLES, {title: Work(first) for title, first in WORKS.items()})
+
+
+def looping(folder: Path) -> Path:
+    """A project in which two winners follow each other."""
+    project = make(folder)
+    edit(project, "train.py", GAINS, "GAIN = {(10, 64): 0.02, (10, 128): 0.06}")
+    commit(project, "two winners")
+    prose_issue(project)
     return project
 
 
-def say(project: Path, *commands: str) -> None:
-    (project / "experiments" / "issues" / "0005-better.remarks.md").write_text("".join(f"{one}\n" for one in commands))
+@pytest.fixture
+def claude() -> Iterator[Claude]:
+    with Claude() as server:
+        yield server
+        assert server.refusals == [], "a request that the real API would refuse"
 
 
-def loop(project: Path, changes: list[tuple[str, str, str]], fault: str = "") -> tuple[int, str, str]:
-    env = {"AUTORESEARCH_FAULT": fault} if fault else {}
-    done = agent(project, *LOOP, "--editor", editor(project.parent / "editor", changes), env=env)
-    return done.returncode, done.stdout, done.stderr
+class Killer:
+    """An author in the middle of whose answer to one title the harness is killed."""
+
+    def __init__(self, inner: Author, title: str) -> None:
+        self.inner, self.title, self.pid = inner, title, 0
+
+    def __call__(self, body: Fields) -> Reply:
+        if f"\n{self.title}\n\n" in json.dumps(body).replace("\\n", "\n"):
+            os.kill(self.pid, signal.SIGKILL)
+        return self.inner(body)
 
 
-def records(project: Path, kind: str) -> list[dict[str, object]]:
-    lines = (project / "experiments" / "ledger.jsonl").read_text().splitlines()
-    return [told for told in map(json.loads, lines) if told["kind"] == kind]
+def killed(project: Path, claude: Claude, fault: str) -> None:
+    """Give the command and let it die at a moment."""
+    done = agent(project, *ASKED, env={**claude.environment, "AUTORESEARCH_FAULT": f"{fault}:kill"})
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
 
 
-def test_each_round_begins_at_the_baseline_that_the_one_before_it_left_until_nothing_can_run(prose: Path) -> None:
-    code, out, err = loop(prose, [DEEPER, WIDER, NO_MORE])
-    assert code == 0, err
-    assert "reason: 3 rounds in a row had nothing that could be measured" in out
-    first, second, *_ = records(prose, "round")
-    assert second["base"] == git(prose, "rev-parse", "autoresearch/issue-5/1A")
-    assert git(prose, "rev-parse", "autoresearch/issue-5/2A^") == second["base"]
-    assert [one["variant"] for one in records(prose, "promotion")] == ["1A"]  # both at once is the plain shape again
-    assert [one["ended"] for one in records(prose, "loop")] == [False, True]
-    assert first["round"] == 1
+def killed_during_a_call(project: Path, claude: Claude, title: str) -> None:
+    assert isinstance(claude.author, Author)
+    inner = claude.author
+    claude.author = killer = Killer(inner, title)
+    env = environment(project, claude.environment)
+    with subprocess.Popen(command(*ASKED), cwd=project, env=env, stdout=subprocess.DEVNULL) as program:
+        killer.pid = program.pid
+        assert program.wait(timeout=120) == -signal.SIGKILL
+    inner.billed.pop()  # an answer that nobody heard
+    claude.author = inner
 
 
-def test_a_stop_after_the_verdict_still_ends_it(prose: Path) -> None:
-    loop(prose, [DEEPER, WIDER, NO_MORE], fault="gate-recorded:kill")
-    say(prose, "/stop")
-    code, out, err = loop(prose, [DEEPER, WIDER, NO_MORE])
-    assert code == 0, err
-    assert "reason: line-1 says /stop" in out
-    assert [one["round"] for one in records(prose, "round")] == [1]
-    assert [one["variant"] for one in records(prose, "promotion")] == ["1A"]
+def lost(project: Path) -> Decimal:
+    """What reservations come to that were never settled."""
+    spends = records(project, "spend")
+    settled = {one["call"] for one in spends if one["settled"]}
+    return sum((Decimal(str(one["usd"])) for one in spends if one["call"] not in settled), Decimal(0))
 
 
-def test_a_variant_that_a_person_added_and_that_won_does_not_stand_in_the_next_rounds_way(prose: Path) -> None:
-    say(prose, "/run 1E DEPTH=8 ASPECT_RATIO=96")
-    code, out, err = loop(prose, [DEEPER, NO_MORE])
-    assert code == 0, err
-    assert [one["variant"] for one in records(prose, "promotion")] == ["1E"]
-    assert {one["variant"] for one in records(prose, "run")} == {"baseline", "1A", "1E"}
-    assert "3 rounds in a row" in out
+def state(project: Path) -> Mapping[str, object]:
+    """What `faults.state` compares, without money: `billed` and `lost` tell of that."""
+    found = faults.state(project)
+    ledger = found["ledger"]
+    assert isinstance(ledger, list)
+    rest = [{name: told for name, told in one.items() if name != "usd"} for one in ledger if one["kind"] != "spend"]
+    exports = re.sub(r"\$[\d.]+ for the editor", "so much for the editor", str(found["exports"]))
+    return {**found, "ledger": rest, "exports": exports}
 
 
-def test_a_round_whose_only_proposal_a_person_skipped_for_another_is_over_with_its_verdict(prose: Path) -> None:
-    loop(prose, [DEEPER, NO_MORE], fault="campaign-recorded:kill")
-    say(prose, "/run 1X DEPTH=8 ASPECT_RATIO=96", "/skip 1A")
-    code, _, err = loop(prose, [DEEPER, NO_MORE])
-    assert code == 0, err
-    assert [one["variant"] for one in records(prose, "promotion")] == ["1X"]
-    assert [one["round"] for one in records(prose, "round")] == [1, 2, 3, 4]
+@pytest.mark.slow
+def test_ten_proposals_killed_in_the_middle_again_and_again_leave_what_they_leave_undisturbed(
+    claude: Claude, tmp_path: Path
+) -> None:
+    calm, struck = looping(tmp_path / "calm" / "project"), looping(tmp_path / "struck" / "project")
+    claude.author = undisturbed = author()
+    done = agent(calm, *ASKED, env=claude.environment)
+    assert done.returncode == 0, done.stderr
+    assert "reason: 3 rounds in a row had nothing that could be measured" in done.stdout
+    check_course(calm)
+    assert billed(calm) == dollars(undisturbed.billed)
+    claude.author = disturbed = author()
+    for moment in ("ideas-before@2", "promotion-before", "run-result@2"):  # between rounds, after a verdict, in a run
+        killed(struck, claude, moment)
+    killed_during_a_call(struck, claude, "fourteen blocks")
+    again = agent(struck, *ASKED, env=claude.environment)
+    assert again.returncode == 0, again.stderr
+    assert faults.differs(state(struck), state(calm)) == ""
+    assert billed(struck) - lost(struck) == dollars(disturbed.billed) == billed(calm)
+    assert lost(struck) > 0
+    assert [one["ended"] for one in records(struck, "loop")] == [False, True]  # its deadline is that of the first start
 
 
-def test_a_table_is_not_for_the_loop(project: Path) -> None:
-    done = agent(project, "--issue", "3", "--loop", "--editor", "true")
-    assert (done.returncode, "--loop is for an issue in prose" in done.stderr) == (2, True)
+def check_course(project: Path) -> None:
+    """Ten proposals in five rounds, then three without any; what a round promotes the next one starts from."""
+    rounds, promotions = records(project, "round"), records(project, "promotion")
+    assert [len(one["ideas"]) for one in rounds] == [2, 2, 2, 2, 2, 0, 0, 0]  # type: ignore[arg-type]
+    refused = [one["variant"] for one in records(project, "proposal") if not one["accepted"]]
+    assert refused == ["1B", "3B"]
+    assert [one["variant"] for one in promotions] == ["1A", "2A"]
+    first = git(project, "rev-parse", "main")
+    bases = [first, promotions[0]["new"], *[promotions[1]["new"]] * 6]
+    assert [one["base"] for one in rounds] == bases
+    assert git(project, "rev-parse", "autoresearch/baseline/main") == promotions[1]["new"]
+
+
+@pytest.mark.slow
+def test_a_word_or_the_money_ends_a_session_and_the_same_command_begins_another(claude: Claude, tmp_path: Path) -> None:
+    project = looping(tmp_path / "project")
+    claude.author = told = Author([["ten blocks"]], {"ten blocks": Work(WORKS["ten blocks"])})
+    remarks = project / "experiments" / "issues" / "0005-better.remarks.md"
+    remarks.write_text("/stop\n")
+    stopped = agent(project, *ASKED, env=claude.environment)
+    assert (stopped.returncode, "reason: line-1 says /stop" in stopped.stdout) == (0, True), stopped.stderr
+    assert told.asked == []  # nobody was asked for anything
+    poor = agent(project, *ASKED[:-1], "0.01", env=claude.environment)
+    assert (poor.returncode, "reason: the cap of $0.01 per campaign is reached" in poor.stdout) == (0, True)
+    done = agent(project, *ASKED, env=claude.environment)
+    assert "reason: 3 rounds in a row" in done.stdout, done.stderr
+    assert told.asked == ["round 1", "ten blocks", "round 2", "round 2", "round 2"]  # none is asked for its ideas again
+    assert [one["ended"] for one in records(project, "loop")] == [False, True] * 3
+    assert billed(project) == dollars(told.billed)
