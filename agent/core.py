@@ -623,6 +623,7 @@ class Upstream:
     place: str
     remote: str
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    look_s: float = 30.0  # seconds between two looks at what people say there
 
 
 class Tracker(Protocol):

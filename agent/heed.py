@@ -13,7 +13,6 @@ from agent.spec import digest
 from agent.steering import Add, Command, Refusal, SetBudget, Skip, Stop
 
 HUMAN = "human"  # the label by which a person takes over
-REMOTE_S = 30.0  # between two looks at a tracker that is a service
 _LATE = "too late: the campaign has its verdict; edit the issue, or file another, to ask something else"
 
 
@@ -62,7 +61,7 @@ def too_late(parts: Parts, plan: Plan) -> Stopped | None:
     """
     try:
         said = [one for one in _new(parts, plan) if not one.free]
-    except Unreachable as error:
+    except (Unreachable, BadInput) as error:
         parts.tell(Notice(f"people were not heard: {error.problem}"))
         return None
     stops = [one for one in said if plan.asked.follows and isinstance(_understood(plan, one), Stop)]
@@ -82,7 +81,7 @@ def check_stopped(parts: Parts, plan: Plan) -> None:
     try:
         _check_asked(parts, plan)
         stops = [one for one in _new(parts, plan) if isinstance(_understood(plan, one), Stop)]
-    except Unreachable as error:
+    except (Unreachable, BadInput) as error:
         parts.tell(Notice(f"people were not heard: {error.problem}"))
         return
     if stops:
@@ -95,7 +94,7 @@ def guidance(parts: Parts, plan: Plan) -> str:
     """What people said of the issue that is no command, for whoever writes changes; nothing where nobody answers."""
     try:
         return steering.guidance(parts.tracker.remarks(plan.spec.issue.number))
-    except Unreachable:
+    except (Unreachable, BadInput):
         return ""
 
 
@@ -104,7 +103,9 @@ def _check_asked(parts: Parts, plan: Plan) -> None:
     number = plan.spec.issue.number
     try:
         issue = parts.tracker.fetch(number)
-    except BadInput as error:  # it is gone, or its author may not write any more
+    except BadInput as error:  # it is gone, or its author may not write any more; a file may just be being saved
+        if parts.tracker.upstream is None:
+            raise
         raise Paused(error.problem, where=error.where, next_step=error.next_step) from None
     if HUMAN in (label.strip().lower() for label in issue.labels):
         raise Paused(

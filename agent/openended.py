@@ -1,7 +1,7 @@
 """The open-ended mode: round after round from the current baseline, until time, money or a person ends it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -119,34 +119,42 @@ def session(ledger: Ledger, issue: int, body_sha256: str, limits: Limits) -> Ses
 
 def until_over(
     running: Session,
+    catch_up: Callable[[], object],
     one_round: Callable[[], object],
     estimate_s: float | None,
     tell: Callable[[Event], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
-    """Rounds until the session is over; the reason, which is then in the ledger.
+    """First what a crash left to do, then rounds until the session is over; the reason, then in the ledger.
 
     Raises what a round raises, except where that ends the session (Stopped), the round alone (NothingToRun), or may
     pass (Unreachable): then the round goes on after one of WAITS_S.
     """
-    waits = iter(WAITS_S)
-    while not (reason := running.over(running.expected_s(estimate_s), datetime.now(UTC))):
+    waits, turn = iter(WAITS_S), catch_up
+    while turn is catch_up or not (reason := running.over(running.expected_s(estimate_s), datetime.now(UTC))):
         try:
-            one_round()
+            turn()
         except NothingToRun:
             pass
         except Unreachable as away:
-            wait = next(waits, None)
-            if wait is None:
-                raise
-            tell(Notice(f"{away.problem}; on with it in {wait / 60:.0f} min"))
-            sleep(wait)
+            _wait(away, waits, tell, sleep)
             continue
         except Stopped as stopped:
             reason = stopped.problem
             break
-        waits = iter(WAITS_S)
+        waits, turn = iter(WAITS_S), one_round
     began = running.began
     reach("loop-over")
     running.ledger.append(LoopRecord(began.issue, began.body_sha256, began.hours, began.max_usd, True, reason, now()))
     return reason
+
+
+def _wait(
+    away: Unreachable, waits: Iterator[float], tell: Callable[[Event], None], sleep: Callable[[float], None]
+) -> None:
+    """Wait for a service that is away; where it was too often, raise what it said."""
+    wait = next(waits, None)
+    if wait is None:
+        raise away
+    tell(Notice(f"{away.problem}; on with it in {wait / 60:.0f} min"))
+    sleep(wait)

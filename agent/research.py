@@ -78,9 +78,10 @@ def open_ended(order: Order, limits: Limits) -> dict[str, object]:
     _check_walls(order, plan)
     order.editor(parts, "")  # what is wrong with it is said before the time begins to run
     session = openended.session(parts.ledger, plan.spec.issue.number, plan.spec.body_sha256, limits)
-    _catch_up(parts, plan)
     again = replace(order, asked=replace(order.asked, again=True))
-    reason = openended.until_over(session, lambda: campaign(again, session), plan.estimate_s, order.tell)
+    reason = openended.until_over(
+        session, lambda: _catch_up(parts, plan), lambda: campaign(again, session), plan.estimate_s, order.tell
+    )
     if closes:
         outbox.of(parts).post(plan.spec.issue.number, "close", "")
     return session.summary(plan.track.name) | {"reason": reason}

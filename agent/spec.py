@@ -73,7 +73,7 @@ def parse(issue: Issue, track: Track, constants: Mapping[str, object]) -> Spec:
 
 def _strategy(issue: Issue, page: Page) -> str:
     """Prose where there is text and nothing anywhere that looks like a table: one that cannot be read is an error."""
-    tabular = re.search(r"^[^\n]*\|[ \t:]*-{2,}", visible(issue.body), re.MULTILINE)
+    tabular = page.tables or re.search(r"\|[ \t:]*-", visible(issue.body))
     return PROSE if page.prose and not tabular else "table"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from agent import heed, machine, models, origin, planning, registry, sandbox
+from agent import machine, models, origin, planning, registry, sandbox
 from agent.account import Account
 from agent.core import BadInput, Editor, Event, Executor, Notice, RunOutput, SpendRecord, Tracker
 from agent.editors import EDITORS
@@ -94,7 +94,7 @@ class Wiring:
             sys.executable,
             _run_env(),
             tell,
-            Pace(heed.REMOTE_S if self.tracker.upstream else 0.0),
+            Pace(self.tracker.upstream.look_s if self.tracker.upstream else 0.0),
             self.pull,
             self.close,
         )

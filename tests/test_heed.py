@@ -11,7 +11,7 @@ import pytest
 from agent import heed, planning, sandbox
 from agent.core import BadInput, Remark, Unreachable
 from agent.ledger import Ledger
-from agent.parts import Pace, Parts, now
+from agent.parts import Pace, Parts
 from agent.planning import Request
 from agent.repo import Repository
 from agent.trackers.markdown import MarkdownTracker
@@ -263,8 +263,6 @@ def test_a_tracker_that_cannot_be_reached_or_read_is_asked_again_the_next_time(p
         assert not heed.steered(replace(parts, pace=asked_already()), plan)
         assert heed.steered(parts, plan)
         assert planning.again(plan, repo, book, LAPTOP).order == ("1D", "1C", "1A")
-        later = Request(3, "mini", "stdlib", since=now())
-        assert planning.make(later, repo, book, tracker, LAPTOP).order == ("1D", "1C", "1A", "1B")
         assert not heed.steered(parts, plan)
 
 

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from agent import openended
-from agent.core import Event, LoopRecord, NothingToRun, Paused, ProposalRecord, RoundRecord, SpendRecord, Stopped
+from agent.core import (
+    Event,
+    LoopRecord,
+    NothingToRun,
+    Paused,
+    ProposalRecord,
+    RoundRecord,
+    SpendRecord,
+    Stopped,
+    Unreachable,
+)
 from agent.ledger import Ledger
 from agent.openended import FRUITLESS, Limits, Session
 from tests.test_rounds import IDEAS, SHA
@@ -17,6 +27,10 @@ LONG_AGO = "2026-01-01T00:00:00+00:00"
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     return Ledger(tmp_path / "ledger.jsonl", tmp_path / "lock")
+
+
+def nothing_left() -> None:
+    """What a crash left to do, where there was none."""
 
 
 def begun(ledger: Ledger, hours: float | None = None, max_usd: float | None = None) -> Session:
@@ -52,7 +66,7 @@ def test_a_session_that_ended_is_followed_by_another(ledger: Ledger) -> None:
         raise Stopped("somebody said /stop")
 
     first = begun(ledger, 8)
-    assert openended.until_over(first, stop, 60.0, ignore) == "somebody said /stop"
+    assert openended.until_over(first, nothing_left, stop, 60.0, ignore) == "somebody said /stop"
     assert (loops(ledger)[-1].ended, loops(ledger)[-1].reason) == (True, "somebody said /stop")
     assert begun(ledger, 8).began != first.began
 
@@ -81,7 +95,7 @@ def test_an_issue_that_gives_nothing_to_run_ends_after_a_few_rounds(ledger: Ledg
         raise NothingToRun("all refused")
 
     assert (
-        openended.until_over(session, nothing, 60.0, ignore)
+        openended.until_over(session, nothing_left, nothing, 60.0, ignore)
         == f"{FRUITLESS} rounds in a row had nothing that could be measured"
     )
     assert len(tried) == FRUITLESS
@@ -92,7 +106,7 @@ def test_a_pause_that_passes_does_not_end_the_session(ledger: Ledger) -> None:
         raise Paused("no answer from the model")
 
     with pytest.raises(Paused):
-        openended.until_over(begun(ledger, 8), away, 60.0, ignore)
+        openended.until_over(begun(ledger, 8), nothing_left, away, 60.0, ignore)
     assert [one.ended for one in loops(ledger)] == [False]
 
 
@@ -104,3 +118,36 @@ def test_a_round_that_a_crash_cut_short_has_its_end_though_the_money_is_used_up(
     assert session.over(1800, later(session, 61)).startswith("the time is used up")
     ledger.append(ProposalRecord(5, 1, "1A", False, "", "", "", "no", 1, 1.0, session.began.at))
     assert session.over(1800, later(session, 1)) == "the money is used up: $1.00 of $1"
+
+
+def test_a_service_that_is_away_is_waited_for_and_the_round_goes_on(ledger: Ledger) -> None:
+    answers, waits = [Unreachable("529"), Unreachable("529"), None, Stopped("enough")], list[float]()
+
+    def one_round() -> None:
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+
+    reason = openended.until_over(begun(ledger, 8), nothing_left, one_round, 60.0, ignore, waits.append)
+    assert (reason, waits) == ("enough", [60.0, 120.0])
+
+
+def test_a_service_that_stays_away_pauses_the_session_and_does_not_end_it(ledger: Ledger) -> None:
+    waits = list[float]()
+
+    def away() -> None:
+        raise Unreachable("no route")
+
+    with pytest.raises(Unreachable, match="no route"):
+        openended.until_over(begun(ledger, 80), nothing_left, away, 60.0, ignore, waits.append)
+    assert tuple(waits) == openended.WAITS_S
+    assert [one.ended for one in loops(ledger)] == [False]
+
+
+def test_a_stop_that_was_heard_while_a_crash_was_made_good_ends_the_session_at_once(ledger: Ledger) -> None:
+    def stopped() -> None:
+        raise Stopped("somebody said /stop")
+
+    def never() -> None:
+        raise AssertionError
+
+    assert openended.until_over(begun(ledger, 8), stopped, never, 60.0, ignore) == "somebody said /stop"

@@ -15,5 +15,5 @@ def test_every_name_leads_to_a_part(registry: dict[str, str]) -> None:
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
-    with pytest.raises(BadInput, match=r"there is no tracker 'gitlab'\n  there is: markdown"):
+    with pytest.raises(BadInput, match=r"there is no tracker 'gitlab'\n  there is: github, markdown"):
         load(TRACKERS, "tracker", "gitlab")

@@ -26,6 +26,7 @@ from agent.untrusted import redacted, visible
 DEADLINE_S = 120.0  # one operation waits for no longer than that in all, whatever GitHub asks for
 ATTEMPTS = 4  # of an operation; it is repeated after 1, 2 and 4 seconds
 TIMEOUT_S = 15  # of one request: GitHub itself gives up after 10
+LOOK_S = 30.0  # between two looks at what people say while a campaign runs
 FRESH_S = 20.0  # an issue that was read less than that ago is not asked for again
 SECONDARY_S = 60.0  # to wait after a secondary limit that does not say how long
 REQUEST_S, WRITE_S = 0.25, 1.0  # between two requests and between two writes, as GitHub asks of its guests
@@ -100,7 +101,7 @@ class GitHubTracker:
     def __init__(self, settings: Settings) -> None:
         """Nothing is asked yet. PyGithub's own retries are off: they wait for as long as GitHub says."""
         self._settings = settings
-        self.upstream: Upstream | None = Upstream(settings.repository, "origin", settings.env)
+        self.upstream: Upstream | None = Upstream(settings.repository, "origin", settings.env, LOOK_S * settings.pace)
         self._hub = Github(
             auth=Auth.Token(settings.token),
             base_url=settings.api or Consts.DEFAULT_BASE_URL,
