@@ -210,6 +210,7 @@ def board(
         tuple(evidence.audits()),
         steering=tuple(steered(evidence.ledger, plan.spec)),
         proposals=tuple(rounds.told(plan.turn)),
+        rounds=tuple(rounds.history(evidence.ledger, evidence.campaign.issue, plan.spec.body_sha256)),
         usd=float(spent(evidence.ledger.about(SpendRecord, evidence.campaign.issue))),
     )
 

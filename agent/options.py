@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from agent import machine, preflight, prose
-from agent.core import BadInput, Profile
+from agent.core import BadInput, Profile, ProposalRecord
 from agent.editors import EDITORS
 from agent.executors import EXECUTORS
 from agent.ledger import Ledger
@@ -141,6 +141,11 @@ def _corpus(name: str) -> str:
 def asked_before(issue: int, ledger: Ledger) -> Request:
     """The request that an issue's latest campaign answered. Raises BadInput where there was none."""
     campaigns = ledger.campaigns(issue)
+    if not campaigns and (failed := [one for one in ledger.about(ProposalRecord, issue) if not one.accepted]):
+        refused = "; ".join(f"{one.variant}: {one.failure}" for one in failed)
+        raise BadInput(
+            f"issue {issue} has had no campaign; refused: {refused}", next_step="ask for another round: --retry"
+        )
     if not campaigns:
         raise BadInput(f"issue {issue} has not run in this clone", next_step=f"run it: agent/run.py --issue {issue}")
     told, gate_kind = campaigns[-1].conditions, campaigns[-1].gate.kind

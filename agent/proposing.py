@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent import heed, preflight, prompt, rounds, runs
+from agent.account import Capped
 from agent.core import (
     BadInput,
     Brief,
@@ -107,11 +108,11 @@ def _folder(parts: Parts, issue: int, name: str) -> Path:
 
 
 def _write(parts: Parts, plan: Plan, editor: Editor, told: Brief, trial: "_Trial") -> None:
-    issue, idea = plan.spec.issue.number, trial.idea
+    idea = trial.idea
     parts.tell(Notice(f"{idea.name}: {line(idea.title, limit=120) or 'an idea of its editor'}"))
     runs.check_room(parts, plan)
     reach("proposal-before")
-    done = written(editor, told, idea, trial.check, _folder(parts, issue, idea.name))
+    done = _written(parts, plan, editor, told, trial)
     reach("proposal-after")
     if done.failure:
         runs.check_room(parts, plan)  # for want of room neither an editor nor a draft can do anything
@@ -120,6 +121,17 @@ def _write(parts: Parts, plan: Plan, editor: Editor, told: Brief, trial: "_Trial
     reach("proposal-recorded")
     verdict = "accepted" if record.accepted else f"refused: {record.failure}"
     parts.tell(Notice(f"{idea.name} after {done.attempts} drafts, ${record.usd:.4f}: {verdict}"))
+
+
+def _written(parts: Parts, plan: Plan, editor: Editor, told: Brief, trial: "_Trial") -> Written:
+    """What becomes of an idea. Where the money for it is used up, those that were paid for and may run are enough."""
+    issue = plan.spec.issue.number
+    try:
+        return written(editor, told, trial.idea, trial.check, _folder(parts, issue, trial.idea.name))
+    except Capped as capped:
+        if not rounds.every(parts.ledger, issue, plan.spec.body_sha256)[-1].accepted:
+            raise
+        return Written({}, f"not written: {capped.problem}", 0)
 
 
 def _record(parts: Parts, plan: Plan, idea: Idea, done: Written) -> ProposalRecord:

@@ -4,7 +4,7 @@ import os
 import shlex
 from collections.abc import Iterator
 
-from agent import outbox, report
+from agent import outbox, report, rounds
 from agent.core import (
     BASELINE,
     BadInput,
@@ -135,19 +135,22 @@ def publish(parts: Parts, shown: Board) -> None:
 def answer(parts: Parts, plan: Plan, evidence: Evidence | None) -> None:
     """Show in the comment what became of people's commands, before there is a verdict or even a campaign."""
     number = plan.spec.issue.number
-    text = (
-        comment(board_of(parts, evidence))
-        if evidence
-        else _safe(report.unbegun(number, steered(parts.ledger, plan.spec)))
-    )
+    text = comment(board_of(parts, evidence)) if evidence else _safe(report.unbegun(_said(parts, plan)))
     outbox.of(parts).post(number, "comment", text)
 
 
 def fruitless(parts: Parts, plan: Plan, why: str) -> None:
     """Tell the issue that none of its proposals could run."""
     number = plan.spec.issue.number
-    told = _safe(report.fruitless(number, why, steered(parts.ledger, plan.spec)))
+    told = _safe(report.fruitless(_said(parts, plan), why))
     outbox.of(parts).post_all(number, [("comment", told), ("status", "review")])
+
+
+def _said(parts: Parts, plan: Plan) -> report.Said:
+    number, told = plan.spec.issue.number, plan.spec.body_sha256
+    return report.Said(
+        number, tuple(steered(parts.ledger, plan.spec)), tuple(rounds.history(parts.ledger, number, told))
+    )
 
 
 def _posts(parts: Parts, shown: Board) -> Iterator[tuple[Post, str]]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from agent.core import BASELINE, AuditRecord, CampaignRecord, RunRecord, Shape, Spec, SteerRecord, Track, Verdict
 from agent.untrusted import fenced, line, posted
 
+_ROUNDS = 100  # that are told in a comment
 _ANSWERS = 50  # to commands, in one comment
 _FAILED = ("crash", "oom", "timeout", "nan", "no_metric", "invalid")
 
@@ -51,6 +52,7 @@ class Board:
     audits: tuple[AuditRecord, ...] = ()
     steering: tuple[SteerRecord, ...] = ()
     proposals: tuple[tuple[str, str, str], ...] = ()  # of an issue in prose: name, what, and what became of it
+    rounds: tuple[tuple[str, str, str], ...] = ()  # all of an issue in prose: number, variants, what came of them
     usd: float = 0.0  # what the issue's editor has cost so far
 
 
@@ -99,6 +101,7 @@ def comment(board: Board) -> str:
     parts += [
         *map(_audit, board.audits),
         _proposals(board),
+        _rounds(board.rounds),
         _steering(board.steering),
         _conditions(board),
         _reproduce(board),
@@ -187,15 +190,27 @@ def _audit(found: AuditRecord) -> str:
     return f"**Audit of {found.variant}: {found.status}.** {held}. {second} {how}"
 
 
-def unbegun(issue: int, said: Sequence[SteerRecord]) -> str:
+@dataclass(frozen=True)
+class Said:
+    """What can be told of an issue without a campaign: the commands that people gave, the rounds it had."""
+
+    issue: int
+    steering: tuple[SteerRecord, ...] = ()
+    rounds: tuple[tuple[str, str, str], ...] = ()
+
+
+def unbegun(said: Said) -> str:
     """The comment of an issue that people steered before its campaign began."""
-    parts = [marker(issue), "## Waiting\n\nThe campaign has not begun.", _steering(said)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return _without_board(said, "## Waiting\n\nThe campaign has not begun.")
 
 
-def fruitless(issue: int, why: str, said: Sequence[SteerRecord]) -> str:
+def fruitless(said: Said, why: str) -> str:
     """The comment of an issue in prose of whose proposals none could run."""
-    parts = [marker(issue), f"## Nothing to run\n\n{line(why)}", _steering(said)]
+    return _without_board(said, f"## Nothing to run\n\n{line(why)}")
+
+
+def _without_board(said: Said, headline: str) -> str:
+    parts = [marker(said.issue), headline, _rounds(said.rounds), _steering(said.steering)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -219,6 +234,15 @@ def _proposals(board: Board) -> str:
         return ""
     rows = (f"| {' | '.join(map(_escaped, one))} |" for one in board.proposals)
     return "\n".join(["### Proposals", "", "| ID | what | became |", "| --- | --- | --- |", *rows])
+
+
+def _rounds(rounds: Sequence[tuple[str, str, str]]) -> str:
+    """The rounds of --loop, the newest first; of very many the last."""
+    if len(rounds) < 2:
+        return ""
+    left = f"\n\n{len(rounds) - _ROUNDS} earlier ones are left out." if len(rounds) > _ROUNDS else ""
+    rows = (f"| {' | '.join(map(_escaped, one))} |" for one in reversed(rounds[-_ROUNDS:]))
+    return "\n".join(["### Rounds", "", "| round | variants | verdict |", "| --- | --- | --- |", *rows]) + left
 
 
 def _conditions(board: Board) -> str:

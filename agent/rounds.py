@@ -150,6 +150,26 @@ def told(turn: Round) -> list[tuple[str, str, str]]:
     ]
 
 
+def history(ledger: Ledger, issue: int, body_sha256: str) -> list[tuple[str, str, str]]:
+    """Every round of an issue for a reader, oldest first: number, what was tried, what came of it."""
+    return [
+        (str(turn.number), ", ".join(idea.name for idea in turn.ideas) or "–", _came(ledger, issue, turn))
+        for turn in every(ledger, issue, body_sha256)
+    ]
+
+
+def _came(ledger: Ledger, issue: int, turn: Round) -> str:
+    ran = campaign(ledger, issue, turn)
+    record = ledger.verdict(ran) if ran else None
+    if record is not None:
+        said = record.verdict
+        gain = "" if said.gain is None else f", gain {said.gain:+.4f}"
+        return f"{said.decision}{f' {said.variant}' if said.variant else ''}{gain}"
+    if turn.accepted or not turn.complete:
+        return "under way"
+    return turn.failure or f"nothing to run: {turn.proposals[-1].failure}" if turn.proposals else turn.failure
+
+
 def twin(ledger: Ledger, tree: str) -> str | None:
     """The variant that had this very tree, with its issue: it ran, or was refused."""
     ran = next((f"{run.variant} of issue {run.issue}" for run in ledger.runs() if run.tree == tree), None)

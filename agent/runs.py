@@ -165,7 +165,9 @@ def smoke(parts: Parts, plan: Plan, name: str, commit: str, attempt: int, corpus
         metric=plan.track.metric,
         readable=pins.visible(corpus.folder),
     )
-    return _complete(corpus.folder, job, only(parts, job))
+    result = _complete(corpus.folder, job, only(parts, job))
+    (home / "model.pt").unlink(missing_ok=True)  # nobody will ask it anything
+    return result
 
 
 def _shared_env(parts: Parts, plan: Plan, corpus: Path | None) -> dict[str, str]:
