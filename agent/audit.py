@@ -17,7 +17,9 @@ from agent.parts import Parts, now
 
 
 def of_winner(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:
-    """The audit of a winner: the one that is in the ledger, else one made now."""
+    """The audit of a winner: what the ledger holds against its tree, or says of it in this campaign; else one made now."""
+    if bound := evidence.binding(name):
+        return bound
     known = [one for one in parts.ledger.audits(evidence.campaign) if one.variant == name]
     return known[-1] if known else _audit(parts, evidence, name)
 

@@ -90,6 +90,24 @@ def test_a_refusal_is_no_run_after_which_the_baseline_is_measured_again(evidence
     assert [(one.variant, one.role) for one in asked] == [("1C", "screen")]
 
 
+def test_what_an_audit_holds_against_a_tree_binds_every_later_campaign_under_its_own_name(evidence: Evidence) -> None:
+    ledger, other = evidence.ledger, {"2X": TREES["1D"], "2Y": TREES["1C"], "2Z": TREES["1B"], "2W": TREES[BASELINE]}
+    for at, told in {"earlier": CONDITIONS, "elsewhere": replace(CONDITIONS, budget="9s")}.items():
+        ledger.append(replace(CAMPAIGN, issue=2, at=at, trees=other, conditions=told, gate=GateRules()))
+    for at, name, status in [
+        ("earlier", "2X", "failed"),
+        ("earlier", "2X", "passed"),  # a lucky draw
+        ("earlier", "2Y", "quarantined"),
+        ("elsewhere", "2Z", "failed"),
+        ("earlier", "2W", "failed"),  # a person made it the baseline all the same
+    ]:
+        ledger.append(AuditRecord(2, at, name, name, status, ("order",), {}, {}, 1, "none", 1.0, "1"))  # type: ignore[arg-type]
+    assert [one.variant for one in evidence.seen() if one.failure] == ["1D"]
+    bound = {name: one and one.status for name in TREES if (one := evidence.binding(name)) and name != BASELINE}
+    assert bound == {"1D": "failed", "1C": "quarantined"}
+    assert {one.variant: one.status for one in evidence.audits()} == {"1D": "failed", "1C": "quarantined"}
+
+
 @pytest.mark.parametrize(
     ("pins", "goal", "why"),
     [
