@@ -207,7 +207,7 @@ class Ledger:
         return [record for record in found if (record.issue, record.campaign) == (campaign.issue, campaign.at)]
 
     def audited(self, conditions: Conditions, tree: str) -> list[AuditRecord]:
-        """The audits of a tree under the same conditions, in whatever campaign and under whatever name, oldest first."""
+        """The audits of a tree under the same conditions, whatever the campaign and whatever its name, oldest first."""
         asked = [campaign for campaign in self.campaigns() if campaign.conditions == conditions]
         return [one for campaign in asked for one in self.audits(campaign) if campaign.trees.get(one.variant) == tree]
 

@@ -240,8 +240,8 @@ def _judge(parts: Parts, evidence: Evidence) -> bool:
 
 
 def quarantined(verdict: Verdict, audit_found: AuditRecord | None) -> Verdict:
-    """Too good to be true, or unlike itself: nothing is promoted until a person has looked."""
+    """What the audit doubts and does not refuse (checks.DOUBTS): nothing is promoted until a person has looked."""
     assert audit_found is not None
     told = "; ".join(audit_found.checks[name] for name in audit_found.failed)
-    reason = f"quarantined, hard to believe: {told}. Look at its diff and its log before you promote it by hand"
+    reason = f"quarantined, for a person to judge: {told}. Look at its diff and its log before you promote it by hand"
     return replace(verdict, decision="inconclusive", reason=reason)
