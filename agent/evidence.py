@@ -47,7 +47,13 @@ class Evidence:
     def _counted(self) -> list[RunRecord]:
         """Comparable runs that say something here: a failure, or a slow neighbour, counts in its own campaign only."""
         runs, own = self.ledger.runs(self.campaign.conditions), lineage(self.ledger, self.campaign)
-        return [run for run in runs if run.status == "ok" or run.campaign in own]
+        return [run for run in runs if (run.status == "ok" or run.campaign in own) and not self._loose(run)]
+
+    def _loose(self, run: RunRecord) -> bool:
+        """Whether a run of a model's code was made outside of the sandbox that this campaign demands of it."""
+        names = {tree: name for name, tree in self.campaign.trees.items()}
+        demanded = self.campaign.sandbox != "none" and run.tree in names and run.sandbox == "none"
+        return demanded and self.plan.written(names[run.tree])
 
     def probes(self, name: str) -> list[RunRecord]:
         """The probes of a variant in this campaign."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from agent import audit, gate, heed, outbox, planning, runs
+from agent import audit, gate, heed, outbox, planning, runs, sandbox
 from agent.core import (
     BASELINE,
     AuditRecord,
@@ -98,9 +98,19 @@ def begin(parts: Parts, plan: Plan) -> Evidence:
     conditions = _conditions(parts, plan, corpus.fingerprint)
     reach("corpus-known")
     began = [c for c in parts.ledger.campaigns(plan.spec.issue.number) if _same_question(parts, plan, c)]
-    if began and began[-1].conditions == conditions and not parts.ledger.verdict(began[-1]):
+    same = began and (began[-1].conditions, began[-1].sandbox) == (conditions, _demanded(parts, plan))
+    if same and not parts.ledger.verdict(began[-1]):
         return Evidence(plan, began[-1], parts.ledger, corpus.folder)
     return Evidence(plan, _freeze(parts, plan, conditions, corpus), parts.ledger, corpus.folder)
+
+
+def _demanded(parts: Parts, plan: Plan) -> str:
+    """The level of the sandbox below which no run of a model's code counts: what it does outside, it may do to others.
+
+    A person who goes on with --no-sandbox asks another question, to which all runs count.
+    """
+    written = any(plan.written(name) for name in (BASELINE, *plan.order))
+    return parts.walls.level if written else sandbox.NONE.level
 
 
 def _freeze(parts: Parts, plan: Plan, conditions: Conditions, corpus: runs.Corpus) -> CampaignRecord:
@@ -122,6 +132,7 @@ def _freeze(parts: Parts, plan: Plan, conditions: Conditions, corpus: runs.Corpu
         trees={name: parts.repo.tree(commit) for name, commit in commits.items()},
         at=now(),
         pins=runs.found_pins(parts, plan, plan.base, corpus.folder),
+        sandbox=_demanded(parts, plan),
     )
     parts.ledger.append(campaign)
     reach("campaign-recorded")

@@ -39,6 +39,24 @@ def test_a_run_of_the_same_tree_counts_whoever_made_it_and_other_conditions_do_n
     assert [(one.variant, one.seed) for one in evidence.seen()] == [("1A", 0)]
 
 
+def test_a_run_of_a_models_code_outside_the_sandbox_counts_only_where_no_sandbox_is_demanded(
+    evidence: Evidence,
+) -> None:
+    for name in (BASELINE, "1A"):
+        evidence.ledger.append(run(name, 0, campaign="earlier", sandbox="none"))
+        evidence.ledger.append(run(name, 1, campaign="earlier", sandbox="bwrap"))
+    written, walled = replace(evidence.plan, inherited=True), replace(CAMPAIGN, sandbox="bwrap")
+    for made, campaign, expected in [
+        (evidence.plan, CAMPAIGN, [0, 1]),
+        (written, CAMPAIGN, [0, 1]),
+        (evidence.plan, walled, [0, 1]),
+        (written, walled, [1]),
+    ]:
+        asked = replace(evidence, plan=made, campaign=campaign)
+        assert [one.seed for one in asked.good("1A")] == [one.seed for one in asked.good(BASELINE)] == expected
+        assert [one.seed for one in asked.seen()] == expected * 2
+
+
 def test_probes_are_interleaved_and_a_variant_whose_probe_failed_gets_no_more(evidence: Evidence) -> None:
     assert [name for name, _ in evidence.missing_probes()] == [BASELINE, "1D", "1C", "1A", "1B"] * 3
     evidence.ledger.append(probe("1D", 0, 0.1))
