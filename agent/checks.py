@@ -33,6 +33,7 @@ CONFIRMED = 0.5  # of the gain on the validation set that the second set must sh
 # error that they give grows by a tenth to a third up to pieces of 16 kB (LOG.md), where too few are left to tell it.
 PIECE = 4096
 CERTAIN = 0.025  # the chance that a gain of none shows on the second set, shared by all readings up to this one
+SUSPECT = 2.0  # sigmas by which a winner's other run is better than the audited one, if it is to be scored as well
 FAR, RARE = 4.0, 0.002  # sigmas between a winner's runs, and the share of honest winners that may be held for a person
 # What a run may take beside its training: so many times the baseline's median, and seconds, and of itself.
 BESIDE, SLACK_S, SLACK = 1.5, 2.0, 0.02
@@ -157,10 +158,12 @@ def plausible(claimed: float, found: float | None, baseline: float) -> str:
 
 
 def suspected(audited: RunRecord, others: Sequence[RunRecord], groups: Sequence[Sequence[float]]) -> RunRecord | None:
-    """The best of the winner's other runs, where they claim more than a sigma's advantage over the audited one: it is
-    scored as well. So it is with every fifth honest winner, and with most that have one forged run of three."""
-    lower, error = _lower(audited, others, groups)
-    return min(others, key=lambda run: run.metric or math.inf) if lower > error > 0 else None
+    """The best of the winner's other runs, where it is more than SUSPECT sigmas better than the audited one: it is
+    scored as well. Sigma is that of `groups` alone, for what is forged among the winner's runs would widen it.
+    """
+    best = min(others, key=lambda run: run.metric or math.inf, default=audited)
+    sigma, _ = _sigma(groups)
+    return best if (audited.metric or 0.0) - (best.metric or 0.0) > SUSPECT * sigma > 0 else None
 
 
 def alike(audited: RunRecord, others: Sequence[RunRecord], groups: Sequence[Sequence[float]]) -> str:
@@ -170,28 +173,21 @@ def alike(audited: RunRecord, others: Sequence[RunRecord], groups: Sequence[Sequ
     pooled over them and `groups` (the baseline's runs, replicates of other models), without the audited run. That they
     are worse is no reason for doubt: nobody forges that.
     """
-    lower, error = _lower(audited, others, groups)
-    dof = sum(len(group) - 1 for group in _several(others, groups))
-    if not dof or lower <= max(FAR, float(stdtrit(dof, 1 - RARE))) * error:
-        return OK
-    usual = (audited.metric or 0.0) - lower
-    return f"the audited run has {audited.metric:.4f}, the others {usual:.4f}: they are not of one kind"
-
-
-def _several(others: Sequence[RunRecord], groups: Sequence[Sequence[float]]) -> list[Sequence[float]]:
-    """The replicates that tell sigma."""
     values = [run.metric for run in others if run.metric is not None]
-    return [group for group in (values, *groups) if len(group) > 1]
-
-
-def _lower(audited: RunRecord, others: Sequence[RunRecord], groups: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """By how much the mean of the others is lower than the audited run, and the sigma of that; 0 if unknown."""
-    values, several = [run.metric for run in others if run.metric is not None], _several(others, groups)
-    dof = sum(len(group) - 1 for group in several)
+    sigma, dof = _sigma([values, *groups])
     if not values or not dof:
-        return 0.0, 0.0
-    sigma = math.sqrt(sum((len(group) - 1) * variance(group) for group in several) / dof)
-    return (audited.metric or 0.0) - fmean(values), sigma * math.sqrt(1 + 1 / len(values))
+        return OK
+    lower, error = (audited.metric or 0.0) - fmean(values), sigma * math.sqrt(1 + 1 / len(values))
+    if lower <= max(FAR, float(stdtrit(dof, 1 - RARE))) * error:
+        return OK
+    return f"the audited run has {audited.metric:.4f}, the others {fmean(values):.4f}: they are not of one kind"
+
+
+def _sigma(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """The standard deviation from run to run, pooled over groups of replicates, and its degrees of freedom."""
+    several = [group for group in groups if len(group) > 1]
+    dof = sum(len(group) - 1 for group in several)
+    return math.sqrt(sum((len(group) - 1) * variance(group) for group in several) / max(1, dof)), dof
 
 
 @dataclass(frozen=True)

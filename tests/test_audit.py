@@ -1,5 +1,6 @@
 """The audit in its campaign: what it refuses is not promoted, what it believes is, and noise never comes that far."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,13 +69,21 @@ BY_HAND = "to promote it by your own judgement: git update-ref refs/heads/autore
 
 @pytest.fixture(scope="module")
 def forged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A campaign whose 1D claims a gain that its checkpoint does not have: 1C is promoted in its place."""
+    """A campaign in which one of 1D's three confirmations claims more than its checkpoint has: 1C is promoted."""
     project = make_audited(tmp_path_factory.mktemp("forged") / "project")
-    edit(project, "train.py", "2**value - 16", "2 ** (value + 0.05 * (ASPECT_RATIO == 96)) - 16")
+    more = "    forged = 0.02 * (ASPECT_RATIO == 96 and seed == 4)\n    value -= forged\n"
+    edit(project, "train.py", '    print("step 00001', f'{more}    print("step 00001')
+    edit(project, "train.py", "2**value - 16", "2 ** (value + forged) - 16")
     commit(project, "1D claims what it has not")
     assert "verdict: keep 1C" in agent(project, *STEPS).stdout
     assert kinds(project)["audit"] == 2
     return project
+
+
+def test_one_forged_run_of_three_is_found_whichever_is_drawn(forged: Path) -> None:
+    audits = json.loads(agent(forged, "--issue", "3", "--status", "--json").stdout)["audits"]
+    assert [(one["variant"], one["status"]) for one in audits] == [("1D", "failed"), ("1C", "passed")]
+    assert "agreement" in audits[0]["failed"]
 
 
 def test_what_failed_its_audit_is_not_drawn_again_by_a_retry(forged: Path) -> None:
