@@ -21,14 +21,24 @@ from agent.untrusted import line
 SCORER, ANSWERER = (Path(__file__).with_name(name) for name in ("scorer.py", "answerer.py"))
 OK = "ok"
 TEXT_CAP = 300  # characters of what a check found
-CHECKS = ("checkpoint", "bytes", "logits", "agreement", "order", "causality", "held-out", "clock", "plausible")
+CHECKS = (
+    "checkpoint", "bytes", "logits", "agreement", "order", "causality", "held-out", "certain", "clock", "pace",
+    "plausible",
+)  # fmt: skip
+DOUBTS = frozenset({"certain", "pace", "plausible"})  # of CHECKS: what an honest winner may not hold by bad luck
 BATCH = {"full": 16, "mini": 8}  # rows at once: 1 GB of logits, 8 MB
 IMPLAUSIBLE = 0.3  # of the baseline's metric: who gains more has found something, or a hole
 CONFIRMED = 0.5  # of the gain on the validation set that the second set must show, within its own error
+# Bytes of the unit whose differences are paired. Pieces of one document are not quite independent: on stdlib (mini) the
+# error that they give grows by a tenth to a third up to pieces of 16 kB (LOG.md), where too few are left to tell it.
+PIECE = 4096
+CERTAIN = 0.025  # the chance that a gain of none shows on the second set, shared by all readings up to this one
+SUSPECT = 2.0  # sigmas by which a winner's other run is better than the audited one, if it is to be scored as well
 FAR, RARE = 4.0, 0.002  # sigmas between a winner's runs, and the share of honest winners that may be held for a person
 # What a run may take beside its training: so many times the baseline's median, and seconds, and of itself.
 BESIDE, SLACK_S, SLACK = 1.5, 2.0, 0.02
 OVERTIME, OVERTIME_S = 1.05, 1.0  # of the budget in seconds, which the last step may exceed
+PACE = 1.25  # times the baseline's training, which a winner's quickest run may take on the calibrated clock
 WORK = 2.0  # times the calibrated budget that training may take, and at most the baseline's excess over it
 WORK_UNPROBED = 3.0  # times the baseline's training, where the clock counts steps or tokens and nothing was probed
 CREDIT = 2.0  # times the baseline's work a token or a step, as a model's code tells of it, that is believed
@@ -36,23 +46,26 @@ CREDIT = 2.0  # times the baseline's work a token or a step, as a model's code t
 
 @dataclass(frozen=True)
 class Losses:
-    """Nats and bytes of the documents of a held-out set that were scored."""
+    """Nats and bytes of a held-out set's documents that were scored, in pieces of PIECE bytes or more."""
 
     nats: np.ndarray = field(default_factory=lambda: np.zeros(0))
     sizes: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def gain(self, other: "Losses") -> tuple[float, float]:
-        """Bits per byte that `other` costs more, and the standard error of it, of a mean over documents (paired)."""
+        """Bits per byte that `other` costs more, and the standard error of it, of a mean over pieces (paired).
+
+        Of a single piece the error is infinite.
+        """
         if not len(self.nats) or len(self.nats) != len(other.nats):
             return math.nan, math.nan
         more, unit = other.nats - self.nats, math.log(2) * float(self.sizes.sum())
-        error = math.sqrt(len(more) * float(more.var(ddof=1))) / unit if len(more) > 1 else 0.0
+        error = math.sqrt(len(more) * float(more.var(ddof=1))) / unit if len(more) > 1 else math.inf
         return float(more.sum()) / unit, error
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What scorer.py says of one checkpoint: checks by name, metrics, and what the documents of both sets cost."""
+    """What scorer.py says of one checkpoint: checks by name, metrics, and what the pieces of both sets cost."""
 
     checks: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -72,6 +85,7 @@ class Question:
     out: str
     batch: int
     seed: int
+    piece: int  # bytes: the unit in which losses are told
 
     def text(self) -> str:
         """As scorer.py reads it."""
@@ -105,7 +119,7 @@ def drawn(winner: Sequence[RunRecord], baseline: Sequence[RunRecord], lot: str) 
 
 
 def held_out(winner: Scored, baseline: Scored) -> str:
-    """The second held-out set must show the gain on the validation set: above zero, not clearly below CONFIRMED of it.
+    """The second held-out set must not speak against the gain on the validation set: not clearly below CONFIRMED of it.
 
     Both gains are of the same two checkpoints, as audited. The error is the second set's alone: that of the first a
     cheat could make as large as it likes, with one document that it knows by heart.
@@ -115,9 +129,23 @@ def held_out(winner: Scored, baseline: Scored) -> str:
         return "the two checkpoints could not be compared on both held-out sets"
     if gain <= 0:
         return f"the two checkpoints differ by {gain:.4f} on the validation set: there is no gain to confirm"
-    if found > 0 and found + 2 * error >= CONFIRMED * gain:
+    if found + 2 * error >= CONFIRMED * gain:
         return OK
     return f"a gain of {gain:.4f} on the validation set is {found:.4f} (± {2 * error:.4f}) on the second held-out set"
+
+
+def certain(winner: Scored, baseline: Scored, reads: int) -> str:
+    """The second held-out set shows a gain by itself: one that no gain would show in CERTAIN of cases at most.
+
+    reads: how often the set was read, this time included; that chance is shared by all of them (Bonferroni), so that
+    whoever asks often must find more. Where the set is too small to tell, a person decides: to refuse would punish an
+    honest winner for that, and to believe would let a forged gain of a few standard errors pass.
+    """
+    found, error = winner.held.gain(baseline.held)
+    most = float(stdtrit(max(1, len(winner.held.nats) - 1), 1 - CERTAIN / max(1, reads))) * error
+    if found > most:
+        return OK
+    return f"the second held-out set cannot tell {found:.4f} from no gain: at reading {reads}, {most:.4f} would be one"
 
 
 def plausible(claimed: float, found: float | None, baseline: float) -> str:
@@ -129,23 +157,37 @@ def plausible(claimed: float, found: float | None, baseline: float) -> str:
     return OK
 
 
+def suspected(audited: RunRecord, others: Sequence[RunRecord], groups: Sequence[Sequence[float]]) -> RunRecord | None:
+    """The best of the winner's other runs, where it is more than SUSPECT sigmas better than the audited one: it is
+    scored as well. Sigma is that of `groups` alone, for what is forged among the winner's runs would widen it.
+    """
+    best = min(others, key=lambda run: run.metric or math.inf, default=audited)
+    sigma, _ = _sigma(groups)
+    return best if (audited.metric or 0.0) - (best.metric or 0.0) > SUSPECT * sigma > 0 else None
+
+
 def alike(audited: RunRecord, others: Sequence[RunRecord], groups: Sequence[Sequence[float]]) -> str:
-    """The winner's other runs, whose checkpoints nobody has scored, claim nothing far better than the audited one.
+    """The winner's other runs claim nothing far better than the audited one.
 
     Their mean is at most FAR sigmas lower, or what RARE of honest winners exceed where few runs tell sigma, which is
     pooled over them and `groups` (the baseline's runs, replicates of other models), without the audited run. That they
     are worse is no reason for doubt: nobody forges that.
     """
     values = [run.metric for run in others if run.metric is not None]
-    several = [group for group in (values, *groups) if len(group) > 1]
-    dof = sum(len(group) - 1 for group in several)
+    sigma, dof = _sigma([values, *groups])
     if not values or not dof:
         return OK
-    sigma = math.sqrt(sum((len(group) - 1) * variance(group) for group in several) / dof)
     lower, error = (audited.metric or 0.0) - fmean(values), sigma * math.sqrt(1 + 1 / len(values))
     if lower <= max(FAR, float(stdtrit(dof, 1 - RARE))) * error:
         return OK
     return f"the audited run has {audited.metric:.4f}, the others {fmean(values):.4f}: they are not of one kind"
+
+
+def _sigma(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """The standard deviation from run to run, pooled over groups of replicates, and its degrees of freedom."""
+    several = [group for group in groups if len(group) > 1]
+    dof = sum(len(group) - 1 for group in several)
+    return math.sqrt(sum((len(group) - 1) * variance(group) for group in several) / max(1, dof)), dof
 
 
 @dataclass(frozen=True)
@@ -188,6 +230,21 @@ def clock(timing: Timing) -> str:
     In code that a model wrote these ratios are claims, and count CREDIT at most.
     """
     return next((found for check in (_given, beside, _training) if (found := check(timing)) != OK), OK)
+
+
+def pace(timing: Timing) -> str:
+    """On the calibrated clock, training takes what the baseline's takes, or the budget: the probes told its step time.
+
+    The winner's quickest run counts against the baseline's median, for others may have had the machine meanwhile; and
+    as they may have had it all the time, a person decides. What `training_seconds` leaves out, `beside` finds.
+    """
+    if timing.typical.conditions.clock != "calibrated":
+        return OK
+    usual = max(_amount(timing.typical, "s"), median(map(_told, timing.baseline)))
+    mine = min(map(_told, timing.winner))
+    if mine <= PACE * usual:
+        return OK
+    return f"its quickest run trains for {mine:.1f} s, where {usual:.1f} s are usual: its probes told of quicker steps"
 
 
 def _given(timing: Timing) -> str:
@@ -275,8 +332,8 @@ def numbers(winner: RunRecord, base: RunRecord, mine: Scored, theirs: Scored) ->
 
 
 def status(checks: Mapping[str, str]) -> tuple[AuditStatus, tuple[str, ...]]:
-    """Passed where each of CHECKS is ok and none left out; quarantined, for a person, if only plausibility is not."""
+    """Passed where each of CHECKS is ok and none left out; quarantined, for a person, if only DOUBTS are not."""
     failed = tuple(name for name in CHECKS if checks.get(name) != OK)
-    if failed == ("plausible",):
+    if failed and DOUBTS.issuperset(failed) and all(name in checks for name in failed):
         return "quarantined", failed
     return ("failed" if failed else "passed"), failed

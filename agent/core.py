@@ -377,7 +377,8 @@ class Verdict:
 class CampaignRecord:
     """One issue's frozen question: written before the first run, found again by the same command.
 
-    pins: what every run of the campaign must find unchanged, by name, as sha256.
+    pins: what every run of the campaign must find unchanged, by name, as sha256. sandbox: the level that the runs of
+    code that a model wrote must have had to count; `none` where no such code is in it.
     """
 
     issue: int
@@ -391,6 +392,7 @@ class CampaignRecord:
     at: str
     pins: Mapping[str, str] = field(default_factory=dict)
     round: int = 0  # of an issue in prose
+    sandbox: str = "none"
     kind: Literal["campaign"] = "campaign"
     schema: int = SCHEMA
 

@@ -1,7 +1,7 @@
 """What the ledger knows of a campaign: observations for the gate, steps for the clock, the board for a reader."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -47,7 +47,13 @@ class Evidence:
     def _counted(self) -> list[RunRecord]:
         """Comparable runs that say something here: a failure, or a slow neighbour, counts in its own campaign only."""
         runs, own = self.ledger.runs(self.campaign.conditions), lineage(self.ledger, self.campaign)
-        return [run for run in runs if run.status == "ok" or run.campaign in own]
+        return [run for run in runs if (run.status == "ok" or run.campaign in own) and not self._loose(run)]
+
+    def _loose(self, run: RunRecord) -> bool:
+        """Whether a run of a model's code was made outside of the sandbox that this campaign demands of it."""
+        names = {tree: name for name, tree in self.campaign.trees.items()}
+        demanded = self.campaign.sandbox != "none" and run.tree in names and run.sandbox == "none"
+        return demanded and self.plan.written(names[run.tree])
 
     def probes(self, name: str) -> list[RunRecord]:
         """The probes of a variant in this campaign."""
@@ -93,13 +99,25 @@ class Evidence:
         failed = [
             self._failed_probe(name) for name in names.values() if any(p.status != "ok" for p in self.probes(name))
         ]
-        refused = [_refused(one) for one in self.audits() if one.status == "failed"]
+        refused = [_refused(one) for one in self.audits() if one.status == "failed" and one.variant != BASELINE]
         return failed + refused + [_observation(names[run.tree], run) for run in self._counted() if run.tree in names]
 
     def audits(self) -> list[AuditRecord]:
-        """The audits of this campaign, and of those that it took over from."""
+        """The audits of this campaign and of those that it took over from; and what binds it of others (`binding`)."""
         own = lineage(self.ledger, self.campaign)
-        return [one for one in self.ledger.about(AuditRecord, self.campaign.issue) if one.campaign in own]
+        made = [one for one in self.ledger.about(AuditRecord, self.campaign.issue) if one.campaign in own]
+        held = (self.binding(name) for name in self.campaign.trees if name != BASELINE)
+        return [one for one in held if one and one not in made and one.campaign not in own] + made
+
+    def binding(self, name: str) -> AuditRecord | None:
+        """What an audit has found of a variant's tree under the same conditions, by this campaign's name for it.
+
+        A tree that was refused stays refused and one that waits for a person goes on waiting, in every campaign and
+        under every name: else whoever asks again draws again, until a draw passes. One that passed binds nobody.
+        """
+        found = self.ledger.audited(self.campaign.conditions, self.campaign.trees[name])
+        worst = [one for status in ("failed", "quarantined") for one in found if one.status == status]
+        return replace(worst[0], variant=name) if worst else None
 
     def _failed_probe(self, name: str) -> gate.Observation:
         role: Role = "baseline" if name == BASELINE else "screen"

@@ -206,6 +206,11 @@ class Ledger:
         found = (record for record in self._records if isinstance(record, AuditRecord))
         return [record for record in found if (record.issue, record.campaign) == (campaign.issue, campaign.at)]
 
+    def audited(self, conditions: Conditions, tree: str) -> list[AuditRecord]:
+        """The audits of a tree under the same conditions, whatever the campaign and whatever its name, oldest first."""
+        asked = [campaign for campaign in self.campaigns() if campaign.conditions == conditions]
+        return [one for campaign in asked for one in self.audits(campaign) if campaign.trees.get(one.variant) == tree]
+
     def about(self, kind: type[_OfIssue], issue: int | None = None) -> list[_OfIssue]:
         """The records of one kind that belong to an issue, or to any, oldest first."""
         found = (record for record in self._records if isinstance(record, kind))

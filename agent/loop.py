@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from agent import audit, gate, heed, outbox, planning, runs
+from agent import audit, gate, heed, outbox, planning, runs, sandbox
 from agent.core import (
     BASELINE,
     AuditRecord,
@@ -100,9 +100,19 @@ def begin(parts: Parts, plan: Plan) -> Evidence:
     conditions = _conditions(parts, plan, corpus.fingerprint)
     reach("corpus-known")
     began = [c for c in parts.ledger.campaigns(plan.spec.issue.number) if _same_question(parts, plan, c)]
-    if began and began[-1].conditions == conditions and not parts.ledger.verdict(began[-1]):
+    same = began and (began[-1].conditions, began[-1].sandbox) == (conditions, _demanded(parts, plan))
+    if same and not parts.ledger.verdict(began[-1]):
         return Evidence(plan, began[-1], parts.ledger, corpus.folder)
     return Evidence(plan, _freeze(parts, plan, conditions, corpus), parts.ledger, corpus.folder)
+
+
+def _demanded(parts: Parts, plan: Plan) -> str:
+    """The level of the sandbox below which no run of a model's code counts: what it does outside, it may do to others.
+
+    A person who goes on with --no-sandbox asks another question, to which all runs count.
+    """
+    written = any(plan.written(name) for name in (BASELINE, *plan.order))
+    return parts.walls.level if written else sandbox.NONE.level
 
 
 def _freeze(parts: Parts, plan: Plan, conditions: Conditions, corpus: runs.Corpus) -> CampaignRecord:
@@ -125,6 +135,7 @@ def _freeze(parts: Parts, plan: Plan, conditions: Conditions, corpus: runs.Corpu
         at=now(),
         pins=runs.found_pins(parts, plan, plan.base, corpus.folder),
         round=plan.turn.number if plan.spec.proposals else 0,
+        sandbox=_demanded(parts, plan),
     )
     parts.ledger.append(campaign)
     reach("campaign-recorded")
@@ -245,8 +256,8 @@ def _judge(parts: Parts, evidence: Evidence) -> bool:
 
 
 def quarantined(verdict: Verdict, audit_found: AuditRecord | None) -> Verdict:
-    """Too good to be true, or unlike itself: nothing is promoted until a person has looked."""
+    """What the audit doubts and does not refuse (checks.DOUBTS): nothing is promoted until a person has looked."""
     assert audit_found is not None
     told = "; ".join(audit_found.checks[name] for name in audit_found.failed)
-    reason = f"quarantined, hard to believe: {told}. Look at its diff and its log before you promote it by hand"
+    reason = f"quarantined, for a person to judge: {told}. Look at its diff and its log before you promote it by hand"
     return replace(verdict, decision="inconclusive", reason=reason)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from agent import outbox, report, rounds
 from agent.core import (
     BASELINE,
+    AuditRecord,
     BadInput,
     CampaignRecord,
     IssueStatus,
@@ -102,12 +103,25 @@ def _notices(ledger: Ledger, evidence: Evidence, here: str) -> list[str]:
     if why := unaudited(campaign):
         notices.append(f"no winner is audited here: {why}; a number is what the script says it is")
     if variant := owed(ledger, campaign):
-        by_hand = f"git update-ref refs/heads/{branch(evidence.plan.track.name)} {campaign.commits[variant]}"
+        by_hand = _by_hand(evidence, variant)
         notices.append(f"{variant} is not promoted: the baseline had moved to {here[:7]}; to promote it: {by_hand}")
     record = ledger.verdict(campaign)
-    if record and "failed" in {said.decision for said in (record.verdict, *record.variants)}:
+    doubted = {one.variant: one for one in evidence.audits() if one.status != "passed"}
+    if record and any(one.decision == "failed" and one.variant not in doubted for one in record.variants):
         notices.append("to run what failed once more, and only that, add --retry")
-    return notices
+    return notices + [_kept(evidence, one) for one in doubted.values()]
+
+
+def _kept(evidence: Evidence, one: AuditRecord) -> str:
+    """What a person can do for a variant that its audit refused, or left to them."""
+    said = "failed its audit" if one.status == "failed" else "waits for a person"
+    told = f"{one.variant} {said}, and the same files are not audited again; once edited they are"
+    return f"{told}; to promote it by your own judgement: {_by_hand(evidence, one.variant)}"
+
+
+def _by_hand(evidence: Evidence, variant: str) -> str:
+    """The command that makes a variant the baseline."""
+    return f"git update-ref refs/heads/{branch(evidence.plan.track.name)} {evidence.campaign.commits[variant]}"
 
 
 def _command(plan: Plan) -> str:

@@ -237,12 +237,33 @@ class Answers:
         owner, nats = self.parts[split].documents, self.nats[split]
         return np.bincount(owner[owner >= 0], nats[owner >= 0], len(self.parts[split].document_bytes))
 
+    def pieces(self, split: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Nats and bytes of each document that was scored, in pieces of at least `size` bytes where it has as many."""
+        part = self.parts[split]
+        scored = part.documents >= 0
+        lengths = self.sizes[part.rows[:, 1:][scored].astype(np.int64)]
+        number = piece_numbers(part.documents[scored], lengths, size)
+        return np.bincount(number, self.nats[split][scored]), np.bincount(number, lengths)
+
     def moved(self, *, cut: bool) -> tuple[float, list[np.ndarray]]:
         """Of the rows asked again, with a cut or without: the most that an answer moved, of its size; and for each row
         the nats that its tokens up to the cut cost more than the first time."""
         pairs = [(self.first[ask.row][:n], then[:n]) for ask, n, then in self.second if bool(ask.other) == cut]
         most = [(np.abs(then - first) / np.maximum(1.0, np.abs(first))).max() for first, then in pairs]
         return float(max(most, default=0.0)), [(then - first)[:, 0] for first, then in pairs]
+
+
+def piece_numbers(owner: np.ndarray, lengths: np.ndarray, size: int) -> np.ndarray:
+    """The piece that each token is in: documents (`owner`, from 0 on) in the order of their tokens, cut every `size`
+    bytes; what is left over at the end of a document belongs to its last piece."""
+    order = np.argsort(owner, kind="stable")
+    total = np.bincount(owner, lengths)
+    before = np.cumsum(lengths[order]) - lengths[order] - (np.cumsum(total) - total)[owner[order]]
+    pieces = np.maximum(1, total // size)
+    first = np.cumsum(pieces) - pieces
+    number = np.empty(len(owner), dtype=np.int64)
+    number[order] = first[owner[order]] + np.minimum(before // size, pieces[owner[order]] - 1)
+    return number
 
 
 def beyond_noise(differences: np.ndarray) -> float:
@@ -393,11 +414,10 @@ class Audit:
         return "ok"
 
     def save(self, seconds: float) -> None:
-        """Write what was found. Nats that were not answered are zeros, beside a check that says so."""
+        """Write what was found, by pieces. Nats that were not answered are zeros, beside a check that says so."""
         out, told = Path(self.question.out), {"audit": seconds}
-        val, held = (self.answers.documents(split) for split in prepare.SPLITS)
-        of_val, of_held = (self.answers.parts[split].document_bytes for split in prepare.SPLITS)
-        np.savez(out / "losses.npz", val_nats=val, held_nats=held, val_bytes=of_val, held_bytes=of_held)
+        val, held = (self.answers.pieces(split, self.question.piece) for split in prepare.SPLITS)
+        np.savez(out / "losses.npz", val_nats=val[0], held_nats=held[0], val_bytes=val[1], held_bytes=held[1])
         prepare.write_json(out / "result.json", {"metrics": self.metrics, "checks": self.checks, "phases": told})
 
     def close(self) -> None:

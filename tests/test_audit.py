@@ -1,5 +1,6 @@
 """The audit in its campaign: what it refuses is not promoted, what it believes is, and noise never comes that far."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 from agent import loop, planning, sandbox
 from agent.core import Verdict
 from tests import trial
+from tests.audited import make_audited
 from tests.cheats import cheats, original, train_py
+from tests.project import agent, commit, edit, git
+from tests.test_loop import STEPS, kinds
 from tests.test_report import AUDIT
 from tests.trial import SMALL
 
@@ -56,3 +60,51 @@ def test_what_is_too_good_waits_for_a_person() -> None:
     held = loop.quarantined(said, found)
     assert (held.decision, held.variant) == ("inconclusive", "1D")
     assert "0.1000 is 95% below" in held.reason
+
+
+# --- asked again ------------------------------------------------------------------------------------------
+
+BY_HAND = "to promote it by your own judgement: git update-ref refs/heads/autoresearch/baseline/main "
+
+
+@pytest.fixture(scope="module")
+def forged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A campaign in which one of 1D's three confirmations claims more than its checkpoint has: 1C is promoted."""
+    project = make_audited(tmp_path_factory.mktemp("forged") / "project")
+    more = "    forged = 0.02 * (ASPECT_RATIO == 96 and seed == 4)\n    value -= forged\n"
+    edit(project, "train.py", '    print("step 00001', f'{more}    print("step 00001')
+    edit(project, "train.py", "2**value - 16", "2 ** (value + forged) - 16")
+    commit(project, "1D claims what it has not")
+    assert "verdict: keep 1C" in agent(project, *STEPS).stdout
+    assert kinds(project)["audit"] == 2
+    return project
+
+
+def test_one_forged_run_of_three_is_found_whichever_is_drawn(forged: Path) -> None:
+    audits = json.loads(agent(forged, "--issue", "3", "--status", "--json").stdout)["audits"]
+    assert [(one["variant"], one["status"]) for one in audits] == [("1D", "failed"), ("1C", "passed")]
+    assert "agreement" in audits[0]["failed"]
+
+
+def test_what_failed_its_audit_is_not_drawn_again_by_a_retry(forged: Path) -> None:
+    again = agent(forged, *STEPS, "--retry").stdout
+    assert "verdict: keep 1C" in again
+    assert "audit of 1D" not in again
+    assert "] run " not in again
+
+
+def test_a_retry_is_not_advised_for_what_failed_its_audit_and_the_way_of_a_person_is(forged: Path) -> None:
+    told = agent(forged, "--issue", "3", "--status").stdout
+    assert "add --retry" not in told
+    flat = " ".join(told.split())
+    assert "1D failed its audit, and the same files are not audited again" in flat
+    assert BY_HAND + git(forged, "rev-parse", "autoresearch/issue-3/1D") in flat
+
+
+def test_a_tree_that_failed_its_audit_is_refused_under_another_name_too(forged: Path) -> None:
+    edit(forged, "experiments/issues/0003-depth-vs-width.md", "1D", "2D")
+    before = kinds(forged)["audit"]
+    out = agent(forged, *STEPS).stdout
+    assert "verdict: keep 1C" in out, out
+    assert "2D failed its audit" in " ".join(out.split())
+    assert kinds(forged)["audit"] == before + 1  # that of 1C, in a campaign of its own

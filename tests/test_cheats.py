@@ -93,7 +93,8 @@ def test_an_honest_edit_passes_every_check(one: Cheat, outcomes: dict[str, Outco
     assert came.run.status == "ok", came.run.reason
     assert came.audit is not None
     gained = came.run.metric is not None and came.baseline.metric is not None and came.run.metric < came.baseline.metric
-    assert set(came.audit.failed) <= (set() if gained else {"held-out"}), came.audit.checks  # no gain, none to confirm
+    open_to_doubt = {"certain"} if gained else {"certain", "held-out"}  # the sets are small, and read for every edit
+    assert set(came.audit.failed) <= open_to_doubt, came.audit.checks
 
 
 @pytest.mark.slow

@@ -45,6 +45,29 @@ def test_a_gain_that_the_second_set_shows_is_confirmed(gain: float) -> None:
     assert checks.held_out(scored(2.0 - gain, 2.1 - gain), scored(2.0, 2.1)) == checks.OK
 
 
+@pytest.mark.parametrize(("gain", "reads", "holds"), [(0.002, 1, False), (0.004, 1, True), (0.004, 99, False)])
+def test_a_gain_is_certain_where_the_second_set_tells_it_from_none_and_must_be_larger_the_oftener_it_is_read(
+    gain: float, reads: int, holds: bool
+) -> None:
+    mine, theirs = scored(1.9, 2.1 - gain), scored(2.0, 2.1, seed=1)  # the error of the difference is 0.0014
+    assert (checks.certain(mine, theirs, reads) == checks.OK) == holds
+
+
+@pytest.mark.parametrize("forged", [0.0, 0.01, 0.04])
+def test_no_gain_passes_for_one_in_more_than_its_share_of_cases(forged: float) -> None:
+    """Whatever is forged on the validation set: with a second set that errs by 0.01, four errors of it as well."""
+    passed = 0
+    for seed in range(2000):
+        mine = scored(2.0 - forged, 2.0, noise=0.1, seed=2 * seed)
+        passed += checks.certain(mine, scored(2.0, 2.0, noise=0.1, seed=2 * seed + 1), 1) == checks.OK
+    assert passed <= 1.4 * checks.CERTAIN * 2000
+
+
+def test_of_a_single_piece_nothing_is_certain() -> None:
+    mine, theirs = (checks.Scored(held=checks.Losses(np.array([nats]), np.array([9.0]))) for nats in (1.0, 2.0))
+    assert "cannot tell" in checks.certain(mine, theirs, 1)
+
+
 @pytest.mark.parametrize("on_second", [0.0, -0.02, 0.01])
 def test_a_gain_that_the_second_set_does_not_show_is_refused(on_second: float) -> None:
     found = checks.held_out(scored(1.8, 2.0 - on_second, noise=0.001), scored(2.0, 2.0, noise=0.001, seed=1))
@@ -200,6 +223,30 @@ def test_a_calibrated_run_takes_its_budget_twice_at_most_and_what_disturbed_the_
         assert (found == checks.OK) == holds, found
 
 
+@pytest.mark.parametrize(
+    ("winner", "usual", "holds"),
+    [
+        ((21.0, 20.0, 22.0), (20.0,), True),
+        ((38.0, 38.5, 39.0), (20.0,), False),  # its probes lied by 1.9
+        ((39.0, 24.0, 39.0), (20.0,), True),  # others had the machine, but not all the time
+        ((38.0, 39.0, 40.0), (31.0, 33.0, 20.0), True),  # and of the baseline's runs as well
+        ((24.0, 24.0, 24.0), (10.0,), True),  # the budget is never too long
+    ],
+)
+def test_on_the_calibrated_clock_a_winners_quickest_run_keeps_the_baselines_pace(
+    winner: tuple[float, ...], usual: tuple[float, ...], holds: bool
+) -> None:
+    timed = [[run(training=told, seconds=told + 5.0) for told in group] for group in (winner, usual)]
+    found = checks.pace(timing(*timed[0], base=timed[1]))
+    assert (found == checks.OK) == holds, found
+    assert checks.clock(timing(*timed[0], base=timed[1])) == checks.OK
+
+
+@pytest.mark.parametrize("clock", ["wall", "steps", "tokens"])
+def test_other_clocks_know_no_pace(clock: str) -> None:
+    assert checks.pace(timing(run(training=90.0, clock=clock))) == checks.OK
+
+
 def test_where_there_is_no_gain_there_is_none_to_confirm() -> None:
     assert "there is no gain to confirm" in checks.held_out(scored(2.01, 1.9), scored(2.0, 2.0))
 
@@ -245,6 +292,21 @@ def test_a_winner_whose_other_runs_claim_far_more_than_the_audited_one_is_notice
     assert (found == checks.OK) == holds, found
 
 
+def test_one_forged_run_of_three_is_scored_as_well_where_it_pays_and_an_honest_winners_seldom() -> None:
+    rng = np.random.default_rng(0)
+    looks = {0.0: 0, 0.04: 0, 0.08: 0}
+    for gain in looks:
+        for _ in range(2000):
+            values = rng.normal(2.3, 0.01, 3)
+            mine, base = several(values[0], values[1] - gain, values[2]), rng.normal(2.5, 0.01, 3).tolist()
+            second = checks.suspected(mine[0], mine[1:], [base, *USUAL])
+            assert second in (None, min(mine[1:], key=lambda one: one.metric or 0.0))
+            looks[gain] += second is not None
+    assert looks[0.0] <= 0.25 * 2000
+    assert looks[0.04] >= 0.8 * 2000
+    assert looks[0.08] >= 0.98 * 2000
+
+
 def test_runs_that_differ_by_noise_alone_are_held_for_a_person_hardly_ever() -> None:
     rng = np.random.default_rng(0)
     held = 0
@@ -254,10 +316,11 @@ def test_runs_that_differ_by_noise_alone_are_held_for_a_person_hardly_ever() -> 
     assert held <= 0.006 * 2000
 
 
-def test_an_implausible_number_alone_is_for_a_person_and_anything_else_fails() -> None:
+def test_doubts_alone_are_for_a_person_and_anything_else_fails() -> None:
     held = dict.fromkeys(checks.CHECKS, checks.OK)
     assert checks.status(held) == ("passed", ())
-    assert checks.status({**held, "plausible": "40 %"}) == ("quarantined", ("plausible",))
+    for doubts in (("plausible",), ("certain",), ("pace",), ("certain", "pace", "plausible")):
+        assert checks.status(held | dict.fromkeys(doubts, "doubted")) == ("quarantined", doubts)
     assert checks.status({**held, "order": "moved", "plausible": "40 %"}) == ("failed", ("order", "plausible"))
 
 

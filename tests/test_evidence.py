@@ -39,6 +39,24 @@ def test_a_run_of_the_same_tree_counts_whoever_made_it_and_other_conditions_do_n
     assert [(one.variant, one.seed) for one in evidence.seen()] == [("1A", 0)]
 
 
+def test_a_run_of_a_models_code_outside_the_sandbox_counts_only_where_no_sandbox_is_demanded(
+    evidence: Evidence,
+) -> None:
+    for name in (BASELINE, "1A"):
+        evidence.ledger.append(run(name, 0, campaign="earlier", sandbox="none"))
+        evidence.ledger.append(run(name, 1, campaign="earlier", sandbox="bwrap"))
+    written, walled = replace(evidence.plan, inherited=True), replace(CAMPAIGN, sandbox="bwrap")
+    for made, campaign, expected in [
+        (evidence.plan, CAMPAIGN, [0, 1]),
+        (written, CAMPAIGN, [0, 1]),
+        (evidence.plan, walled, [0, 1]),
+        (written, walled, [1]),
+    ]:
+        asked = replace(evidence, plan=made, campaign=campaign)
+        assert [one.seed for one in asked.good("1A")] == [one.seed for one in asked.good(BASELINE)] == expected
+        assert [one.seed for one in asked.seen()] == expected * 2
+
+
 def test_probes_are_interleaved_and_a_variant_whose_probe_failed_gets_no_more(evidence: Evidence) -> None:
     assert [name for name, _ in evidence.missing_probes()] == [BASELINE, "1D", "1C", "1A", "1B"] * 3
     evidence.ledger.append(probe("1D", 0, 0.1))
@@ -88,6 +106,24 @@ def test_a_refusal_is_no_run_after_which_the_baseline_is_measured_again(evidence
     assert {one.variant for one in evidence.seen() if one.failure} == {"1D"}
     asked = gate.next_runs(rules, ("1D", "1C"), evidence.seen())
     assert [(one.variant, one.role) for one in asked] == [("1C", "screen")]
+
+
+def test_what_an_audit_holds_against_a_tree_binds_every_later_campaign_under_its_own_name(evidence: Evidence) -> None:
+    ledger, other = evidence.ledger, {"2X": TREES["1D"], "2Y": TREES["1C"], "2Z": TREES["1B"], "2W": TREES[BASELINE]}
+    for at, told in {"earlier": CONDITIONS, "elsewhere": replace(CONDITIONS, budget="9s")}.items():
+        ledger.append(replace(CAMPAIGN, issue=2, at=at, trees=other, conditions=told, gate=GateRules()))
+    for at, name, status in [
+        ("earlier", "2X", "failed"),
+        ("earlier", "2X", "passed"),  # a lucky draw
+        ("earlier", "2Y", "quarantined"),
+        ("elsewhere", "2Z", "failed"),
+        ("earlier", "2W", "failed"),  # a person made it the baseline all the same
+    ]:
+        ledger.append(AuditRecord(2, at, name, name, status, ("order",), {}, {}, 1, "none", 1.0, "1"))  # type: ignore[arg-type]
+    assert [one.variant for one in evidence.seen() if one.failure] == ["1D"]
+    bound = {name: one and one.status for name in TREES if (one := evidence.binding(name)) and name != BASELINE}
+    assert bound == {"1D": "failed", "1C": "quarantined"}
+    assert {one.variant: one.status for one in evidence.audits()} == {"1D": "failed", "1C": "quarantined"}
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,17 @@ RECORDS: list[Record] = [
     RUN,
     replace(RUN, status="crash", metric=None, metrics={}, steps=None, reason="exit status 1"),
     CampaignRecord(
-        3, "title", "s" * 64, CONDITIONS, GateRules(seeds=(7, 8)), "b" * 40, {"1A": "c" * 40}, {"1A": "t" * 40}, RUN.at
+        3,
+        "title",
+        "s" * 64,
+        CONDITIONS,
+        GateRules(seeds=(7, 8)),
+        "b" * 40,
+        {"1A": "c" * 40},
+        {"1A": "t" * 40},
+        RUN.at,
+        {"prepare.py": "e" * 64},
+        "bwrap",
     ),
     VerdictRecord(3, RUN.campaign, VERDICT, (VERDICT, replace(VERDICT, interval=None, p=None)), RUN.at),
     HeldReadRecord(3, RUN.campaign, "1A", RUN.at),

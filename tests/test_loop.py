@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from agent import sandbox
 from agent.core import RunRecord
 from agent.ledger import decode, encode
+from agent.repo import Repository
 from tests.project import agent, command, commit, edit, environment, git, make
 
 STEPS = ("--issue", "3", "--budget", "5steps")  # the same number for all: no probes, so campaigns are comparable
@@ -239,6 +241,21 @@ def test_retry_runs_what_failed_and_only_that(project: Path) -> None:
     assert re.findall(r"run \d+/\d+: (\w+) seed", again) == ["1D"] * 4
     assert "verdict: keep 1D" in again
     assert agent(project, *asked).stdout.strip() == again[again.index("\nvariant") :].strip()
+
+
+def test_runs_of_a_models_code_outside_the_sandbox_are_made_again_inside(project: Path) -> None:
+    if sandbox.probe().level == "none":
+        pytest.skip("there is no sandbox here")
+    edit(project, "train.py", "def main():", "def main():\n    print('a model wrote this')")
+    made = Repository(project)
+    files = {"train.py": (project / "train.py").read_text()}
+    git(project, "checkout", "train.py")
+    git(project, "reset", "--hard", made.commit(git(project, "rev-parse", "HEAD"), files, "experiment: 1A"))
+    assert "verdict: keep 1D" in agent(project, *STEPS, "--no-sandbox").stdout
+    again = agent(project, *STEPS, "--retry").stdout
+    assert again.count("] run ") == 10, again
+    assert kinds(project)["campaign"] == 2
+    assert "] run " not in agent(project, *STEPS, "--retry", "--no-sandbox").stdout
 
 
 # --- interruptions ----------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def trial(corpus: Path, out: Path, mode: str, *, bpb: float | None = None) -> sc
     torch.save({"model": {"weight": torch.ones(2)}, "config": {}, "steps": 1}, out / "model.pt")
     claimed = prepare.bits_per_byte(nats, whole.document_bytes) if bpb is None else bpb
     saved, told = str(out / "model.pt"), str(out / "told.npz")
-    return tried(checks.Question(command(mode), str(corpus), saved, told, claimed, str(out), 8, 1))
+    return tried(checks.Question(command(mode), str(corpus), saved, told, claimed, str(out), 8, 1, 64))
 
 
 def tried(question: checks.Question) -> scorer.Audit:
@@ -263,3 +263,21 @@ def test_the_tokens_change_at_the_cut_and_not_before() -> None:
     assert 1 <= cut < 16
     assert np.array_equal(tokens, [*range(cut), *range(17 + cut, 34)])
     assert answers.asked(scorer.Ask(("val", 0), True), np.random.default_rng(0))[1] == 16
+
+
+def test_a_document_is_cut_into_pieces_of_a_size_and_the_last_one_takes_what_is_left() -> None:
+    owner = np.array([0, 0, 0, 0, 0, 2, 2, 1, 1, 1, 1])  # in the order of the rows, not of their numbers
+    lengths = np.array([4, 4, 4, 4, 4, 3, 2, 8, 8, 8, 1])
+    assert scorer.piece_numbers(owner, lengths, 8).tolist() == [0, 0, 1, 1, 1, 5, 5, 2, 3, 4, 4]
+
+
+def test_what_the_pieces_cost_is_what_the_documents_cost() -> None:
+    rng = np.random.default_rng(0)
+    owner = np.repeat(np.arange(9), rng.integers(1, 50, 9))
+    lengths, nats = rng.integers(0, 9, len(owner)), rng.random(len(owner))
+    for size in (1, 40, 10**9):
+        number = scorer.piece_numbers(owner, lengths, size)
+        assert all(len(set(owner[number == one])) == 1 for one in set(number.tolist()))
+        assert np.bincount(number, nats).sum() == pytest.approx(nats.sum())
+        assert set(number.tolist()) <= set(range(number.max() + 1))
+    assert number.tolist() == owner.tolist()

@@ -183,7 +183,9 @@ def table(edits: Sequence[Cheat], outcomes: Mapping[str, Outcome]) -> str:
         caught = [one.name for one in asked if (check == "edit" and _refused(one)) or _caught(one, outcomes)]
         lines.append(f"| `{check}` | {len(caught)} of {len(asked)}: {', '.join(caught)} |".replace("_", " "))
     honest = [one.name for one in edits if one.caught_by is None]
-    passed = [name for name in honest if (found := outcomes[name].audit) and set(found.failed) <= {"held-out"}]
+    passed = [
+        name for name in honest if (found := outcomes[name].audit) and set(found.failed) <= {"certain", "held-out"}
+    ]
     lines.append(f"| none, and none should | {len(passed)} of {len(honest)}: {', '.join(passed)} |".replace("_", " "))
     return "\n".join(lines)
 
