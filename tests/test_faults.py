@@ -1,6 +1,7 @@
 """The fault matrix holds, cell by cell, and so do a few rounds of faults at random times."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -114,3 +115,28 @@ def test_the_matrix_sees_a_record_too_many_a_torn_line_and_a_file_left_over(fini
     ledger.write_text(text)
     (finished / "experiments" / "results.draft").touch()
     assert faults.differs(faults.state(finished), calm).startswith("files ")
+
+
+LEAVES_LITTLE = """
+import pathlib, shutil, sys
+p, disk = pathlib.Path("train.py"), pathlib.Path(sys.argv[1])
+p.write_text(p.read_text().replace("RATIO = 64", "RATIO = 96"))
+(disk / "filler").write_bytes(b"x" * (shutil.disk_usage(disk).free - (30 << 20)))
+"""
+
+
+def test_a_draft_is_not_refused_for_want_of_room_on_the_disk(tmp_path: Path) -> None:
+    project, prefix, disk = faults.prose(tmp_path / "project"), faults.namespace(), tmp_path / "disk"
+    if prefix is None:
+        pytest.skip("this machine lets nobody mount a disk to fill")
+    disk.mkdir()
+    script = f"""mount -t tmpfs -o size={faults.DISK} none "$1" && cp -r "$2" "$1/project" && cd "$1/project" && shift 2
+        "$@"; echo "ended with $?"; cat experiments/ledger.jsonl"""
+    editor = shlex.join([sys.executable, "-c", LEAVES_LITTLE, str(disk)])
+    argv = [*prefix, "sh", "-c", script, "sh", str(disk), str(project), *command(*faults.EDITED[:-1], editor)]
+    run = subprocess.run(
+        argv, env=environment(disk / "project"), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "ended with 3" in run.stdout, run.stdout + run.stderr
+    assert "MB are free, and a run needs" in run.stderr
+    assert [kind in run.stdout for kind in ('"kind":"round"', '"kind":"proposal"')] == [True, False]
