@@ -20,6 +20,9 @@ def here() -> Machine:
         (["--issue", "5", "--loop", "--hours", "0"], "--hours is 0"),
         (["--issue", "5", "--max-usd", "nan"], "--max-usd is nan"),
         (["--issue", "5", "--max-usd", "-1"], "--max-usd is -1"),
+        (["--issue", "5", "--loop", "--retry"], "--retry asks a question again"),
+        (["--issue", "5", "--editor", "my-agent", "--max-usd", "3"], "--max-usd is for --editor anthropic"),
+        (["--issue", "5", "--editor", "my-agent", "--model", "m"], "--model is for --editor anthropic"),
     ],
 )
 def test_what_does_not_go_together_is_refused_by_name(argv: list[str], problem: str) -> None:
