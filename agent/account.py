@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import uuid4
 
-from agent.core import SpendRecord, Stopped
+from agent.core import Stopped
 from agent.models import Price, Settings
 from agent.money import spent
+from agent.records import SpendRecord
 
 _MILLION = 1_000_000
 

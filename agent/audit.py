@@ -10,10 +10,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from agent import checks, runs, sandbox
-from agent.core import BASELINE, AuditRecord, HeldReadRecord, Job, Notice, Paused, Profile, Result, RunRecord
+from agent.core import BASELINE, Job, Paused, Profile, Result
 from agent.evidence import Evidence
 from agent.failpoints import reach
 from agent.parts import Parts, now
+from agent.protocols import Notice
+from agent.records import AuditRecord, HeldReadRecord, RunRecord
 
 
 def of_winner(parts: Parts, evidence: Evidence, name: str) -> AuditRecord:

@@ -15,7 +15,8 @@ from statistics import fmean, median, variance
 import numpy as np
 from scipy.special import stdtrit
 
-from agent.core import AuditStatus, Result, RunRecord
+from agent.core import AuditStatus, Result
+from agent.records import RunRecord
 from agent.untrusted import line
 
 SCORER, ANSWERER = (Path(__file__).with_name(name) for name in ("scorer.py", "answerer.py"))

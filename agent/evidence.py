@@ -6,23 +6,13 @@ from pathlib import Path
 from typing import cast
 
 from agent import checks, gate, rounds
-from agent.core import (
-    BASELINE,
-    AuditRecord,
-    CampaignRecord,
-    Role,
-    RunRecord,
-    SetConstant,
-    Shape,
-    SpendRecord,
-    SteerRecord,
-    Verdict,
-)
+from agent.core import BASELINE, Role, SetConstant, Shape, Verdict
 from agent.ledger import Ledger
 from agent.money import spent
 from agent.pins import HELD
 from agent.planning import PROBE_ROUNDS, Plan, steered
 from agent.preflight import Resolved
+from agent.records import AuditRecord, CampaignRecord, RunRecord, SpendRecord, SteerRecord
 from agent.report import Board, Row
 from agent.steering import changes
 

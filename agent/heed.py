@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from agent import gate, planning, steering
-from agent.core import BadInput, Notice, Paused, Remark, SteerRecord, Stopped, Unreachable
+from agent.core import BadInput, Paused, Remark, Stopped, Unreachable
 from agent.evidence import Evidence
 from agent.failpoints import reach
 from agent.parts import Parts, now
 from agent.planning import Plan
+from agent.protocols import Notice
 from agent.publish import answer
+from agent.records import SteerRecord
 from agent.spec import digest
 from agent.steering import Add, Command, Refusal, SetBudget, Skip, Stop
 

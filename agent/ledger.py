@@ -11,15 +11,11 @@ from typing import TypeVar, cast
 
 from filelock import FileLock
 
-from agent.core import (
+from agent.core import BadInput, Conditions, GateRules, HarnessError, Idea, Verdict
+from agent.records import (
     AuditRecord,
-    BadInput,
     CampaignRecord,
-    Conditions,
-    GateRules,
-    HarnessError,
     HeldReadRecord,
-    Idea,
     LoopRecord,
     PostRecord,
     PromotionRecord,
@@ -29,7 +25,6 @@ from agent.core import (
     RunRecord,
     SpendRecord,
     SteerRecord,
-    Verdict,
     VerdictRecord,
 )
 

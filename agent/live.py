@@ -10,7 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from agent.core import Event, Job, Notice, RunEnded, RunOutput, RunRecord, RunStarted
+from agent.core import Job
+from agent.protocols import Event, Notice, RunEnded, RunOutput, RunStarted
+from agent.records import RunRecord
 
 # The progress line of train.py: step 00120 | 34.5% | loss 3.4120 | 12,034 tok/s | eta 13s
 _PROGRESS = re.compile(r"step (\d+) \| +([\d.]+)% \| loss ([\d.]+) \| ([\d,]+) tok/s(?: \| eta (\S+))?")

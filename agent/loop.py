@@ -4,23 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from agent import audit, gate, heed, outbox, planning, runs, sandbox
-from agent.core import (
-    BASELINE,
-    AuditRecord,
-    CampaignRecord,
-    Conditions,
-    HarnessError,
-    Job,
-    Notice,
-    RunStarted,
-    Verdict,
-    VerdictRecord,
-)
+from agent.core import BASELINE, Conditions, HarnessError, Job, Verdict
 from agent.evidence import Evidence, sets, unaudited
 from agent.failpoints import reach
 from agent.parts import Parts, now
 from agent.planning import Plan, branch, message, probe_seconds
+from agent.protocols import Notice, RunStarted
 from agent.publish import board_of, promote, publish
+from agent.records import AuditRecord, CampaignRecord, VerdictRecord
 from agent.repo import writable
 from agent.report import Board
 

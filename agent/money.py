@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from agent.core import SpendRecord
+from agent.records import SpendRecord
 
 
 def spent(records: Sequence[SpendRecord], variant: str | None = None) -> Decimal:

@@ -7,20 +7,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from agent import rounds
-from agent.core import (
-    Event,
-    LoopRecord,
-    NothingToRun,
-    Notice,
-    SpendRecord,
-    Stopped,
-    Unreachable,
-    VerdictRecord,
-)
+from agent.core import NothingToRun, Stopped, Unreachable
 from agent.failpoints import reach
 from agent.ledger import Ledger
 from agent.money import spent
 from agent.parts import now
+from agent.protocols import Event, Notice
+from agent.records import LoopRecord, SpendRecord, VerdictRecord
 from agent.rounds import Round
 
 FRUITLESS = 3  # rounds in a row with nothing that could be measured: what is asked for cannot be had

@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 
 from agent import machine, preflight, prose
-from agent.core import BadInput, Profile, ProposalRecord
+from agent.core import BadInput, Profile
 from agent.editors import EDITORS
 from agent.executors import EXECUTORS
 from agent.ledger import Ledger
 from agent.machine import Machine
 from agent.planning import Request
+from agent.records import ProposalRecord
 from agent.trackers import TRACKERS
 
 EPILOG = """\

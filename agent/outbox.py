@@ -4,21 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import cast
 
-from agent.core import (
-    CampaignRecord,
-    Event,
-    HarnessError,
-    IssueStatus,
-    Notice,
-    Post,
-    PostRecord,
-    PromotionRecord,
-    Tracker,
-    Unreachable,
-)
+from agent.core import HarnessError, IssueStatus, Post, Unreachable
 from agent.failpoints import reach
 from agent.ledger import Ledger
 from agent.parts import Parts, now
+from agent.protocols import Event, Notice, Tracker
+from agent.records import CampaignRecord, PostRecord, PromotionRecord
 from agent.repo import Repository
 
 ORDER: tuple[Post, ...] = ("push", "pull", "comment", "status", "close")  # a pull request needs its branch

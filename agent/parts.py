@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agent.core import Event, Executor, Tracker
 from agent.ledger import Ledger
 from agent.machine import Machine
+from agent.protocols import Event, Executor, Tracker
 from agent.repo import Repository
 from agent.sandbox import Sandbox
 

@@ -6,25 +6,12 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from agent import edit, gate, preflight, registry, rounds, spec, steering, tracks
-from agent.core import (
-    BadInput,
-    Budget,
-    Clock,
-    GateKind,
-    GateRules,
-    Issue,
-    PostRecord,
-    Profile,
-    Spec,
-    SteerRecord,
-    Strategy,
-    Track,
-    Tracker,
-    Variant,
-)
+from agent.core import BadInput, Budget, Clock, GateKind, GateRules, Issue, Profile, Spec, Track, Variant
 from agent.ledger import Ledger
 from agent.machine import Machine
 from agent.preflight import Resolved, Sources
+from agent.protocols import Strategy, Tracker
+from agent.records import PostRecord, SteerRecord
 from agent.repo import Repository
 from agent.rounds import Round
 from agent.strategies import STRATEGIES

@@ -7,24 +7,13 @@ from pathlib import Path
 
 from agent import heed, preflight, prompt, rounds, runs
 from agent.account import Capped
-from agent.core import (
-    BadInput,
-    Brief,
-    Editor,
-    Idea,
-    NothingToRun,
-    Notice,
-    ProposalRecord,
-    Result,
-    Rewrite,
-    RoundRecord,
-    SpendRecord,
-    Variant,
-)
+from agent.core import BadInput, Brief, Idea, NothingToRun, Result, Rewrite, Variant
 from agent.failpoints import reach
 from agent.money import spent
 from agent.parts import Parts, now
 from agent.planning import Plan, check_memory, message, sources_at
+from agent.protocols import Editor, Notice
+from agent.records import ProposalRecord, RoundRecord, SpendRecord
 from agent.rounds import Round
 from agent.strategies.freeform import Checked, Written, written
 from agent.untrusted import line, posted, secrets

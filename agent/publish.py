@@ -5,23 +5,14 @@ import shlex
 from collections.abc import Iterator
 
 from agent import outbox, report, rounds
-from agent.core import (
-    BASELINE,
-    AuditRecord,
-    BadInput,
-    CampaignRecord,
-    IssueStatus,
-    Notice,
-    Post,
-    PromotionRecord,
-    RunRecord,
-    Verdict,
-)
+from agent.core import BASELINE, BadInput, IssueStatus, Post, Verdict
 from agent.evidence import Evidence, board, lineage, unaudited
 from agent.failpoints import reach
 from agent.ledger import Ledger
 from agent.parts import Parts, now
 from agent.planning import Plan, branch, resolved_at, same_files, steered
+from agent.protocols import Notice
+from agent.records import AuditRecord, CampaignRecord, PromotionRecord, RunRecord
 from agent.repo import NOTES
 from agent.report import Board
 from agent.untrusted import line, redacted, secrets

@@ -16,7 +16,8 @@ from typing import Self
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else the import fails where git is missing, and not the check
 import git
 
-from agent.core import BadInput, HarnessError, Paused, Unreachable, Upstream
+from agent.core import BadInput, HarnessError, Paused, Unreachable
+from agent.protocols import Upstream
 from agent.untrusted import redacted, visible
 
 NOTES = "refs/notes/autoresearch"

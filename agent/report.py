@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from agent.core import BASELINE, AuditRecord, CampaignRecord, RunRecord, Shape, Spec, SteerRecord, Track, Verdict
+from agent.core import BASELINE, Shape, Spec, Track, Verdict
+from agent.records import AuditRecord, CampaignRecord, RunRecord, SteerRecord
 from agent.untrusted import fenced, line, posted
 
 _ROUNDS = 100  # that are told in a comment

@@ -5,10 +5,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from agent import heed, loop, openended, outbox, proposing, sandbox, shown
-from agent.core import BadInput, Editor, NothingToRun, Notice, Rewrite, Variant
+from agent.core import BadInput, NothingToRun, Rewrite, Variant
 from agent.openended import Limits, Session
 from agent.parts import Parts
 from agent.planning import Plan, Request
+from agent.protocols import Editor, Notice
 from agent.publish import fruitless
 from agent.report import Board
 from agent.sandbox import Sandbox

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from agent.core import BASELINE, CampaignRecord, Idea, ProposalRecord, Rewrite, RoundRecord, Variant, Verdict
+from agent.core import BASELINE, Idea, Rewrite, Variant, Verdict
 from agent.ledger import Ledger
 from agent.prompt import Tried
+from agent.records import CampaignRecord, ProposalRecord, RoundRecord
 from agent.repo import Repository
 
 

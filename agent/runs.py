@@ -8,23 +8,13 @@ from itertools import chain, count
 from pathlib import Path
 
 from agent import gate, pins, process
-from agent.core import (
-    BASELINE,
-    BadInput,
-    Budget,
-    Job,
-    JobRole,
-    Notice,
-    Paused,
-    Profile,
-    Result,
-    RunEnded,
-    RunRecord,
-)
+from agent.core import BASELINE, BadInput, Budget, Job, JobRole, Paused, Profile, Result
 from agent.evidence import Evidence, sets
 from agent.failpoints import reach
 from agent.parts import Parts, now
 from agent.planning import Plan, probe_seconds, run_seconds
+from agent.protocols import Notice, RunEnded
+from agent.records import RunRecord
 
 DAY_S = 24 * 3600.0
 START_S = 240  # a run may take so long beside its training: a GPU that has compiled nothing yet may need minutes

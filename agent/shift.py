@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from agent import backlog
 from agent.account import Capped
 from agent.backlog import Backlog, Known, LeftOut
-from agent.core import BadInput, Issue, NothingToRun, Paused, Stopped, Tracker, Unreachable
+from agent.core import BadInput, Issue, NothingToRun, Paused, Stopped, Unreachable
+from agent.protocols import Tracker
 
 SEVERITY = (0, 3, 2, 1)  # exit statuses, the worst last
 

@@ -11,17 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, Stric
 from pydantic_core import PydanticCustomError
 
 from agent.cells import EXPECTED, NAMES, RANKS, is_name, listed, meant, number, typed, upper
-from agent.core import (
-    BadInput,
-    Constant,
-    GateKind,
-    Issue,
-    SetConstant,
-    Spec,
-    Stated,
-    Track,
-    Variant,
-)
+from agent.core import BadInput, Constant, GateKind, Issue, SetConstant, Spec, Stated, Track, Variant
 from agent.page import Page, lines_of, read
 from agent.prose import Names, ordered, outcomes, parse_budget, readable, stated_budget
 from agent.untrusted import visible

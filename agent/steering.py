@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from markdown_it import MarkdownIt
 
 from agent.cells import EXPECTED, NAMES, is_name, listed, meant, typed
-from agent.core import BadInput, Budget, Constant, Remark, SetConstant, SteerRecord, Variant
+from agent.core import BadInput, Budget, Constant, Remark, SetConstant, Variant
 from agent.prose import parse_budget
+from agent.records import SteerRecord
 from agent.untrusted import plain
 
 COMMANDS = "/stop, /skip 1B, /budget 120, /run 1E DEPTH=9 ASPECT_RATIO=128"

@@ -12,7 +12,7 @@ from typing import cast
 
 from agent import machine, models, origin, planning, registry, sandbox
 from agent.account import Account
-from agent.core import BadInput, Editor, Event, Executor, Notice, RunOutput, SpendRecord, Tracker
+from agent.core import BadInput
 from agent.editors import EDITORS
 from agent.editors.command import Command
 from agent.executors import EXECUTORS
@@ -23,6 +23,8 @@ from agent.machine import Machine
 from agent.outbox import Outbox
 from agent.parts import Pace, Parts
 from agent.planning import Plan, Request
+from agent.protocols import Editor, Event, Executor, Notice, RunOutput, Tracker
+from agent.records import SpendRecord
 from agent.repo import Repository
 from agent.sandbox import Sandbox
 from agent.trackers import TRACKERS

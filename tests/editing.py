@@ -6,8 +6,9 @@ from pathlib import Path
 
 from agent import models
 from agent.account import Account
-from agent.core import Brief, Draft, Idea, Ideas, SpendRecord
+from agent.core import Brief, Draft, Idea, Ideas
 from agent.llm import Claude as Editor
+from agent.records import SpendRecord
 from tests.claude import Claude, use
 
 FILE = "DEPTH = 8\nWIDTH = 64\n"

@@ -29,9 +29,9 @@ from pathlib import Path
 import psutil
 
 from agent import run as harness
-from agent.core import SteerRecord
 from agent.failpoints import FILLER, POINTS, fill
 from agent.ledger import decode, encode
+from agent.records import SteerRecord
 from tests.audited import make_audited
 from tests.project import ROOT, command, commit, edit, environment, git, make
 from tests.prose import BODY, prose_issue

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from agent import models
 from agent.account import Account, Capped, Usage, cost, dollars, most
-from agent.core import HarnessError, SpendRecord
+from agent.core import HarnessError
 from agent.models import Settings
+from agent.records import SpendRecord
 
 
 def settings(model: str = "claude-sonnet-5-5", **caps: object) -> Settings:

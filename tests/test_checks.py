@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import checks
-from agent.core import Result, RunRecord
+from agent.core import Result
+from agent.records import RunRecord
 from tests.test_ledger import RUN
 
 SIZES = np.full(100, 1000)

@@ -12,8 +12,9 @@ import pytest
 
 from agent import models
 from agent.account import Account
-from agent.core import Draft, SpendRecord, Unreachable
+from agent.core import Draft, Unreachable
 from agent.llm import Claude
+from agent.records import SpendRecord
 from tests.editing import AGAIN, BRIEF, DEEPER, IDEA, edit
 from tests.elsewhere import free_port, serving
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from agent import sandbox
-from agent.core import CampaignRecord, GateRules
+from agent.core import GateRules
 from agent.doctor import cuda_probe, examine, verify
 from agent.ledger import Ledger
 from agent.machine import Gpu, Machine
+from agent.records import CampaignRecord
 from agent.repo import Repository
 from agent.sandbox import Sandbox
 from tests.project import git

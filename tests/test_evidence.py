@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from agent import gate
-from agent.core import BASELINE, AuditRecord, CampaignRecord, GateRules, RunRecord, SteerRecord, Verdict, VerdictRecord
+from agent.core import BASELINE, GateRules, Verdict
 from agent.evidence import Evidence, board, unaudited
 from agent.ledger import Ledger
 from agent.planning import Request
+from agent.records import AuditRecord, CampaignRecord, RunRecord, SteerRecord, VerdictRecord
 from tests.test_ledger import CONDITIONS, RUN
 from tests.test_planning import plan
 

@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     ["core", "reaper", "answerer", "untrusted", "failpoints"],
+    ["records"],
+    ["protocols"],
     ["registry", "origin", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox", "cells"],
     ["prompt", "money", "models", "desk"],
     ["prose", "simulation", "scorer", "account"],

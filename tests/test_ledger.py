@@ -12,15 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core import (
+from agent.core import BadInput, Conditions, GateRules, HarnessError, Idea, Verdict
+from agent.ledger import Ledger, decode, encode
+from agent.records import (
     AuditRecord,
-    BadInput,
     CampaignRecord,
-    Conditions,
-    GateRules,
-    HarnessError,
     HeldReadRecord,
-    Idea,
     LoopRecord,
     PostRecord,
     PromotionRecord,
@@ -30,10 +27,8 @@ from agent.core import (
     RunRecord,
     SpendRecord,
     SteerRecord,
-    Verdict,
     VerdictRecord,
 )
-from agent.ledger import Ledger, decode, encode
 
 CONDITIONS = Conditions("main", "stdlib:abc", "mini", "calibrated", "20s", "a processor, 2 cores")
 RUN = RunRecord(

@@ -4,8 +4,9 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
-from agent.core import Event, Job, Notice, RunEnded, RunOutput, RunStarted
+from agent.core import Job
 from agent.live import LiveView, PlainView, view
+from agent.protocols import Event, Notice, RunEnded, RunOutput, RunStarted
 from tests.test_ledger import RUN
 
 JOB = Job("1A", "c" * 40, 0, "screen", ("python",), {}, Path("logs"), 60, "val_bpb")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from agent import sandbox
-from agent.core import RunRecord
 from agent.ledger import decode, encode
+from agent.records import RunRecord
 from agent.repo import Repository
 from tests.project import agent, command, commit, edit, environment, git, make
 

@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from agent.core import SpendRecord
 from agent.money import spent
+from agent.records import SpendRecord
 
 
 def call(name: str, usd: float, *, settled: bool, variant: str = "1A") -> SpendRecord:

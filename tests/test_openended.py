@@ -6,19 +6,11 @@ from pathlib import Path
 import pytest
 
 from agent import openended
-from agent.core import (
-    Event,
-    LoopRecord,
-    NothingToRun,
-    Paused,
-    ProposalRecord,
-    RoundRecord,
-    SpendRecord,
-    Stopped,
-    Unreachable,
-)
+from agent.core import NothingToRun, Paused, Stopped, Unreachable
 from agent.ledger import Ledger
 from agent.openended import FRUITLESS, Limits, Session
+from agent.protocols import Event
+from agent.records import LoopRecord, ProposalRecord, RoundRecord, SpendRecord
 from tests.test_rounds import IDEAS, SHA
 
 LONG_AGO = "2026-01-01T00:00:00+00:00"

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.core import BadInput, PostRecord, Unreachable
+from agent.core import BadInput, Unreachable
 from agent.ledger import Ledger
 from agent.outbox import Outbox
+from agent.records import PostRecord
 from agent.repo import Repository
 from agent.trackers.github_issues import GitHubTracker, Settings
 from tests.faults import ISSUE as ONE_VARIANT

@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agent.core import BadInput, HarnessError, Unreachable, Upstream
+from agent.core import BadInput, HarnessError, Unreachable
 from agent.origin import credentials
+from agent.protocols import Upstream
 from agent.repo import NOTES, Repository, writable
 from tests.project import commit, edit, git
 

@@ -7,19 +7,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from agent import report
-from agent.core import (
-    BASELINE,
-    AuditRecord,
-    CampaignRecord,
-    GateRules,
-    Issue,
-    Outcome,
-    RunRecord,
-    Shape,
-    Spec,
-    Track,
-    Verdict,
-)
+from agent.core import BASELINE, GateRules, Issue, Outcome, Shape, Spec, Track, Verdict
+from agent.records import AuditRecord, CampaignRecord, RunRecord
 from agent.report import Board, Row
 from tests.test_ledger import CONDITIONS, RUN
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from agent import rounds
-from agent.core import CampaignRecord, Idea, ProposalRecord, RoundRecord
+from agent.core import Idea
 from agent.ledger import Ledger
+from agent.records import CampaignRecord, ProposalRecord, RoundRecord
 from tests.test_ledger import RECORDS, RUN
 
 SHA = "c" * 64

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import steering
-from agent.core import BadInput, Budget, Remark, SetConstant, SteerRecord, Variant
+from agent.core import BadInput, Budget, Remark, SetConstant, Variant
 from agent.prose import readable
+from agent.records import SteerRecord
 from agent.steering import Add, Course, Line, Refusal, Script, SetBudget, Skip, Stop, folded, guidance, parse, turned
 
 SCRIPT = Script("train.py", {"DEPTH": 8, "LR": 0.1, "WINDOW": "SSL", "TIE": False, "BETAS": (0.9, 0.95)})

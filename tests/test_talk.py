@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from agent import models
 from agent.account import Account, Capped
-from agent.core import BadInput, HarnessError, Paused, SpendRecord, Unreachable
+from agent.core import BadInput, HarnessError, Paused, Unreachable
 from agent.ledger import Ledger
+from agent.records import SpendRecord
 from tests import claude
 from tests.claude import KEY, text, usage, use
 from tests.editing import AGAIN, BRIEF, DEEPER, IDEA, Bench, edit, opened

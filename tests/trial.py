@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from agent import audit, loop, machine, offlimits, preflight, runs, sandbox, tracks
-from agent.core import BASELINE, AuditRecord, Budget, GateRules, Issue, JobRole, Rewrite, RunRecord, Spec, Variant
+from agent.core import BASELINE, Budget, GateRules, Issue, JobRole, Rewrite, Spec, Variant
 from agent.evidence import Evidence
 from agent.executors.local import LocalExecutor
 from agent.ledger import Ledger
@@ -22,6 +22,7 @@ from agent.machine import Gpu
 from agent.parts import Parts
 from agent.planning import Plan, Request
 from agent.preflight import Resolved
+from agent.records import AuditRecord, RunRecord
 from agent.repo import Repository
 from agent.rounds import Round
 from agent.trackers.markdown import MarkdownTracker

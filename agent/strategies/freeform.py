@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent.core import Brief, Editor, Idea
+from agent.core import Brief, Idea
+from agent.protocols import Editor
 
 MENDS = 3  # times that a draft goes back to its editor with what it ran into
 

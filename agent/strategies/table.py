@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from agent.core import RunRecord, Spec, Variant
+from agent.core import Spec, Variant
+from agent.records import RunRecord
 
 
 def propose(spec: Spec, baseline: str, history: Sequence[RunRecord]) -> list[Variant]:  # noqa: ARG001 (the Protocol's)

@@ -18,7 +18,8 @@ from github.Repository import Repository as RemoteRepository
 from requests import RequestException
 
 from agent import origin
-from agent.core import BadInput, HarnessError, Issue, IssueStatus, Remark, Unreachable, Upstream
+from agent.core import BadInput, HarnessError, Issue, IssueStatus, Remark, Unreachable
+from agent.protocols import Upstream
 from agent.repo import Repository
 from agent.report import marker
 from agent.untrusted import redacted, visible
