@@ -25,6 +25,7 @@ from agent.preflight import Resolved
 from agent.records import AuditRecord, RunRecord
 from agent.repo import Repository
 from agent.rounds import Round
+from agent.spec import digest
 from agent.trackers.markdown import MarkdownTracker
 from tests.cheats import CHECKS, Cheat, original, train_py
 from tests.project import ROOT, commit, git
@@ -121,7 +122,7 @@ def _plan(repo: Repository, scripts: Mapping[str, str], steps: int, corpus: str)
     sources = preflight.Sources({"train.py": read["train.py"]}, preflight.facts(read["prepare.py"], "prepare.py"))
     asked = tuple(Variant(name, (Rewrite("train.py", text),)) for name, text in scripts.items())
     budget, baseline = Budget("steps", steps), preflight.baseline(track, sources)
-    spec = Spec(Issue(60, "On trial", "", source=ISSUE), "main", "table", asked, budget, None, None, (), "0" * 64)
+    spec = Spec(Issue(60, "On trial", "", source=ISSUE), "main", "table", asked, budget, None, None, (), digest(""))
     return Plan(
         spec=spec,
         track=track,
