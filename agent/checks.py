@@ -41,6 +41,7 @@ BESIDE, SLACK_S, SLACK = 1.5, 2.0, 0.02
 OVERTIME, OVERTIME_S = 1.05, 1.0  # of the budget in seconds, which the last step may exceed
 PACE = 1.25  # times the baseline's training, which a winner's quickest run may take on the calibrated clock
 WORK = 2.0  # times the calibrated budget that training may take, and at most the baseline's excess over it
+BUSY = 1.25  # of the baseline's processor seconds, where the machine had others to serve
 WORK_UNPROBED = 3.0  # times the baseline's training, where the clock counts steps or tokens and nothing was probed
 CREDIT = 2.0  # times the baseline's work a token or a step, as a model's code tells of it, that is believed
 
@@ -229,8 +230,30 @@ def clock(timing: Timing) -> str:
     - tokens: the same with the FLOPs of a token alone, since both were given as many tokens.
 
     In code that a model wrote these ratios are claims, and count CREDIT at most.
+
+    On `mini`, where all work is the processor's, more of the wall's seconds are borne where the whole process took no
+    more of the processor's than `_busy` says: others had the machine meanwhile.
     """
-    return next((found for check in (_given, beside, _training) if (found := check(timing)) != OK), OK)
+    if (found := _given(timing)) != OK:
+        return found
+    found = next((told for check in (beside, _training) if (told := check(timing)) != OK), OK)
+    return OK if found != OK and _busy(timing) else found
+
+
+def _busy(timing: Timing) -> bool:
+    """Whether the winner took BUSY of the baseline's processor seconds at most (medians), by what both had to do.
+
+    That is the FLOPs of a token over the baseline's where tokens or steps are the budget, and nothing more where time
+    is; and SLACK_S. Where nobody counted, or a GPU did the work, it cannot be told.
+    """
+    run, (mine, usual) = (
+        timing.typical,
+        (median(one.cpu_s for one in runs) for runs in (timing.winner, timing.baseline)),
+    )
+    if run.conditions.profile != "mini" or not all(one.cpu_s for one in (*timing.winner, *timing.baseline)):
+        return False
+    ratio = timing.times(timing.flops) if run.conditions.clock == "steps" else 1.0
+    return mine <= BUSY * usual * ratio + SLACK_S
 
 
 def pace(timing: Timing) -> str:

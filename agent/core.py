@@ -322,6 +322,7 @@ class Result:
     reason: str = ""
     log: str = ""
     sandbox: str = "none"  # the level it ran under
+    cpu_s: float = 0.0  # processor seconds of all that it started; 0 where nobody counted
 
 
 @dataclass(frozen=True)

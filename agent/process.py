@@ -213,7 +213,8 @@ class Running:
 
     def _ending(self, timed_out: bool) -> "Ending":
         with self._status:
-            word, _, told = self._status.read().decode().strip().partition(" ")
+            lines = self._status.read().decode().splitlines()
+        word, _, told = (lines or [""])[0].partition(" ")
         code = int(told) if word in ("exit", "signal") else None
         if word == "exit" and code is not None and code > 128 and self._walls.level == "bwrap":
             word, code = "signal", code - 128  # so bwrap says it, as shells do
@@ -225,6 +226,7 @@ class Running:
             seconds=time.monotonic() - self._began,
             broken=self._limits.broken(told) if word == "limit" else "",
             starved=told == "memory",
+            cpu_s=float(lines[1].removeprefix("cpu ")) if len(lines) > 1 else 0.0,
         )
 
     def _read(self, log: _Log, on_line: Callable[[str], None]) -> bool:
@@ -261,6 +263,7 @@ class Ending:
     seconds: float
     broken: str = ""
     starved: bool = False
+    cpu_s: float = 0.0
 
 
 def classify(job: Job, ending: Ending) -> Result:
@@ -276,7 +279,8 @@ def classify(job: Job, ending: Ending) -> Result:
             status, reason = "nan", f"result.json says {wanted} = {raw}"
         elif job.role not in ("prepare", "audit") and wanted not in metrics:
             status, reason = "no_metric", f"exit 0, and no {wanted} in result.json"
-    return Result(status, metrics, phases, ending.seconds, reason, str(job.run_dir / "run.log"))
+    log = str(job.run_dir / "run.log")
+    return Result(status, metrics, phases, ending.seconds, reason, log, cpu_s=ending.cpu_s)
 
 
 def _failure(job: Job, ending: Ending) -> tuple[Status, str]:

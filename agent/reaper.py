@@ -4,7 +4,8 @@
 
 Whatever the command forks, daemons included, is re-parented here (Linux) and killed when the command ends or when
 standard input closes. The harness holds the other end of that pipe, so a harness that is killed with SIGKILL takes
-its run along. STATUS_FD receives one line: `exit N`, `signal N`, or `limit NAME` where the run went beyond a limit:
+its run along. STATUS_FD receives two lines: `cpu SECONDS`, of all processors for all that the command started, after
+`exit N`, `signal N`, or `limit NAME` where the run went beyond a limit:
 
     processes, threads   of all that the command started, at once
     memory               bytes that all of it holds
@@ -213,7 +214,8 @@ def main() -> None:
         code = child.wait()
     _kill_all(child)
     ending = f"limit {broken}" if broken else f"exit {code}" if code >= 0 else f"signal {-code}"
-    os.write(status_fd, f"{ending}\n".encode())
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    os.write(status_fd, f"{ending}\ncpu {spent.ru_utime + spent.ru_stime:.3f}\n".encode())
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ class RunRecord:
     description: str = ""
     sandbox: str = "none"
     usd: float = 0.0  # what the variant cost to write
+    cpu_s: float = 0.0  # processor seconds of all that it started; 0 where nobody counted
     kind: Literal["run"] = "run"
     schema: int = SCHEMA
 

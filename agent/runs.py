@@ -292,6 +292,7 @@ def _record(parts: Parts, evidence: Evidence, job: Job, result: Result) -> RunRe
         description=_description(evidence.plan, job.variant),
         sandbox=result.sandbox,
         usd=evidence.plan.resolved(job.variant).variant.usd,
+        cpu_s=result.cpu_s,
     )
 
 

@@ -144,7 +144,7 @@ def records(project: Path) -> list[dict[str, object]]:
     for record in found:
         if "campaign" in record:
             record["campaign"] = campaigns.index(record["campaign"])
-        for name in ("at", "seconds", "sum", "held_reads"):
+        for name in ("at", "seconds", "cpu_s", "sum", "held_reads"):
             record.pop(name, None)
     return [one for number, one in enumerate(found) if one["kind"] != "held-read" or one not in found[:number]]
 

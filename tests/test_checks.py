@@ -124,6 +124,27 @@ def test_runs_like_the_baselines_keep_the_clock(clock: str) -> None:
     assert checks.clock(timing(*usual, base=usual)) == checks.OK
 
 
+def counted(cpu_s: float, profile: str = "mini", **told: float) -> RunRecord:
+    one = run(clock="steps", **told)  # type: ignore[arg-type]
+    return replace(one, cpu_s=cpu_s, conditions=replace(one.conditions, profile=profile))  # type: ignore[arg-type]
+
+
+def test_a_run_that_others_slowed_down_did_no_more_work_by_the_processors_seconds() -> None:
+    slow = {"training": 90.0, "seconds": 150.0}
+    base = [counted(50.0)]
+    assert checks.clock(timing(counted(60.0, **slow), base=base)) == checks.OK
+    for more in (counted(80.0, **slow), counted(0.0, **slow), counted(60.0, profile="full", **slow)):
+        like = [replace(base[0], conditions=more.conditions)]
+        assert "its runs take 60.0 s beside their training" in checks.clock(timing(more, base=like))
+    assert "its runs take" in checks.clock(timing(counted(60.0, **slow), base=[run(clock="steps")]))
+
+
+def test_fewer_processor_seconds_do_not_excuse_steps_that_were_not_given() -> None:
+    assert "it was given 100 steps" in checks.clock(
+        timing(replace(counted(50.0), metrics={**counted(50.0).metrics, "num_steps": 200.0}), base=[counted(50.0)])
+    )
+
+
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_work_beside_the_training_is_told_by_the_harness_own_clock(clock: str) -> None:
     base = [run(clock=clock)]
