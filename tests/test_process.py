@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agent import process, sandbox
+from agent import process
 from agent.core import Job, Result, Status
 from agent.process import Ending, Running, classify
 
@@ -104,17 +104,8 @@ BURN = "import time\nwhile time.process_time() < 0.6: pass\n"
 def test_the_processors_seconds_of_all_that_a_run_started_are_counted(job: Callable[..., Job]) -> None:
     child = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BURN!r}])\n"
     alone, together = (run(job(text + "result(metrics={'val_bpb': 1.5})")) for text in (BURN, child + BURN))
-    assert 0.6 <= alone.cpu_s
+    assert alone.cpu_s >= 0.6
     assert 1.2 <= together.cpu_s < 60
-
-
-def test_the_processors_seconds_are_counted_through_the_sandbox_too(job: Callable[..., Job], tmp_path: Path) -> None:
-    walls = sandbox.probe()
-    if walls.level == "none":
-        pytest.skip(walls.told)
-    (tmp_path / "tree").mkdir()
-    one = job(BURN + "result(metrics={'val_bpb': 1.5})")
-    assert Running(one, tmp_path / "tree", walls).wait().cpu_s >= 0.6
 
 
 def test_the_time_limit_kills_and_says_so(job: Callable[..., Job]) -> None:

@@ -26,7 +26,9 @@ def reap(text: str, stdin: int) -> tuple[subprocess.Popen[bytes], int]:
 def test_the_ending_of_the_command_is_reported(text: str, status: str) -> None:
     program, read = reap(text, subprocess.PIPE)
     with program, os.fdopen(read) as answer:
-        assert answer.read().strip() == status
+        ending, cpu = answer.read().splitlines()
+        assert ending == status
+        assert 0.0 < float(cpu.removeprefix("cpu ")) < 60
 
 
 def test_when_standard_input_closes_everything_ends() -> None:
@@ -36,4 +38,4 @@ def test_when_standard_input_closes_everything_ends() -> None:
         assert program.poll() is None
         assert program.stdin is not None
         program.stdin.close()
-        assert answer.read().strip() == "signal 9"
+        assert answer.read().splitlines()[0] == "signal 9"

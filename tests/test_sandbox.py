@@ -321,6 +321,12 @@ def test_private_memory_folders_are_small(attack: Attack) -> None:
 
 
 @pytest.mark.slow
+def test_the_processors_seconds_of_what_runs_inside_are_counted(attack: Attack) -> None:
+    result, _ = attack("import time\nwhile time.process_time() < 0.6: pass\n")
+    assert result.status == "ok"
+    assert 0.6 <= result.cpu_s < 60
+
+
 def test_two_gigabytes_of_log_stay_a_small_file(attack: Attack) -> None:
     result, _ = attack("for _ in range(2000): os.write(1, b'x' * 999_999 + b'\\n')")
     assert result.status == "ok"
