@@ -124,7 +124,7 @@ def _freeze(parts: Parts, plan: Plan, conditions: Conditions, corpus: runs.Corpu
         commits=commits,
         trees={name: parts.repo.tree(commit) for name, commit in commits.items()},
         at=now(),
-        pins=runs.found_pins(parts, plan, plan.base, corpus.folder),
+        pins=plan.turn.pins or runs.found_pins(parts, plan, plan.base, corpus.folder),
         round=plan.turn.number if plan.spec.proposals else 0,
         sandbox=_demanded(parts, plan),
     )

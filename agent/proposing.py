@@ -33,7 +33,7 @@ def propose(parts: Parts, plan: Plan, editor: Editor, guidance: str = "") -> Non
     told = brief(parts, plan, guidance)
     heed.check_stopped(parts, plan)
     corpus = runs.prepared(parts, plan)  # first: without it nothing that is paid for could run
-    turn = plan.turn if plan.turn.thought else _think(parts, plan, editor, told)
+    turn = plan.turn if plan.turn.thought else _think(parts, plan, editor, told, corpus)
     for idea in turn.open:
         heed.check_stopped(parts, plan)
         _write(parts, plan, editor, told, _Trial(parts, plan, idea, corpus))
@@ -75,7 +75,7 @@ def _setting(parts: Parts, plan: Plan) -> dict[str, object]:
     return told | ({"the baseline here": f"{shape.params:,} parameters, model_dim {shape.model_dim}"} if shape else {})
 
 
-def _think(parts: Parts, plan: Plan, editor: Editor, told: Brief) -> Round:
+def _think(parts: Parts, plan: Plan, editor: Editor, told: Brief, corpus: runs.Corpus) -> Round:
     issue, turn = plan.spec.issue.number, plan.turn
     parts.tell(Notice(f"round {turn.number}: asking for {plan.spec.proposals} proposals"))
     reach("ideas-before")
@@ -84,7 +84,8 @@ def _think(parts: Parts, plan: Plan, editor: Editor, told: Brief) -> Round:
     found = rounds.named(ideas.found[: plan.spec.proposals], turn.number)
     failure = ideas.failure if found else ideas.failure or "the editor had no idea"
     asked = (issue, plan.spec.body_sha256, plan.track.name, turn.number, turn.base)
-    record = RoundRecord(*asked, found, line(failure), now())
+    pins = runs.found_pins(parts, plan, plan.base, corpus.folder)
+    record = RoundRecord(*asked, found, line(failure), now(), pins)
     parts.ledger.append(record)
     reach("ideas-recorded")
     return rounds.every(parts.ledger, issue, plan.spec.body_sha256)[-1]

@@ -200,7 +200,8 @@ class SpendRecord:
 class RoundRecord:
     """What an editor thought of for an issue: the ideas, each to be tried on `base`, or why there are none.
 
-    An issue that is asked again and again (--loop) has many rounds, numbered from 1.
+    An issue that is asked again and again (--loop) has many rounds, numbered from 1. `pins` are taken before anything
+    that an editor wrote has run; its campaign has them.
     """
 
     issue: int
@@ -211,6 +212,7 @@ class RoundRecord:
     ideas: tuple[Idea, ...]
     failure: str
     at: str
+    pins: Mapping[str, str] = field(default_factory=dict)
     kind: Literal["round"] = "round"
     schema: int = SCHEMA
 

@@ -1,7 +1,7 @@
 """The rounds of an issue in prose: an editor's ideas, what became of each, and what was tried before. Reads only."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from string import ascii_uppercase
 
 from agent.core import BASELINE, Idea, Rewrite, Variant, Verdict
@@ -25,6 +25,7 @@ class Round:
     failure: str = ""
     proposals: tuple[ProposalRecord, ...] = ()
     at: str = ""
+    pins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def accepted(self) -> tuple[ProposalRecord, ...]:
@@ -59,8 +60,9 @@ def every(ledger: Ledger, issue: int, body_sha256: str) -> list[Round]:
             True,
             one.ideas,
             one.failure,
-            tuple(p for p in proposals if p.round == one.round),
+            tuple(proposal for proposal in proposals if proposal.round == one.round),
             one.at,
+            one.pins,
         )
         for one in ledger.about(RoundRecord, issue)
         if one.body_sha256 == body_sha256

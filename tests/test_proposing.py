@@ -42,6 +42,8 @@ def test_an_issue_in_prose_runs_to_its_verdict_and_the_baseline_moves(prose: Pat
     assert [one["accepted"] for one in records(prose, "proposal")] == [True, True]
     assert "wider: 96 to a block" in comment(prose)
     assert git(prose, "status", "--porcelain") == ""
+    [turn], [campaign] = records(prose, "round"), records(prose, "campaign")
+    assert turn["pins"] == campaign["pins"] != {}  # taken before anything of the editor's ran
     assert git(prose, "branch", "--list", "autoresearch/*").count("issue-5") == 2  # what was tried is what ran
 
 
