@@ -12,6 +12,7 @@ import pytest
 
 from agent.options import parser
 from tests.project import ROOT, environment, git
+from tests.trial import text
 
 README = (ROOT / "README.md").read_text()
 SMALL = {
@@ -50,7 +51,8 @@ def shell(clone: Path, cache: Path, line: str, **env: str) -> subprocess.Complet
         line = line.replace(long, short)
     argv = shlex.split(line)
     argv[0] = sys.executable if argv[0] == "python" else argv[0]
-    told = environment(clone, {"AUTORESEARCH_CACHE": str(cache), "PYTHON": sys.executable, **env})
+    own = {"AUTORESEARCH_CACHE": str(cache), "AUTORESEARCH_CORPUS": text(cache), "PYTHON": sys.executable}
+    told = environment(clone, {**own, **env})
     return subprocess.run(argv, cwd=clone, env=told, capture_output=True, text=True, timeout=600, check=False)
 
 
