@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import fmean, median, variance
 
 import numpy as np
-from scipy.special import stdtrit
 
 from agent.core import AuditStatus, Result
 from agent.records import RunRecord
+from agent.student import quantile
 from agent.untrusted import line
 
 SCORER, ANSWERER = (Path(__file__).with_name(name) for name in ("scorer.py", "answerer.py"))
@@ -144,7 +144,7 @@ def certain(winner: Scored, baseline: Scored, reads: int) -> str:
     honest winner for that, and to believe would let a forged gain of a few standard errors pass.
     """
     found, error = winner.held.gain(baseline.held)
-    most = float(stdtrit(max(1, len(winner.held.nats) - 1), 1 - CERTAIN / max(1, reads))) * error
+    most = float(quantile(max(1, len(winner.held.nats) - 1), 1 - CERTAIN / max(1, reads))) * error
     if found > most:
         return OK
     return f"the second held-out set cannot tell {found:.4f} from no gain: at reading {reads}, {most:.4f} would be one"
@@ -180,7 +180,7 @@ def alike(audited: RunRecord, others: Sequence[RunRecord], groups: Sequence[Sequ
     if not values or not dof:
         return OK
     lower, error = (audited.metric or 0.0) - fmean(values), sigma * math.sqrt(1 + 1 / len(values))
-    if lower <= max(FAR, float(stdtrit(dof, 1 - RARE))) * error:
+    if lower <= max(FAR, float(quantile(dof, 1 - RARE))) * error:
         return OK
     return f"the audited run has {audited.metric:.4f}, the others {fmean(values):.4f}: they are not of one kind"
 

@@ -1,7 +1,7 @@
 """The decision gate: which runs are needed next, and what they say of the variants. Pure; all statistics live here.
 
-It stands on core, numpy and scipy.special alone (scipy.stats takes a second to import). The history of a campaign is
-its only state: the same observations always give the same requests and the same judgement, so resuming is free.
+It stands on core, student and numpy alone. The history of a campaign is its only state: the same observations always
+give the same requests and the same judgement, so resuming is free.
 
 Why `confirmed` keeps its promise: the screening runs only choose whom to confirm. The test compares the baseline with
 runs on fresh seeds that had no part in that choice, so for any number of variants at most `alpha` of the campaigns
@@ -15,9 +15,9 @@ from itertools import chain, count, islice
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from agent.core import BASELINE, Decision, GateRules, Role, Verdict
+from agent.student import cdf, quantile
 
 _LEVEL = 0.05  # each tail of the published interval: two-sided 90 %, above 0 exactly when the one-sided p is below 0.05
 _FURTHER = 50  # the most further runs of each that a verdict counts out
@@ -260,7 +260,7 @@ def spread(values: Sequence[float], groups: Sequence[Sequence[float]] = (), alph
     noise = _pooled([values, *groups])
     if not values or noise.dof == 0:
         return None
-    return float(stdtrit(noise.dof, 1 - alpha)) * noise.sigma / math.sqrt(len(values))
+    return float(quantile(noise.dof, 1 - alpha)) * noise.sigma / math.sqrt(len(values))
 
 
 def contended(tokens_per_second: float, comparable: Sequence[float]) -> bool:
@@ -299,8 +299,8 @@ def _test(gain: float, n_base: int, n: int, noise: _Noise) -> _Gain:
     if noise.dof == 0:
         return _Gain(gain, None, None)
     error = noise.sigma * math.sqrt(1 / n_base + 1 / n)
-    half = float(stdtrit(noise.dof, 1 - _LEVEL)) * error
-    p = float(stdtr(noise.dof, -gain / error)) if error > 0 else float(gain <= 0)
+    half = float(quantile(noise.dof, 1 - _LEVEL)) * error
+    p = float(cdf(noise.dof, -gain / error)) if error > 0 else float(gain <= 0)
     return _Gain(gain, (gain - half, gain + half), p)
 
 

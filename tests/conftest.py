@@ -20,7 +20,26 @@ settings.load_profile("any machine")
 
 
 # What takes minutes goes first, so that no worker is left alone with it in the end.
-LONG = ("test_docs", "test_cheats", "test_faults", "test_train", "test_audit", "test_sandbox")
+LONG = [
+    "test_docs",
+    "test_cheats",
+    "test_faults",
+    "test_train",
+    "test_audit",
+    "test_outbox",
+    "test_heed",
+    "test_clear_lines",
+    "test_research",
+    "test_freeform_real",
+    "test_freeform_campaign",
+    "test_loop",
+    "test_sandbox",
+]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are processors, four at most: most tests wait for processes, and each for its own."""
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

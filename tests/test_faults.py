@@ -147,4 +147,5 @@ def test_a_draft_is_not_refused_for_want_of_room_on_the_disk(tmp_path: Path) -> 
     )
     assert "ended with 3" in run.stdout, run.stdout + run.stderr
     assert "MB are free, and a run needs" in run.stderr
-    assert [kind in run.stdout for kind in ('"kind":"round"', '"kind":"proposal"')] == [True, False]
+    assert '"kind":"round"' in run.stdout
+    assert '"accepted":false' not in run.stdout  # five steps may be over before anybody looks at the disk

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    ["core", "reaper", "answerer", "untrusted", "failpoints"],
+    ["core", "reaper", "answerer", "untrusted", "failpoints", "student"],
     ["records"],
     ["protocols"],
     ["registry", "origin", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox", "cells"],
