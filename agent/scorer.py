@@ -24,15 +24,26 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+
+def started(command: Sequence[str], claimed: str | None) -> list[subprocess.Popen[bytes]]:
+    """The processes that have the model: two for a winner, one for a baseline."""
+    sides = 1 if claimed is None else 2
+    return [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(sides)]
+
+
+# Begun before torch is loaded here, so that all load it at once: each takes two seconds for that.
+QUESTION = json.loads(sys.argv[1]) if __name__ == "__main__" else {}
+PROCESSES = started(QUESTION["command"], QUESTION["claimed"]) if QUESTION else []
+
 # Read when torch is loaded: threads that wait by spinning would take the processor from the model's process.
 os.environ["GOMP_SPINCOUNT"] = "1000"
 
-import numpy as np
-import torch
-from torch import Tensor
+import numpy as np  # noqa: E402 (the processes come first)
+import torch  # noqa: E402 (the processes come first)
+from torch import Tensor  # noqa: E402 (the processes come first)
 
 sys.path.insert(0, os.getcwd())  # noqa: PTH109 (where the export is)
-import prepare
+import prepare  # noqa: E402 (the processes come first)
 
 if TYPE_CHECKING:
     from agent.checks import Question
@@ -48,8 +59,8 @@ PROBES = 16  # random entries of the vocabulary that are looked at in each place
 # Rows of each held-out set that are scored, and rows of both together that are asked again. On `full` the 192 rows of a
 # winner and the 128 of the baseline are 655,000 tokens and 21 GB of logits: 14 s at 1.5 GB a second, which leaves as
 # much of the 30 s that an audit may take to start four processes (an estimate: nothing has been measured on CUDA).
-SCORED = {"full": 64, "mini": 288}
-AGAIN = {"full": 64, "mini": 160}
+SCORED = {"full": 64, "mini": 224}
+AGAIN = {"full": 64, "mini": 128}
 CUT = 0.8  # of the rows that are asked again: with other tokens from some place on
 
 Place = tuple[str, int]  # a held-out set, and a row among those that are scored
@@ -69,8 +80,8 @@ class Refused(Exception):
 class Model:
     """A process that has the model: `send` it int64 tokens (rows, T), `receive` what came back as logits."""
 
-    def __init__(self, command: Sequence[str], vocab: int) -> None:
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, process: subprocess.Popen[bytes], vocab: int) -> None:
+        self._process = process
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._questions, self._answers, self._vocab = self._process.stdin, self._process.stdout, vocab
@@ -277,13 +288,13 @@ def beyond_noise(differences: np.ndarray) -> float:
 class Audit:
     """One checkpoint on trial: `checks` fills up as each is tried, `metrics` with what was scored."""
 
-    def __init__(self, question: "Question") -> None:
+    def __init__(self, question: "Question", processes: Sequence[subprocess.Popen[bytes]]) -> None:
         self.question, self.corpus = question, prepare.load(Path(question.prepared))
         self.rng = np.random.default_rng(question.seed)
         self.checks: dict[str, str] = {}
         self.metrics: dict[str, float] = {}
-        self.sides = 1 if question.claimed is None else 2
-        self.models = [Model(question.command, self.corpus.vocab_size) for _ in range(self.sides)]
+        self.models = [Model(process, self.corpus.vocab_size) for process in processes]
+        self.sides = len(self.models)
         self.wholes = {split: self.corpus.evaluation(split) for split in prepare.SPLITS}
         numbers = {name: some_rows(one, SCORED[self.corpus.profile], self.rng) for name, one in self.wholes.items()}
         parts = {name: part_of(one, numbers[name]) for name, one in self.wholes.items()}
@@ -427,7 +438,7 @@ class Audit:
 
 def main() -> None:
     began = time.perf_counter()
-    audit = Audit(cast("Question", SimpleNamespace(**json.loads(sys.argv[1]))))
+    audit = Audit(cast("Question", SimpleNamespace(**QUESTION)), PROCESSES)
     try:
         audit.run()
     finally:

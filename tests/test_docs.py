@@ -16,8 +16,8 @@ from tests.trial import text
 
 README = (ROOT / "README.md").read_text()
 SMALL = {
-    "BUDGET=20": "BUDGET=10steps",
-    "--budget 20": "--budget 10steps",
+    "BUDGET=20": "BUDGET=3steps",
+    "--budget 20": "--budget 3steps",
     "--campaigns 2000": "--campaigns 50",
 }  # what a test can wait for
 

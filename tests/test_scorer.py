@@ -3,6 +3,7 @@
 import json
 import shutil
 import struct
+import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -99,7 +100,7 @@ def trial(corpus: Path, out: Path, mode: str, *, bpb: float | None = None) -> sc
 
 
 def tried(question: checks.Question) -> scorer.Audit:
-    audit = scorer.Audit(question)
+    audit = scorer.Audit(question, scorer.started(question.command, question.claimed))
     try:
         audit.run()
     finally:
@@ -182,7 +183,8 @@ def test_a_checkpoint_is_data_and_finite(corpus: Path, tmp_path: Path) -> None:
 def test_what_is_asked_holds_tokens_and_no_target() -> None:
     """The last token of a row is a target alone, and never leaves."""
     echo = "import sys; data = sys.stdin.buffer.read(8 + 4 * 6); sys.stderr.write(data.hex())"
-    model = scorer.Model([sys.executable, "-c", echo], VOCAB)
+    process = subprocess.Popen([sys.executable, "-c", echo], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    model = scorer.Model(process, VOCAB)
     model.send(torch.arange(6).view(2, 3))
     with pytest.raises(scorer.Refused):
         model.receive(2, 3)
