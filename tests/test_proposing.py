@@ -1,6 +1,7 @@
 """From prose to a verdict with a command as the editor: the stand-in project, the real command line, real processes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -130,11 +131,17 @@ def test_without_a_key_there_is_one_clear_line(prose: Path) -> None:
 
 
 def test_prose_needs_walls_unless_they_are_waived(prose: Path, tmp_path: Path) -> None:
-    nowhere = {"PATH": "/usr/bin:/bin"} if not Path("/usr/bin/bwrap").exists() else {}
-    if not nowhere:
-        pytest.skip("there is a sandbox here")
-    code, _, err = run(prose, tmp_path, [DEEPER])
-    assert (code, "runs only in a sandbox" in err) == (2, True)
+    here = tmp_path / "bin"  # programs, and no bubblewrap among them
+    here.mkdir()
+    for name in ("git", "sh", "rm", "tar"):
+        (here / name).symlink_to(str(shutil.which(name)))
+    asked = (*STEPS, "--editor", editor(tmp_path / "editor", [DEEPER, WIDER]))
+    refused = agent(prose, *asked, env={"PATH": str(here)})
+    assert (refused.returncode, "runs only in a sandbox" in refused.stderr) == (2, True)
+    assert prompts(tmp_path / "editor") == []
+    waived = agent(prose, *asked, "--no-sandbox", env={"PATH": str(here)})
+    assert waived.returncode == 0, waived.stderr
+    assert {one["sandbox"] for one in records(prose, "run")} == {"none"}
 
 
 def test_another_text_of_the_issue_is_another_question(prose: Path, tmp_path: Path) -> None:
