@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.machine import detect
+from agent.execution.machine import detect
 from bench import clocks, ledger, overhead, sweep, training
 
 ROOT = Path(__file__).parent.parent

@@ -8,8 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from agent.core import Budget
-from agent.planning import PROBE_ROUNDS, probe_seconds
+from agent.campaign.plan import PROBE_ROUNDS, probe_seconds
+from agent.core.experiment import Budget
 
 ROOT = Path(__file__).parent.parent
 RUNS = 5

@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from agent.ledger import Ledger, encode
-from tests.test_ledger import RUN
+from agent.store.ledger import Ledger, encode
+from tests.store.test_ledger import RUN
 
 RECORDS = 10_000
 

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests import project as stand_in
+from tests.support import project as stand_in
 
 VARIANTS = 50
 HEADER = (

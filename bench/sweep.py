@@ -9,8 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from agent import edit
-from agent.core import SetConstant
+from agent.core.experiment import SetConstant
+from agent.spec.edits import apply
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = 2
@@ -45,7 +45,7 @@ def _probe(folder: Path, entries: dict[str, int | str], env: dict[str, str]) -> 
     edits = [SetConstant("train.py", f"TUNED.mini.{name}", value) for name, value in entries.items()]
     text = (ROOT / "train.py").read_text()
     folder.mkdir()
-    (folder / "train.py").write_text(edit.apply({"train.py": text}, edits, ["train.py"]).get("train.py", text))
+    (folder / "train.py").write_text(apply({"train.py": text}, edits, ["train.py"]).get("train.py", text))
     shutil.copy(ROOT / "prepare.py", folder)
     told = {"PROFILE": "mini", "TOKENS": str(TOKENS), "PROBE": "1", "COMPILE": "0", "RUN_DIR": str(folder / "run")}
     asked = {f"AUTORESEARCH_{name}": value for name, value in told.items()}

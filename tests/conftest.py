@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests import project as stand_in
+from tests.support import project as stand_in
 
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # the lock of a device lies in the temporary folder: one for each
     os.environ["TMPDIR"] = tempfile.tempdir = str(Path(tempfile.gettempdir()) / f"autoresearch-{worker}")

@@ -28,13 +28,13 @@ from pathlib import Path
 
 import psutil
 
-from agent import run as harness
-from agent.failpoints import FILLER, POINTS, fill
-from agent.ledger import decode, encode
-from agent.records import SteerRecord
-from tests.audited import make_audited
-from tests.project import ROOT, command, commit, edit, environment, git, make
-from tests.prose import BODY, prose_issue
+from agent.app import main as harness
+from agent.core.faults import FILLER, POINTS, fill
+from agent.core.records import CommandRecord
+from agent.store.ledger import decode, encode
+from tests.support.audited import make_audited
+from tests.support.project import ROOT, command, commit, edit, environment, git, make
+from tests.support.prose import BODY, prose_issue
 
 FAULTS = ("kill", "term", "full")
 QUICK = ("--issue", "3", "--budget", "5steps", "--gate", "lowest")  # two runs
@@ -368,7 +368,7 @@ def crowding(bench: Bench, point: str, strike: str) -> str:
         found = lines(project)
     if not found:
         return ""  # there is no file yet, and a new one has no room at all
-    stranger = SteerRecord(STRANGER, "", "", "", "", "", obeyed=False, at="")
+    stranger = CommandRecord(STRANGER, "", "", "", "", "", obeyed=False, at="")
     length = sum(len(f"{line}\n".encode()) for line in (*found, encode(stranger)))
     room = ROOMY if point in STARTING else CROWDED
     return f"{encode(replace(stranger, answer='x' * ((PAGE - room - length) % PAGE)))}\n"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.options import parser
-from tests.project import ROOT, environment, git
-from tests.trial import text
+from agent.app.options import parser
+from tests.support.project import ROOT, environment, git
+from tests.support.trial import text
 
 README = (ROOT / "README.md").read_text()
 SMALL = {

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests import faults
-from tests.audited import make_audited
-from tests.project import ROOT, agent, command, commit, edit, environment
+from tests.support.audited import make_audited
+from tests.support.project import ROOT, agent, command, commit, edit, environment
 
 ROUNDS = 2
 # CI tries SIGKILL at every moment; `make faults` tries all. What takes long (the scorer loads torch twice an audit,

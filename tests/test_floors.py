@@ -1,103 +1,169 @@
-"""The architecture as a test: who may import whom, and what no module may be called."""
+"""The architecture as a test: the floors of the house, who may import whom, how long a module may be."""
 
 import ast
 import sys
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FLOORS = [
-    ["core", "reaper", "answerer", "untrusted", "failpoints", "student"],
-    ["records"],
-    ["protocols"],
-    ["registry", "origin", "page", "shape", "edit", "gate", "report", "checks", "offlimits", "sandbox", "cells"],
-    ["prompt", "money", "models", "desk"],
-    ["prose", "simulation", "scorer", "account"],
-    ["spec", "preflight", "steering", "backlog", "talk"],
-    ["repo", "process", "pins", "ledger", "locks", "machine", "tracks", "llm"],
-    ["rounds", "editors.command", "editors"],
-    ["shift", "strategies.table", "strategies.freeform", "strategies"],
-    ["executors.local", "executors", "trackers.markdown", "trackers.github_issues", "trackers", "live"],
-    ["planning", "parts"],
-    ["evidence", "doctor", "outbox", "options", "shown"],
-    ["publish", "runs"],
-    ["audit", "heed"],
-    ["proposing", "wiring"],
-    ["loop", "openended"],
-    ["research"],
-    ["run"],
+FLOORS = [  # a package imports packages of lower floors only, and itself
+    ["core"],
+    ["spec", "strategies", "gate", "execution"],
+    ["store", "editors", "audit"],
+    ["tracking"],
+    ["campaign"],
+    ["app"],
 ]
+BESIDE = {("strategies", "gate")}  # the one pair of one floor: a strategy asks the gate
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-TORCH_FREE = ("torch", "train", "prepare")
-SCRIPTS = ("scorer", "answerer")  # processes of their own: they are started, never imported
+TORCH_FREE = ("torch", "train", "prepare", "fixed")
+SCRIPTS = ("audit.scorer", "audit.model_server")  # processes of their own: they are started, never imported
+MAX_LINES = 350  # of a module
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the harness by its dotted name within `agent`."""
+    """Every module of the harness by its dotted name within `agent`; a package goes by its own name."""
     found = {}
     for path in sorted((ROOT / "agent").rglob("*.py")):
         parts = path.relative_to(ROOT / "agent").with_suffix("").parts
         name = ".".join(part for part in parts if part != "__init__")
-        if name:
+        if name and name != "run":
             found[name] = path
     return found
 
 
-def imports(text: str) -> set[str]:
-    """The modules that a text imports, anywhere in it: `agent.x` for `from agent import x`, too."""
-    found: set[str] = set()
+MODULES = modules()
+
+
+def imports(text: str) -> dict[str, set[str]]:
+    """The modules that a text imports, anywhere in it, each with the names taken from it."""
+    found: dict[str, set[str]] = {}
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            found |= {f"agent.{node.module}"} if node.module else {f"agent.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | ({f"agent.{a.name}" for a in node.names} if node.module == "agent" else set())
+            found |= {alias.name: set() for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                if whole.removeprefix("agent.") in MODULES:
+                    found.setdefault(whole, set())
+                else:
+                    found.setdefault(node.module or "", set()).add(alias.name)
     return found
 
 
+def own_imports(text: str) -> dict[str, set[str]]:
+    """Those of `imports` that are the harness's own, without `agent.`."""
+    return {
+        name.removeprefix("agent."): names for name, names in imports(text).items() if name.split(".")[0] == "agent"
+    }
+
+
+def package(name: str) -> str:
+    return name.split(".")[0]
+
+
 def upward(name: str, text: str) -> list[str]:
-    """The imports of module `name` that do not go strictly down."""
-    own = [module.removeprefix("agent.") for module in imports(text) if module.startswith("agent.")]
-    return [other for other in own if FLOOR.get(other, 99) >= FLOOR[name] and name.split(".")[0] != other]
+    """The packages that module `name` may not import and does."""
+    own = package(name)
+    others = {package(other) for other in own_imports(text)} - {own}
+    return sorted(other for other in others if FLOOR.get(other, 99) >= FLOOR[own] and (own, other) not in BESIDE)
 
 
-@pytest.mark.parametrize("name", modules())
-def test_every_module_imports_strictly_lower_floors_only(name: str) -> None:
-    assert name in FLOOR, f"agent/{name} stands on no floor: put it into FLOORS"
-    assert upward(name, modules()[name].read_text()) == []
+def private(name: str, text: str) -> list[str]:
+    """The private names of other packages that module `name` imports or reaches for."""
+    taken = own_imports(text)
+    found = {
+        f"{module}.{each}"
+        for module, names in taken.items()
+        for each in (*names, *module.split("."))
+        if package(module) != package(name) and each.startswith("_")
+    }
+    local = {module.split(".")[-1] for module in taken if package(module) != package(name)}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in local:
+            found |= {f"{node.value.id}.{node.attr}"} if node.attr.startswith("_") else set()
+    return sorted(found)
 
 
-def test_an_upward_import_and_a_sibling_import_are_noticed() -> None:
-    assert upward("gate", "from agent import loop") == ["loop"]
-    assert upward("gate", "def f():\n    from agent.spec import parse") == ["spec"]
-    assert upward("gate", "from . import loop") == ["loop"]
-    assert upward("gate", "from .loop import run") == ["loop"]
-    assert upward("loop", "from agent.gate import judge") == []
+def unlisted(text: str, own: str) -> list[str]:
+    """The modules of other packages that a text imports and that their package does not list in `__all__`."""
+    others = [name for name in own_imports(text) if package(name) != package(own) and "." in name]
+    return sorted(name for name in others if name.split(".")[1] not in listed(package(name)))
 
 
-@pytest.mark.parametrize("name", [name for name in modules() if name not in SCRIPTS])
+def listed(name: str) -> list[str]:
+    """What a package lists in `__all__`: the modules that others may import."""
+    for node in ast.parse(MODULES[name].read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+def test_every_module_stands_in_a_package_of_a_floor() -> None:
+    assert {package(name) for name in MODULES} == set(FLOOR)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_imports_lower_floors_and_its_own_package_only(name: str) -> None:
+    assert upward(name, MODULES[name].read_text()) == []
+
+
+@pytest.mark.parametrize("name", FLOOR)
+def test_no_package_has_a_circle(name: str) -> None:
+    inside = {module: path.read_text() for module, path in MODULES.items() if package(module) == name}
+    graph = {module: own_imports(text).keys() & inside.keys() - {module} for module, text in inside.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as circle:
+        pytest.fail(f"these import each other: {circle.args[1]}")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_module_reaches_for_what_another_package_keeps_to_itself(name: str) -> None:
+    text = MODULES[name].read_text()
+    assert private(name, text) == []
+    assert unlisted(text, name) == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_module_is_too_long(name: str) -> None:
+    assert len(MODULES[name].read_text().splitlines()) <= MAX_LINES
+
+
+def test_a_breach_is_noticed() -> None:
+    assert upward("gate.verdict", "from agent.campaign import engine") == ["campaign"]
+    assert upward("gate.verdict", "def f():\n    from agent.spec.parser import parse") == ["spec"]
+    assert upward("strategies.table", "from agent.gate.verdict import judge") == []
+    assert upward("campaign.engine", "from agent.gate.verdict import judge") == []
+    assert private("campaign.plan", "from agent.store.baseline import _kept_commits") == [
+        "store.baseline._kept_commits"
+    ]
+    assert private("campaign.plan", "from agent.store import ledger\nledger._read()") == ["ledger._read"]
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith(SCRIPTS)])
 def test_the_harness_never_imports_torch_or_the_experiment(name: str) -> None:
-    tops = {module.split(".")[0] for module in imports(modules()[name].read_text())}
+    tops = {module.split(".")[0] for module in imports(MODULES[name].read_text())}
     assert tops.isdisjoint(TORCH_FREE)
 
 
-@pytest.mark.parametrize("name", [name for name in modules() if "." not in name])
-def test_no_module_is_named_like_a_library(name: str) -> None:
+@pytest.mark.parametrize("name", FLOOR)
+def test_no_package_is_named_like_a_library(name: str) -> None:
     installed = {top.lower() for top in packages_distributions()} - {"agent"}
     assert name not in sys.stdlib_module_names
     assert name not in installed
 
 
-@pytest.mark.parametrize("name", modules())
+@pytest.mark.parametrize("name", MODULES)
 def test_every_module_says_what_it_is_for(name: str) -> None:
-    assert ast.get_docstring(ast.parse(modules()[name].read_text()))
+    assert ast.get_docstring(ast.parse(MODULES[name].read_text()))
 
 
-def test_every_module_has_its_tests() -> None:
-    exempt = {"strategies", "executors", "trackers", "editors"}
-    expected = {f"test_{name.split('.')[-1]}.py" for name in modules() if name not in exempt}
-    expected |= {"test_train.py", "test_prepare.py"}
-    assert expected <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+def test_every_module_has_its_tests_where_it_stands() -> None:
+    expected = {Path("tests", *name.split(".")) for name in MODULES if "." in name}
+    missing = [path for path in expected if not (ROOT / path.with_name(f"test_{path.name}.py")).exists()]
+    assert sorted(map(str, missing)) == []

@@ -19,7 +19,7 @@ from torch._functorch.partitioners import min_cut_rematerialization_partition
 
 import prepare
 import train
-from agent import edit, shape
+from agent.spec import edits, shape
 
 ROOT = Path(__file__).parents[1]
 PROGRESS = re.compile(r"step \d{5} \| \d+\.\d% \| loss \d+\.\d{4} \| [\d,]+ tok/s \| eta \d+s")
@@ -454,12 +454,12 @@ def test_the_memory_predicted_for_a_gpu_is_what_the_compiled_graph_keeps(
     config = train.make_config("full")
     kept = [kept_by_the_compiled_graph(config, rows, monkeypatch) for rows in (1, 2)]
     gradient = 2 * config.sequence_length * config.vocab_size  # of the logits: the backward half makes it first
-    facts = edit.constants((ROOT / "prepare.py").read_text(), "prepare.py")["PROFILES"]
+    facts = edits.constants((ROOT / "prepare.py").read_text(), "prepare.py")["PROFILES"]
     assert isinstance(facts, dict)
     predicted = []
     for rows in (1, 2):
         tuned = {**train.TUNED["full"], "device_batch": rows, "total_batch": 2 * config.sequence_length}
-        constants = {**edit.constants((ROOT / "train.py").read_text(), "train.py"), "DEPTH": depth}
+        constants = {**edits.constants((ROOT / "train.py").read_text(), "train.py"), "DEPTH": depth}
         told = {**constants, "ASPECT_RATIO": ratio, "TUNED": {"full": tuned}}
         predicted.append(shape.resolve(told, facts["full"], "full").memory_mb * shape.MB)
     assert predicted[1] - predicted[0] == pytest.approx(kept[1] - kept[0] + gradient, rel=0.03)
@@ -474,9 +474,9 @@ def test_the_memory_that_a_run_takes_is_what_was_predicted(
     script = edited(tmp_path / "script", **constants)
     done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="3")
     assert done.returncode == 0, done.stderr
-    facts = edit.constants((ROOT / "prepare.py").read_text(), "prepare.py")["PROFILES"]
+    facts = edits.constants((ROOT / "prepare.py").read_text(), "prepare.py")["PROFILES"]
     assert isinstance(facts, dict)
-    predicted = shape.resolve(edit.constants(script.read_text(), "train.py"), facts["mini"], "mini").memory_mb
+    predicted = shape.resolve(edits.constants(script.read_text(), "train.py"), facts["mini"], "mini").memory_mb
     assert result(tmp_path / "run")["metrics"]["peak_vram_mb"] == pytest.approx(predicted, rel=0.1)
 
 

@@ -1,3 +1,3 @@
-"""The registry of editors: name to part. What is no name here is a command line: agent.editors.command:Command."""
+"""Who writes changes: Claude or any command; prompt, conversation, money."""
 
-EDITORS = {"anthropic": "agent.llm:Claude"}
+__all__ = ["anthropic", "command", "models", "prompt", "spending"]

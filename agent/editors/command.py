@@ -15,10 +15,12 @@ from itertools import count as numbers
 from itertools import islice
 from pathlib import Path
 
-from agent import prompt
-from agent.core import BadInput, Brief, Draft, Idea, Ideas, Job, Result
-from agent.process import Running, discard, fresh
-from agent.untrusted import line, redacted, secrets
+from agent.core.errors import BadInput
+from agent.core.proposals import Brief, Draft, Idea, Ideas
+from agent.core.runs import Job, Result
+from agent.core.sanitize import one_line, redact, secrets
+from agent.editors import prompt
+from agent.execution.process import RunningJob, discard, fresh_folder
 
 TIMEOUT_S = 1800.0
 FILE_BYTES = 256 << 10  # the largest file that may come out
@@ -56,11 +58,11 @@ class Command:
     def write(self, brief: Brief, idea: Idea, failure: str, folder: Path) -> Draft:
         """Run the command once and take its diff; what it may not do makes the draft a failure that names it."""
         place = Path(tempfile.mkdtemp(prefix="autoresearch-editor-"))
-        own = fresh(next(at for n in numbers(1) if not (at := folder / f"command-{n}").exists()))
+        own = fresh_folder(next(at for n in numbers(1) if not (at := folder / f"command-{n}").exists()))
         try:
             given = {**self._context, **brief.files}
             _lay(place / "work", given, self._context)
-            (place / "prompt.txt").write_text(prompt.errand(brief, idea, failure, self._known))
+            (place / "prompt.txt").write_text(prompt.command_prompt(brief, idea, failure, self._known))
             result = self._run(place, own)
             return self._draft(place / "work", brief, given, result)
         finally:
@@ -71,9 +73,9 @@ class Command:
         argv = (*_FED, str(place / "prompt.txt"), *self._argv)
         env = {**self._env, **_OWN}
         job = Job("", "", 0, "prepare", argv, env, own.absolute(), self._timeout_s, "", gpus=0, trusted=True)
-        result = Running(job, place / "work").wait()
+        result = RunningJob(job, place / "work").wait()
         log = own / "run.log"
-        log.write_text(redacted(log.read_text(errors="replace"), self._known))
+        log.write_text(redact(log.read_text(errors="replace"), self._known))
         return result
 
     def _draft(self, work: Path, brief: Brief, given: Mapping[str, str], result: Result) -> Draft:
@@ -89,7 +91,7 @@ class Command:
 
     def _last_line(self, log: Path) -> str:
         lines = log.read_bytes()[-_LOG_READ:].decode(errors="replace").splitlines()
-        return next((told for raw in reversed(lines) if (told := line(raw, self._known, SAID_CAP))), "")
+        return next((told for raw in reversed(lines) if (told := one_line(raw, self._known, SAID_CAP))), "")
 
 
 def _parsed(command: str, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -168,4 +170,4 @@ def _is_text(data: bytes) -> bool:
 
 
 def _name(path: str) -> str:
-    return line(path, limit=100)
+    return one_line(path, limit=100)

@@ -1,3 +1,3 @@
-"""The registry of strategies: name to part. An issue in prose is, once its proposals are written, a table of them."""
+"""What to run next, and what it says; pure."""
 
-STRATEGIES = {"table": "agent.strategies.table:propose", "freeform": "agent.strategies.table:propose"}
+__all__ = ["table"]

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from agent.core import Spec, Variant
-from agent.records import RunRecord
+from agent.core.experiment import Spec, Variant
+from agent.core.records import RunRecord
 
 
 def propose(spec: Spec, baseline: str, history: Sequence[RunRecord]) -> list[Variant]:  # noqa: ARG001 (the Protocol's)

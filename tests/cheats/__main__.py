@@ -3,9 +3,9 @@
 import tempfile
 from pathlib import Path
 
-from agent import machine
-from tests import trial
+from agent.execution import machine
 from tests.cheats import cheats
+from tests.support import trial
 
 
 def main() -> None:

@@ -1,0 +1,160 @@
+"""The command line's grammar, and what was asked for with it. What an issue may choose, it leaves open."""
+
+import argparse
+import math
+import os
+from pathlib import Path
+
+from agent.campaign.plan import CampaignRequest
+from agent.core.errors import BadInput
+from agent.core.experiment import Profile
+from agent.core.records import ProposalRecord
+from agent.execution import machine
+from agent.execution.machine import Machine
+from agent.spec import preflight, prose
+from agent.store.ledger import Ledger
+
+EPILOG = """\
+exit status: 0 a verdict (or the question answered), 1 an error, 2 bad usage or a bad issue, 3 paused: run the same
+command again to go on, 130 interrupted: run the same command again to go on; of a queue 0 if every issue has its
+verdict, else the worst of what happened: 1, then 2, then 3
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = argparse.ArgumentParser(
+        prog="agent/run.py",
+        description="Run the experiments of an issue: every variant checked, committed, trained, judged and reported.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    which = top.add_mutually_exclusive_group()
+    which.add_argument("--issue", type=int, metavar="N", help="the issue to run; again after a crash: it goes on")
+    which.add_argument("--queue", action="store_true", help="run every open experiment, by priority and dependency")
+    _actions(top.add_argument_group("instead of running"))
+    _choices(top.add_argument_group("how to run"))
+    _editing(top.add_argument_group("with an issue in prose"))
+    _simulation(top.add_argument_group("with --simulate"))
+    return top
+
+
+def _actions(group: argparse._ArgumentGroup) -> None:
+    only = group.add_mutually_exclusive_group()
+    only.add_argument("--plan", action="store_true", help="check the issue and show what would run; writes nothing")
+    only.add_argument("--status", action="store_true", help="the board, the verdict and the runs of the issue")
+    only.add_argument("--report", action="store_true", help="the issue's comment, in Markdown")
+    only.add_argument("--verify", action="store_true", help="compare the ledger with git")
+    only.add_argument("--doctor", action="store_true", help="what this machine has and lacks")
+    only.add_argument("--simulate", action="store_true", help="run the gate on simulated noise and count its errors")
+
+
+def _choices(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--budget", metavar="B", help="training of one run: 20 (seconds), 500steps or 5Mtok")
+    group.add_argument("--clock", choices=("wall", "calibrated"), help="what a second is (GPU: wall, else calibrated)")
+    group.add_argument("--gate", choices=("confirmed", "lowest"), help="the decision gate (confirmed)")
+    group.add_argument(
+        "--profile", choices=("full", "mini"), help="model scale (GPU: full, else mini, 1/8 of the width)"
+    )
+    group.add_argument("--corpus", help="stdlib, climbmix, tinystories or file:PATH ($AUTORESEARCH_CORPUS, stdlib)")
+    group.add_argument(
+        "--tracker", choices=("auto", "github", "markdown"), default="auto", help="where issues are (auto)"
+    )
+    group.add_argument("--pr", action="store_true", help="a pull request from the winner's branch, once (GitHub)")
+    group.add_argument(
+        "--close", action="store_true", help="close the issue, unless its verdict waits for you (GitHub)"
+    )
+    group.add_argument("--executor", choices=("local",), default="local", help="where runs go (local)")
+    group.add_argument("--committed", action="store_true", help="ignore uncommitted changes of the script")
+    group.add_argument("--retry", action="store_true", help="ask again: what failed runs anew, what succeeded does not")
+    group.add_argument("--no-sandbox", action="store_true", help="run without walls, code that a model wrote too")
+    group.add_argument("--json", action="store_true", help="print JSON on standard output, events on standard error")
+
+
+def _editing(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--editor", default="anthropic", metavar="E", help="who writes the changes: anthropic, or a COMMAND (anthropic)"
+    )
+    group.add_argument(
+        "--model", help="Claude's model, one of agent/editors/models.yaml ($AUTORESEARCH_MODEL, or that file's)"
+    )
+    group.add_argument(
+        "--max-usd", type=float, metavar="D", help="dollars that the changes of an issue may cost (models.yaml's)"
+    )
+    group.add_argument("--loop", action="store_true", help="round after round, each from the baseline that is left")
+    group.add_argument("--hours", type=float, metavar="H", help="with --loop: no round begins that would end later")
+
+
+def _simulation(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--variants", type=int, default=4, help="variants in a campaign (4)")
+    group.add_argument("--gain", type=float, default=0.0, help="true gain of one of them, in sigmas (0)")
+    group.add_argument("--campaigns", type=int, default=2000, help="campaigns to simulate (2000)")
+
+
+def validate(args: argparse.Namespace) -> argparse.Namespace:
+    """The arguments, where they go together. Raises BadInput where they do not."""
+    if args.hours is not None and not args.loop:
+        raise BadInput("--hours is for --loop", next_step="add --loop, or leave it out")
+    if args.loop and args.retry:
+        raise BadInput("--retry asks a question again, and --loop asks the next one", next_step="leave one of them out")
+    own = [name for name, value in (("--model", args.model), ("--max-usd", args.max_usd)) if value is not None]
+    if own and args.editor != "anthropic":
+        raise BadInput(f"{own[0]} is for --editor anthropic", next_step="tell the command itself, in --editor")
+    if args.loop and args.issue is None:
+        raise BadInput("--loop needs an issue in prose", next_step="name it: --issue N")
+    for name, value in (("--hours", args.hours), ("--max-usd", args.max_usd)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise BadInput(f"{name} is {value:g}", next_step=f"give a number above 0, such as {name} 8")
+    return args
+
+
+def request(args: argparse.Namespace, here: Machine) -> CampaignRequest:
+    """What the user asked for. Raises BadInput where a choice cannot be."""
+    return CampaignRequest(
+        issue=args.issue,
+        profile=_profile(args.profile or os.environ.get("AUTORESEARCH_PROFILE") or here.profile),
+        corpus=_corpus(args.corpus or os.environ.get("AUTORESEARCH_CORPUS") or "stdlib"),
+        budget=prose.parse_budget(args.budget) if args.budget else None,
+        clock=args.clock,
+        gate=args.gate,
+        committed=args.committed,
+        retry=args.retry,
+        follows=args.loop or args.queue,
+    )
+
+
+def _profile(name: str) -> Profile:
+    if name not in preflight.PROFILES:
+        raise BadInput(f"AUTORESEARCH_PROFILE is {name!r}", next_step=f"profiles: {', '.join(preflight.PROFILES)}")
+    return name
+
+
+def _corpus(name: str) -> str:
+    """A file's path must hold wherever the run's folder is: it is looked for here, then in AUTORESEARCH_DATA."""
+    kind, _, path = name.partition(":")
+    if kind != "file":
+        return name
+    if not path:
+        raise BadInput("corpus file: names no file", next_step="give its path: --corpus file:texts/mine.txt")
+    data = machine.folder("AUTORESEARCH_DATA") or Path()
+    places = [machine.expanded("--corpus", path), data / path]
+    found = next((place for place in places if place.exists()), places[0])
+    return f"file:{found.resolve()}"
+
+
+def last_request(issue: int, ledger: Ledger) -> CampaignRequest:
+    """The request that an issue's latest campaign answered. Raises BadInput where there was none."""
+    campaigns = ledger.campaigns(issue)
+    if not campaigns and (failed := [one for one in ledger.about(ProposalRecord, issue) if not one.accepted]):
+        refused = "; ".join(f"{one.variant}: {one.failure}" for one in failed)
+        raise BadInput(
+            f"issue {issue} has had no campaign; refused: {refused}", next_step="ask for another round: --retry"
+        )
+    if not campaigns:
+        raise BadInput(f"issue {issue} has not run in this clone", next_step=f"run it: agent/run.py --issue {issue}")
+    told, gate_kind = campaigns[-1].conditions, campaigns[-1].gate.kind
+    clock = None if told.clock == "steps" else told.clock
+    corpus = told.corpus.rpartition(":")[0]
+    return CampaignRequest(
+        issue, told.profile, corpus, prose.parse_budget(told.budget), clock, gate_kind, committed=True, answered=True
+    )

@@ -1,0 +1,204 @@
+"""The audit of a winner: its checkpoint scored apart from the code that trained it, before anything is promoted.
+
+scorer.py owns the held-out data and answers to us; answerer.py, in the sandbox, has the model and sees only tokens.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+from agent.audit import checks
+from agent.campaign import jobs
+from agent.campaign.context import CampaignContext
+from agent.campaign.evidence import CampaignView
+from agent.core.errors import Paused
+from agent.core.experiment import BASELINE, Profile
+from agent.core.faults import fault_point
+from agent.core.protocols import Notice
+from agent.core.records import AuditRecord, HoldoutReadRecord, RunRecord, utc_now
+from agent.core.runs import Job, Result
+from agent.execution import sandbox
+
+
+def of_winner(parts: CampaignContext, evidence: CampaignView, name: str) -> AuditRecord:
+    """The audit of a winner: what the ledger holds against its tree, else what it says of it here, else a new one."""
+    if bound := evidence.binding(name):
+        return bound
+    known = [one for one in parts.ledger.audits(evidence.campaign) if one.variant == name]
+    return known[-1] if known else _audit(parts, evidence, name)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The run of a winner that is audited and the baseline's that it is compared with; what scorer.py says of each.
+
+    name: what this campaign calls the winner; a run of an earlier one may have had another name for the same tree.
+    """
+
+    name: str
+    winner: RunRecord
+    base: RunRecord
+    mine: checks.ScoreReport
+    theirs: checks.ScoreReport
+
+
+def _audit(parts: CampaignContext, evidence: CampaignView, name: str) -> AuditRecord:
+    """Score the winner's checkpoint and the baseline's apart from the code that trained them; record what was found."""
+    began = time.monotonic()
+    parts.tell(Notice(f"auditing {name}"))
+    fault_point("audit-before")
+    pair = _pair(parts, evidence, name)
+    found = _findings(parts, evidence, pair)
+    record = _record(parts, evidence, pair, found, time.monotonic() - began)
+    fault_point("audit-result")
+    parts.ledger.append(record)
+    fault_point("audit-recorded")
+    parts.tell(Notice("; ".join([f"audit of {name}: {record.status}", *(f"{n}: {found[n]}" for n in record.failed)])))
+    return record
+
+
+def _pair(parts: CampaignContext, evidence: CampaignView, name: str) -> _Pair:
+    """Have both scored; the reading of the second held-out set is counted before it is made."""
+    campaign = evidence.campaign
+    mine, usual = evidence.counting(name), evidence.counting(BASELINE)
+    lot = " ".join([campaign.at, *(run.at for run in mine)])  # when they ended, and so after each had
+    chosen = zip((name, BASELINE), checks.draw_run(mine, usual, lot), strict=True)
+    winner, base = (_with_checkpoint(parts, evidence, whose, run) for whose, run in chosen)
+    _note_reading(parts, evidence, name)
+    fault_point("audit-noted")
+    theirs = _scored(parts, evidence, base, claims=False)
+    return _Pair(name, winner, base, _scored(parts, evidence, winner, claims=True), theirs)
+
+
+def _note_reading(parts: CampaignContext, evidence: CampaignView, name: str) -> None:
+    parts.ledger.append(HoldoutReadRecord(evidence.campaign.issue, evidence.campaign.at, name, utc_now()))
+
+
+def _record(
+    parts: CampaignContext, evidence: CampaignView, pair: _Pair, found: Mapping[str, str], seconds: float
+) -> AuditRecord:
+    campaign, (status, failed) = evidence.campaign, checks.status(found)
+    return AuditRecord(
+        issue=campaign.issue,
+        campaign=campaign.at,
+        variant=pair.name,
+        commit=pair.winner.commit,
+        status=status,
+        failed=failed,
+        checks=found,
+        metrics=checks.numbers(pair.winner, pair.base, pair.mine, pair.theirs),
+        held_reads=parts.ledger.held_reads(campaign.conditions),
+        sandbox=parts.walls.level,
+        seconds=round(seconds, 3),
+        at=utc_now(),
+    )
+
+
+def _findings(parts: CampaignContext, evidence: CampaignView, pair: _Pair) -> dict[str, str]:
+    """Every check by name: what scorer.py found, then what only the harness can tell."""
+    claimed, usual = pair.winner.metric or 0.0, pair.base.metric or 0.0
+    found = dict(pair.mine.checks)
+    if found.get("held-out") == checks.OK:
+        reads = parts.ledger.held_reads(evidence.campaign.conditions)
+        found["held-out"] = checks.check_holdout(pair.mine, pair.theirs)
+        found["certain"] = checks.check_significance(pair.mine, pair.theirs, reads)
+    home = checkpoint(parts, pair.winner).with_name("compiled")
+    timed = timing(parts, evidence, pair.name, home)
+    found |= {"clock": checks.check_time(timed), "pace": checks.check_pace(timed)}
+    found["plausible"] = checks.check_claim(claimed, pair.mine.metrics.get("val_bpb"), usual)
+    if found["plausible"] == checks.OK:
+        found |= _others(parts, evidence, pair)
+    return {name: found.get(name, "not tried") for name in checks.CHECKS}
+
+
+def _others(parts: CampaignContext, evidence: CampaignView, pair: _Pair) -> dict[str, str]:
+    """What is to be said against the winner's other runs: the best of them is scored too where it claims far more."""
+    others = [run for run in evidence.counting(pair.name) if run.seed != pair.winner.seed]
+    usual = [run.metric for run in evidence.counting(BASELINE) if run.metric is not None]
+    told = (pair.winner, others, [usual, *evidence.groups()])
+    found = {"plausible": checks.check_consistency(*told)}
+    if second := checks.outlier_run(*told):
+        run = _with_checkpoint(parts, evidence, pair.name, second)
+        _note_reading(parts, evidence, pair.name)
+        scored = _scored(parts, evidence, run, claims=True).checks
+        found |= {name: f"seed {run.seed}: {said}" for name, said in scored.items() if said != checks.OK}
+    return found
+
+
+def timing(parts: CampaignContext, evidence: CampaignView, name: str, home: Path) -> checks.Timing:
+    """What the clock looks at. Before it refuses for what runs take beside their training, it learns what a compilation
+    takes (in the folder `home`): the winner's runs may each have made one, where the baseline's found it made.
+    """
+    found = evidence.timed(name)
+    if checks.check_overhead(found) == checks.OK:
+        return found
+    return replace(found, compilation=jobs.measure_compile_s(parts, evidence, home))
+
+
+def _with_checkpoint(parts: CampaignContext, evidence: CampaignView, name: str, chosen: RunRecord) -> RunRecord:
+    """A run with its checkpoint; where that is gone, its seed runs once more."""
+    if checkpoint(parts, chosen).is_file():
+        return chosen
+    parts.tell(Notice(f"the checkpoint of {name}, seed {chosen.seed}, is gone: it runs once more"))
+    job = jobs.make_job(parts, evidence, name, chosen.seed, chosen.role)
+    return jobs.record_result(parts, evidence, job, jobs.run_one(parts, job))
+
+
+def checkpoint(parts: CampaignContext, run: RunRecord) -> Path:
+    """Where a run left its model."""
+    return (parts.repo.root / run.log).with_name("model.pt")
+
+
+def _scored(parts: CampaignContext, evidence: CampaignView, run: RunRecord, *, claims: bool) -> checks.ScoreReport:
+    """Have a run's checkpoint scored, and leave what was found beside it; the baseline's serves every winner.
+
+    Without `claims` it is scored, on the same documents, and nothing else. Raises Paused where the baseline's cannot
+    be: no winner is to be blamed for that.
+    """
+    jobs.check_pins(parts, evidence, run.commit)
+    folder = checkpoint(parts, run).with_name("audit" if claims else "compared")
+    question, asked = _question(parts, evidence, run, folder, claims), folder / "question.json"
+    if not claims and asked.is_file() and asked.read_text() == question.text():
+        return checks.read_report(Result("ok"), folder)
+    argv = (parts.python, str(checks.SCORER), question.text())
+    metric, limit = evidence.plan.track.metric, float(jobs.START_S)
+    job = Job(run.variant, run.commit, run.seed, "audit", argv, parts.env, folder, limit, metric, trusted=True)
+    result = jobs.run_one(parts, job)
+    if result.status != "ok":
+        jobs.check_disk(parts, evidence.plan)  # a full disk is no fault of the winner
+    found = checks.read_report(result, folder)
+    if not claims and set(found.checks.values()) != {checks.OK}:
+        told = "; ".join(found.checks.values())
+        raise Paused(f"the baseline's checkpoint cannot be scored: {told}", where=result.log, next_step="run it again")
+    asked.write_text(question.text())
+    return found
+
+
+def _question(
+    parts: CampaignContext, evidence: CampaignView, run: RunRecord, folder: Path, claims: bool
+) -> checks.ScoreRequest:
+    """What scorer.py is to do; the places that it looks at are drawn from the campaign's record, which no run saw."""
+    campaign, saved, profile = evidence.campaign, checkpoint(parts, run), evidence.plan.profile
+    assert evidence.corpus is not None
+    return checks.ScoreRequest(
+        command=_answering(parts, saved, folder / "tree", profile),
+        prepared=str(evidence.corpus),
+        checkpoint=str(saved),
+        claimed=str(saved.with_name("losses.npz")) if claims else None,
+        claimed_bpb=run.metric or 0.0,
+        out=str(folder),
+        batch=checks.BATCH[profile],
+        piece=checks.PIECE,
+        seed=int(sha256(f"{campaign.at} {campaign.body_sha256}".encode()).hexdigest()[:8], 16),
+    )
+
+
+def _answering(parts: CampaignContext, saved: Path, tree: Path, profile: Profile) -> tuple[str, ...]:
+    """The model's process, in a sandbox that shows it its code and its checkpoint."""
+    device, gpus = ("cuda", 1) if profile == "full" else ("cpu", 0)
+    argv = (parts.python, str(checks.MODEL_SERVER), str(saved), device)
+    if parts.walls.level == "none":
+        return argv
+    return sandbox.wrap(argv, cwd=tree, readable=(tree, checks.MODEL_SERVER, saved), writable=(), gpus=gpus)

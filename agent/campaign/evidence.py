@@ -1,0 +1,260 @@
+"""What the ledger knows of a campaign: observations for the gate, steps for the clock, the board for a reader."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from agent.audit import checks
+from agent.audit.integrity import HOLDOUT_FILE
+from agent.campaign.plan import PROBE_ROUNDS, Plan, all_commands
+from agent.core.experiment import BASELINE, SetConstant, Shape
+from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord, SpendRecord
+from agent.core.runs import Role, Verdict
+from agent.editors.spending import spent
+from agent.gate.verdict import Measurement, spread
+from agent.spec.commands import changes
+from agent.spec.preflight import Resolved
+from agent.store import rounds
+from agent.store.ledger import Ledger
+from agent.tracking.comment import Board, Row
+
+
+@dataclass(frozen=True)
+class CampaignView:
+    """A campaign's view of the ledger. It reads the ledger anew at each question, so it is never out of date."""
+
+    plan: Plan
+    campaign: CampaignRecord
+    ledger: Ledger
+    corpus: Path | None = None  # the folder of the prepared corpus, known while a campaign runs
+
+    def good(self, name: str) -> list[RunRecord]:
+        """The runs of a variant that ended well."""
+        return [run for run in self.runs(name) if run.status == "ok"]
+
+    def runs(self, name: str) -> list[RunRecord]:
+        """The comparable runs of a variant's tree, whichever campaign made them, in the order in which they ended."""
+        return [run for run in self._counted() if run.tree == self.campaign.trees[name]]
+
+    def _counted(self) -> list[RunRecord]:
+        """Comparable runs that say something here: a failure, or a slow neighbour, counts in its own campaign only."""
+        runs, own = self.ledger.runs(self.campaign.conditions), campaign_chain(self.ledger, self.campaign)
+        return [run for run in runs if (run.status == "ok" or run.campaign in own) and not self._loose(run)]
+
+    def _loose(self, run: RunRecord) -> bool:
+        """Whether a run of a model's code was made outside of the sandbox that this campaign demands of it."""
+        names = {tree: name for name, tree in self.campaign.trees.items()}
+        demanded = self.campaign.sandbox != "none" and run.tree in names and run.sandbox == "none"
+        return demanded and self.plan.written(names[run.tree])
+
+    def probes(self, name: str) -> list[RunRecord]:
+        """The probes of a variant in this campaign."""
+        found = self.ledger.runs(self.campaign.conditions, role="probe")
+        tree, own = self.campaign.trees[name], campaign_chain(self.ledger, self.campaign)
+        return [run for run in found if run.tree == tree and run.campaign in own]
+
+    def missing_probes(self) -> list[tuple[str, int]]:
+        """Name and round of the probes still to run, interleaved; a variant whose probe failed gets no more."""
+        names = [BASELINE, *self.plan.order]
+        done = {name: self.probes(name) for name in names}
+        return [
+            (name, number)
+            for number in range(PROBE_ROUNDS)
+            for name in names
+            if number not in {run.seed for run in done[name]} and all(run.status == "ok" for run in done[name])
+        ]
+
+    def steps(self, name: str) -> int:
+        """The steps that the calibrated clock gives a variant.
+
+        A tree that has comparable runs keeps their number. The baseline otherwise gets the budget over its step time,
+        and a variant the baseline's steps times the ratio of their step times, which were probed in one session.
+        """
+        earlier = [run.steps for run in self.runs(name) if run.steps is not None]
+        if earlier:
+            return earlier[-1]
+        if name == BASELINE:
+            return max(1, round(self.plan.budget.amount / self._step_seconds(name)))
+        return max(1, round(self.steps(BASELINE) * self._step_seconds(BASELINE) / self._step_seconds(name)))
+
+    def _step_seconds(self, name: str) -> float:
+        """Seconds a step when the machine is quiet: the lowest of the probes' low quantiles."""
+        return min(run.metrics["step_seconds"] for run in self.probes(name) if run.status == "ok")
+
+    def seen(self) -> list[Measurement]:
+        """What the gate may know: failed probes and refusals, then the runs in the order in which they ended.
+
+        A failed probe counts as a failed run, and so does a winner that failed its audit. Neither took the place of a
+        run: before the first measurement of the baseline they are not among those after which it is measured again.
+        """
+        names = {tree: name for name, tree in self.campaign.trees.items()}
+        failed = [
+            self._failed_probe(name) for name in names.values() if any(p.status != "ok" for p in self.probes(name))
+        ]
+        refused = [_refused(one) for one in self.audits() if one.status == "failed" and one.variant != BASELINE]
+        return failed + refused + [_observation(names[run.tree], run) for run in self._counted() if run.tree in names]
+
+    def audits(self) -> list[AuditRecord]:
+        """The audits of this campaign and of those that it took over from; and what binds it of others (`binding`)."""
+        own = campaign_chain(self.ledger, self.campaign)
+        made = [one for one in self.ledger.about(AuditRecord, self.campaign.issue) if one.campaign in own]
+        held = (self.binding(name) for name in self.campaign.trees if name != BASELINE)
+        return [one for one in held if one and one not in made and one.campaign not in own] + made
+
+    def binding(self, name: str) -> AuditRecord | None:
+        """What an audit has found of a variant's tree under the same conditions, by this campaign's name for it.
+
+        A tree that was refused stays refused and one that waits for a person goes on waiting, in every campaign and
+        under every name: else whoever asks again draws again, until a draw passes. One that passed binds nobody.
+        """
+        found = self.ledger.audited(self.campaign.conditions, self.campaign.trees[name])
+        worst = [one for status in ("failed", "quarantined") for one in found if one.status == status]
+        return replace(worst[0], variant=name) if worst else None
+
+    def _failed_probe(self, name: str) -> Measurement:
+        role: Role = "baseline" if name == BASELINE else "screen"
+        how = next(probe.status for probe in self.probes(name) if probe.status != "ok")
+        return Measurement(name, self.plan.rules.seeds[0], role, None, failure=f"{how}, in its probe")
+
+    def counting(self, name: str) -> list[RunRecord]:
+        """The good runs that a verdict rests on, the last of each seed: no screening run where there are others."""
+        good = self.good(name)
+        return list({run.seed: run for run in [run for run in good if run.role != "screen"] or good}.values())
+
+    def timed(self, name: str) -> checks.Timing:
+        """What the audit's clock looks at."""
+        flops = self._work(name) / self._work(BASELINE)
+        return checks.Timing(self.counting(name), self.counting(BASELINE), flops, self.plan.written(name))
+
+    def groups(self) -> list[list[float]]:
+        """Replicates of other trees under the same conditions: more degrees of freedom for sigma.
+
+        Screening runs are left out: the one that led was selected for being low. So are trees that failed an audit.
+        """
+        own, values = {*self.campaign.trees.values(), *self.ledger.refused()}, dict[str, list[float]]()
+        for run in self.ledger.runs(self.campaign.conditions):
+            if run.tree not in own and run.role != "screen" and run.status == "ok" and run.metric is not None:
+                values.setdefault(run.tree, []).append(run.metric)
+        return [group for group in values.values() if len(group) > 1]
+
+    def usual_seconds(self, name: str) -> float | None:
+        """What a run of `name` should take in all, by the slowest run so far and the FLOPs of both; None before one."""
+        names = {tree: known for known, tree in self.campaign.trees.items()}
+        runs = [run for run in self._counted() if run.status == "ok" and run.tree in names]
+        paces = [run.seconds / self._work(names[run.tree]) for run in runs]
+        return max(paces) * self._work(name) if paces else None
+
+    def _work(self, name: str) -> float:
+        """FLOPs a token, or 1 for a script that has no shape."""
+        shape = self.plan.resolved(name).shapes.get(self.plan.profile)
+        return 1.0 if shape is None else float(shape.flops_per_token)
+
+    def usual_speed(self, run: RunRecord) -> list[float]:
+        """Tokens per second of the comparable quiet runs of the same tree."""
+        runs = [r for r in self.ledger.runs(self.campaign.conditions) if r.tree == run.tree and r.status == "ok"]
+        return [r.metrics["tokens_per_second"] for r in runs if "tokens_per_second" in r.metrics]
+
+    def spent(self) -> float:
+        """Seconds of device time that this campaign has used, with those it took over from, whatever their budget."""
+        own = campaign_chain(self.ledger, self.campaign)
+        return sum(run.seconds for run in (*self.ledger.runs(), *self.ledger.runs(role="probe")) if run.campaign in own)
+
+
+def campaign_chain(ledger: Ledger, campaign: CampaignRecord) -> set[str]:
+    """A campaign and those it took over from when people steered (by their `at`): undecided, and of the same text.
+
+    Together they are one: what one of them has seen fail, probed or spent, the next has too.
+    """
+    same = [c for c in ledger.campaigns(campaign.issue) if c.body_sha256 == campaign.body_sha256]
+    found = {campaign.at}
+    said = ledger.about(CommandRecord, campaign.issue)
+    if not any(one.obeyed and changes(one) and one.body_sha256 == campaign.body_sha256 for one in said):
+        return found
+    before = [c for c in same if c.at < campaign.at]
+    for earlier in reversed(before):
+        if ledger.verdict(earlier):
+            break
+        found.add(earlier.at)
+    return found
+
+
+def why_not_auditable(campaign: CampaignRecord) -> str:
+    """Why no winner of a campaign can be audited; empty where one can."""
+    if HOLDOUT_FILE not in campaign.pins:
+        return f"the track's prepare.py prepares no {HOLDOUT_FILE}, so there is nothing to confirm a gain on"
+    if campaign.gate.goal != "min":  # the scorer knows one metric
+        return "the audit scores bits per byte, of which fewer are better, and more of this track's metric are"
+    return ""
+
+
+def _observation(name: str, run: RunRecord) -> Measurement:
+    role = cast(Role, run.role)  # the ledger keeps probes apart
+    slowed, failure = run.status == "contended", "" if run.status == "ok" else run.status
+    return Measurement(name, run.seed, role, run.metric, slowed, failure)
+
+
+def _refused(found: AuditRecord) -> Measurement:
+    failure = f"audit: {', '.join(found.failed)}"
+    return Measurement(found.variant, -1, "confirm", None, failure=failure)  # on no seed that any run has
+
+
+def board(
+    evidence: CampaignView, current: str, current_shape: Shape | None, command: str, notices: Sequence[str] = ()
+) -> Board:
+    """Everything a report of the campaign speaks from; `current` is the track's baseline commit as it is now."""
+    plan, record = evidence.plan, evidence.ledger.verdict(evidence.campaign)
+    judged = {row.variant: row for row in record.variants} if record else {}
+    resolved = (plan.baseline, *plan.variants)
+    published = {one.variant.name: _published(evidence.runs(one.variant.name), one.variant.name) for one in resolved}
+    rows = tuple(_row(evidence, one, published, judged.get(one.variant.name)) for one in resolved)
+    return Board(
+        plan.spec,
+        plan.track,
+        evidence.campaign,
+        rows,
+        record.verdict if record else None,
+        current,
+        current_shape,
+        command,
+        (*plan.notices, *notices),
+        tuple(evidence.audits()),
+        steering=tuple(all_commands(evidence.ledger, plan.spec)),
+        proposals=tuple(rounds.proposal_rows(plan.turn)),
+        rounds=tuple(rounds.history(evidence.ledger, evidence.campaign.issue, plan.spec.body_sha256)),
+        usd=float(spent(evidence.ledger.about(SpendRecord, evidence.campaign.issue))),
+    )
+
+
+def constants_set(plan: Plan, one: Resolved) -> dict[str, str]:
+    """The constants that any variant of the plan sets, with this one's values."""
+    edits = [edit for other in plan.variants for edit in other.variant.edits if isinstance(edit, SetConstant)]
+    return {name: str(one.constants[name]) for name in dict.fromkeys(edit.name for edit in edits)}
+
+
+def _row(
+    evidence: CampaignView, one: Resolved, published: Mapping[str, Sequence[float]], verdict: Verdict | None
+) -> Row:
+    plan, name = evidence.plan, one.variant.name
+    values = published[name]
+    others = [group for other, group in published.items() if other != name]
+    return Row(
+        name=name,
+        sets=constants_set(plan, one),
+        why=one.variant.why,
+        commit=evidence.campaign.commits[name],
+        shape=one.shapes.get(plan.profile),
+        runs=tuple(evidence.runs(name)),
+        verdict=verdict,
+        mean=sum(values) / len(values) if values else None,
+        spread=spread(values, [*others, *evidence.groups()]),
+        n=len(values),
+    )
+
+
+def _published(runs: Sequence[RunRecord], name: str) -> list[float]:
+    """The values whose mean is a variant's: never the screening run where there are others (it was selected)."""
+    quiet = [run for run in runs if run.status == "ok"]
+    unselected = [run for run in quiet if run.role != "screen"]
+    chosen = unselected if unselected or name == BASELINE else quiet
+    return [run.metric for run in chosen if run.metric is not None]

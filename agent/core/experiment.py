@@ -1,0 +1,197 @@
+"""The nouns of the harness: frozen dataclasses, one error tree. Standard library only, no effects."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Constant = int | float | str | bool | None
+Profile = Literal["full", "mini"]
+Clock = Literal["wall", "calibrated", "steps"]
+GateKind = Literal["confirmed", "lowest"]
+IssueStatus = Literal["queued", "running", "review", "done"]
+
+BASELINE = "baseline"  # the name the baseline goes by where a variant's name is expected
+
+
+# --- errors -----------------------------------------------------------------------------------------------
+
+
+# --- what is asked for ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Track:
+    """One script and its metric: the file an experiment edits, and how its number is read."""
+
+    name: str
+    script: str
+    metric: str
+    goal: Literal["min", "max"]
+    budget_s: float
+    editable: tuple[str, ...]
+    seeds: tuple[int, ...]
+    min_gain: float
+    prepare: str | None = None
+
+
+@dataclass(frozen=True)
+class Issue:
+    """An issue as its tracker gives it. `first_line` is the line of the source on which the body begins."""
+
+    number: int
+    title: str
+    body: str
+    labels: tuple[str, ...] = ()
+    author: str = ""
+    url: str = ""
+    state: str = "open"
+    source: str = ""
+    first_line: int = 1
+
+
+@dataclass(frozen=True)
+class HumanComment:
+    """What somebody with write access said about an issue: a comment on it, or an issue labelled `human`.
+
+    `id` tells it from all others of its tracker (comment-12, issue-7); `at` is when it was last changed.
+    """
+
+    id: str
+    author: str
+    text: str
+    at: str
+
+
+@dataclass(frozen=True)
+class SetConstant:
+    """Give the top-level constant `name` of file `path` the value `value`."""
+
+    path: str
+    name: str
+    value: Constant
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Replace the one occurrence of `old` in file `path` by `new`."""
+
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """Give file `path` the whole text `text`."""
+
+    path: str
+    text: str
+
+
+Edit = SetConstant | Replace | Rewrite
+
+
+@dataclass(frozen=True)
+class StatedValue:
+    """A derived value that an issue states for a variant, to be checked and never to be set."""
+
+    column: str
+    value: int
+    where: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One candidate: a name, the edits that make it from its parent, and what the issue says of it."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    parent: str = BASELINE
+    why: str = ""
+    stated: tuple[StatedValue, ...] = ()
+    where: str = ""
+    usd: float = 0.0  # what it cost to write
+
+    @property
+    def constant(self) -> bool:
+        """Whether it sets constants and does nothing else; what does more, a model may have written."""
+        return all(isinstance(edit, SetConstant) for edit in self.edits)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much training a run gets: seconds, optimizer steps, or tokens. Its text is what --budget takes."""
+
+    kind: Literal["seconds", "steps", "tokens"]
+    amount: float
+
+    def __str__(self) -> str:
+        if self.kind == "tokens":
+            return f"{self.amount / 1e6:.10g}Mtok"
+        return f"{self.amount:.10g}{'s' if self.kind == 'seconds' else 'steps'}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """'If 1D (wider) wins: ...': what the issue expects to conclude when `variant` wins, in its own words."""
+
+    variant: str
+    text: str
+
+
+@dataclass(frozen=True)
+class GateRules:
+    """The decision gate, fixed before the first run. `min_gain` is in units of the metric.
+
+    `seeds` are used in this order, by the baseline first; when they run out, the smallest unused numbers follow. Runs
+    that the ledger has already are used before any is made, whatever their seeds.
+    """
+
+    kind: GateKind = "confirmed"
+    seeds: tuple[int, ...] = ()
+    baseline_runs: int = 3
+    confirm_runs: int = 3
+    alpha: float = 0.05
+    min_gain: float = 0.0
+    goal: Literal["min", "max"] = "min"
+    remeasure_every: int = 10
+
+
+@dataclass(frozen=True)
+class Spec:
+    """An issue, understood. `variants` stand in the order in which they run."""
+
+    issue: Issue
+    track: str
+    strategy: str
+    variants: tuple[Variant, ...]
+    budget: Budget | None
+    cap_s: float | None
+    gate: GateKind | None
+    outcomes: tuple[Outcome, ...]
+    body_sha256: str
+    seeds: tuple[int, ...] | None = None
+    proposals: int = 0  # how many variants an editor is asked for, each round
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        return tuple(variant.name for variant in self.variants)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What DEPTH, ASPECT_RATIO and HEAD_DIM resolve to on one profile."""
+
+    depth: int
+    aspect_ratio: int
+    head_dim: int
+    model_dim: int
+    n_head: int
+    params: int
+    flops_per_token: int
+    memory_mb: int
+
+
+# --- who writes changes -----------------------------------------------------------------------------------
+
+
+# --- what is run, and what comes back ---------------------------------------------------------------------

@@ -1,0 +1,49 @@
+"""What an editor is told and what it answers: briefs, ideas, drafts. No effects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What an editor is told: `rules` are the same for a whole track, `question` for a round; `files` by path."""
+
+    rules: str
+    question: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Idea:
+    """One change to try. `name` is the variant's, `expected` the effect on the metric in its author's words."""
+
+    name: str
+    title: str
+    hypothesis: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class Ideas:
+    """What an editor would try; or, where that is nothing, why."""
+
+    found: tuple[Idea, ...] = ()
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """New texts of the files that an editor changed, and its words; or, where there is none, why not."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    said: str = ""
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class PastAttempt:
+    """One earlier change and how it ended: its effect with bounds, or the kind of its failure."""
+
+    name: str
+    what: str
+    outcome: str

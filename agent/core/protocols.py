@@ -1,0 +1,116 @@
+"""Who takes part: the Protocols of strategies, executors, trackers and editors, and what a campaign says meanwhile."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from agent.core.experiment import HumanComment, Issue, IssueStatus, Spec, Variant
+from agent.core.proposals import Brief, Draft, Idea, Ideas
+from agent.core.records import RunRecord
+from agent.core.runs import Job, Result
+
+# --- parts ------------------------------------------------------------------------------------------------
+
+
+class Strategy(Protocol):
+    """Chooses what to try next. The state is the history, so resuming is free."""
+
+    def __call__(self, spec: Spec, baseline: str, history: Sequence[RunRecord]) -> list[Variant]:
+        """Return the variants to run next, in order; empty when done."""
+
+
+class Executor(Protocol):
+    """Runs jobs somewhere."""
+
+    slots: int
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Result]]:
+        """Yield each job with its result as it completes."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The repository that issues live in: its name, the git remote that holds it, and what git needs to push there."""
+
+    place: str
+    remote: str
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    look_s: float = 30.0  # seconds between two looks at what people say there
+
+
+class Tracker(Protocol):
+    """Where issues come from and results go. Every method may raise Unreachable; `comment` and what follows may then
+    be called again with the same arguments, and have the effect of one call. `upstream` is None where issues are files.
+    """
+
+    upstream: Upstream | None
+
+    def fetch(self, number: int) -> Issue:
+        """Return the issue. Raises BadInput when there is none, or when its author may not start a run."""
+
+    def remarks(self, number: int) -> Sequence[HumanComment]:
+        """What people with write access say about the issue, oldest first; our own comment is not among it."""
+
+    def waiting(self) -> Sequence[int]:
+        """The open issues labelled `experiment`, by number."""
+
+    def comment(self, number: int, text: str) -> str:
+        """Write the one comment of the issue, replacing an earlier one; return where it is."""
+
+    def mark(self, number: int, status: IssueStatus) -> None:
+        """Set the issue's label `status: ...`, and leave its other labels alone."""
+
+    def close(self, number: int) -> None:
+        """Close the issue."""
+
+    def pull(self, number: int, branch: str, title: str, text: str) -> str:
+        """Propose the pushed `branch` for merging, once; return where. Raises BadInput where there is no such thing."""
+
+
+class Editor(Protocol):
+    """Whoever turns prose into changes of files. Raises Paused where a limit of money or time is reached."""
+
+    def ideas(self, brief: Brief, count: int, folder: Path) -> Ideas:
+        """Up to `count` changes to try, unnamed. What was said is kept in `folder`."""
+
+    def write(self, brief: Brief, idea: Idea, failure: str, folder: Path) -> Draft:
+        """Make the change to `brief.files`; with `failure`, mend what an earlier draft, now in the files, ran into."""
+
+
+# --- what a campaign says while it goes -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A line for the user."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """Run `number` of about `total` began; it is expected to take `expected_s` seconds."""
+
+    job: Job
+    number: int
+    total: int
+    expected_s: float
+
+
+@dataclass(frozen=True)
+class RunOutput:
+    """A line that a run printed."""
+
+    job: Job
+    line: str
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """A run is over and in the ledger."""
+
+    record: RunRecord
+
+
+Event = Notice | RunStarted | RunOutput | RunEnded

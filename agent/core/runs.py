@@ -1,0 +1,80 @@
+"""What is run and what comes back: conditions, jobs, results, verdicts. No effects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from agent.core.experiment import Clock, Profile
+
+Role = Literal["baseline", "screen", "confirm"]
+JobRole = Literal["baseline", "screen", "confirm", "probe", "prepare", "audit", "smoke"]
+Status = Literal["ok", "crash", "oom", "timeout", "nan", "no_metric", "invalid", "contended"]
+Decision = Literal["keep", "discard", "inconclusive", "failed"]
+AuditStatus = Literal["passed", "failed", "quarantined"]
+Delivery = Literal["comment", "status", "push", "pull", "close"]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What two results must share to be compared. `corpus` is a fingerprint, `machine` a device name."""
+
+    track: str
+    corpus: str
+    profile: Profile
+    clock: Clock
+    budget: str
+    machine: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process to run: `argv` in an export of `commit`, with `env`, writing to `run_dir`.
+
+    In a sandbox it sees, beside the system and Python, its export, `readable` and `writable`; it writes to `run_dir`
+    and `writable` alone. A job that is `trusted` runs outside: its code is ours.
+    """
+
+    variant: str
+    commit: str
+    seed: int
+    role: JobRole
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    run_dir: Path
+    timeout_s: float
+    metric: str
+    gpus: int = 1  # devices it needs to itself; with 0 it waits for none and holds none
+    readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+    trusted: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended. `metrics` holds finite numbers only; `phases` are seconds; `reason` is one line of evidence."""
+
+    status: Status
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    phases: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    reason: str = ""
+    log: str = ""
+    sandbox: str = "none"  # the level it ran under
+    cpu_s: float = 0.0  # processor seconds of all that it started; 0 where nobody counted
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says of a variant.
+
+    `gain` is towards the goal (positive is better), `interval` its 90 % bounds, `n` the runs of the variant behind it.
+    """
+
+    variant: str | None
+    decision: Decision
+    gain: float | None
+    interval: tuple[float, float] | None
+    n: int
+    p: float | None
+    reason: str

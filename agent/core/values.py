@@ -1,0 +1,67 @@
+"""Small things that people write in more places than one: values, names, priorities. Pure: core only."""
+
+import difflib
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from agent.core.experiment import BASELINE, Constant
+
+EXPECTED = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}  # by what a constant is
+PRIORITY_RANK = {
+    "P0": 0,
+    "HIGH": 1,
+    "P1": 1,
+    "MEDIUM": 2,
+    "P2": 2,
+    "LOW": 3,
+    "P3": 3,
+    "": 4,
+}  # of priorities: lower is first
+NAMES = f"an ID is like 1A: letters, digits and . _ - ; not {BASELINE}"
+
+
+def is_name(text: str) -> bool:
+    """Whether a variant may be called so: an ID becomes a branch and a folder, on any machine."""
+    shaped = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text)
+    return bool(shaped) and ".." not in text and not text.lower().endswith((".", ".lock")) and text.lower() != BASELINE
+
+
+def parse_as(cell: str, present: object) -> Constant:
+    """The cell as a value of the type of `present`; None where it is none."""
+    if isinstance(present, str):
+        return cell.strip("\"'") or None
+    if isinstance(present, bool):
+        return {"true": True, "false": False}.get(cell.lower())
+    value = number(cell)
+    if isinstance(present, float):
+        return None if value is None else float(value)
+    return value if isinstance(value, int) else None
+
+
+def number(cell: str) -> int | float | None:
+    """A finite number: 8, -3, 1,024, 524_288, 2**19, 0.04, 3e-4."""
+    text = re.sub(r"(?<=[0-9])[,_](?=[0-9]{3}(?![0-9]))", "", cell.replace("\N{MINUS SIGN}", "-"))
+    if power := re.fullmatch(r"([0-9]{1,3})\s*(?:\*\*|\^)\s*([0-9]{1,2})", text):
+        value: int = int(power[1]) ** int(power[2])
+        return value
+    if re.fullmatch(r"[+-]?[0-9]{1,300}", text):
+        return int(text)
+    real = re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text)
+    return float(text) if real and math.isfinite(float(text)) else None
+
+
+def suggest(name: str, constants: Mapping[str, object]) -> str:
+    """What to write instead of a name that is no constant: those like it, then all there are."""
+    near = " or ".join(difflib.get_close_matches(name if "." in name else upper(name), constants, n=3))
+    return f"{f'did you mean {near}? ' if near else ''}its constants: {join(list(constants))}"
+
+
+def upper(name: str) -> str:
+    """A name as a constant would be written."""
+    return re.sub(r"[\s-]+", "_", name).upper()
+
+
+def join(words: Sequence[str]) -> str:
+    """Words for a message."""
+    return ", ".join(word or "(empty)" for word in words) or "none"

@@ -1,0 +1,3 @@
+"""One job on this machine: sandbox, limits, locks, result."""
+
+__all__ = ["local", "locks", "machine", "process", "sandbox"]

@@ -1,0 +1,211 @@
+"""The walls around a run: bubblewrap where it works, found out by doing. Standard library and core only.
+
+What a run sees is listed here, and nothing else is there: no home, no repository, no network, no other process.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Literal
+
+from agent.core.errors import BadInput
+from agent.core.experiment import Variant
+
+TMP_BYTES = 1 << 30  # size of the private /tmp, and of /dev/shm; it is the machine's memory
+HOME = "/tmp/home"
+PROBE_S = 20  # after which a sandbox that does not start is none
+
+_SYSTEM = ("/usr", "/opt", "/nix/store")
+_LINKED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")  # links into /usr, or folders on older systems
+# What the linker, the compiler, the C library and TLS look up; /etc has secrets besides, so by name.
+_ETC = "ld.so.cache ld.so.conf ld.so.conf.d alternatives localtime passwd group nsswitch.conf ssl/certs ssl/openssl.cnf"
+_SYS = ("devices", "bus", "class", "dev", "module", "kernel/mm")  # what CUDA and torch ask of the hardware
+_UNSHARE = ("--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL")
+_ALONE = (*_UNSHARE, "--die-with-parent", "--new-session", "--hostname", "sandbox")
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What stands between a run and this machine. `told` says how that was found out, `advice` how to have more."""
+
+    level: Literal["bwrap", "none"]
+    told: str
+    advice: str = ""
+
+
+NO_SANDBOX = Sandbox("none", "switched off (--no-sandbox)", "leave out --no-sandbox")
+
+
+# --- the walls --------------------------------------------------------------------------------------------
+
+
+def wrap(
+    argv: Sequence[str], *, cwd: Path, readable: Sequence[Path], writable: Sequence[Path], gpus: int
+) -> tuple[str, ...]:
+    """The command that runs `argv` inside: paths keep their names; `cwd` lies in one of them.
+
+    It sees the system, this Python, `readable` and `writable`, and writes to the latter, to /tmp and to /dev/shm. With
+    `gpus` it sees the NVIDIA devices: which of them it uses is up to its environment.
+    """
+    places = {path.absolute(): "--bind" for path in writable}
+    places |= {path.absolute(): "--ro-bind" for path in (*_python(), *readable)}
+    deeper_later = sorted(places, key=lambda path: len(path.parts))
+    binds = chain.from_iterable((places[path], str(path), str(path)) for path in deeper_later)
+    own = ("--setenv", "HOME", HOME, "--setenv", "TMPDIR", "/tmp", "--chdir", str(cwd.absolute()))
+    rest = ("--remount-ro", "/", *own, "--", *argv)
+    return (
+        "bwrap",
+        *_ALONE,
+        *_system(),
+        *_processes(),
+        *_devices(gpus),
+        *_private("/tmp"),
+        "--dir",
+        HOME,
+        *binds,
+        *rest,
+    )
+
+
+def _system() -> Iterator[str]:
+    """Programs and libraries, read-only, with the links that lead to them."""
+    for path in filter(os.path.exists, _SYSTEM):
+        yield from ("--ro-bind", path, path)
+    for link in map(Path, _LINKED):
+        if link.is_symlink():
+            yield from ("--symlink", str(link.readlink()), str(link))
+        elif link.exists():
+            yield from ("--ro-bind", str(link), str(link))
+    for path in (*(f"/etc/{name}" for name in _ETC.split()), *(f"/sys/{name}" for name in _SYS)):
+        yield from ("--ro-bind-try", path, path)
+
+
+def _processes() -> Iterator[str]:
+    """A /proc of its own, without the switches of the kernel: for uid 0 they are writable in any namespace.
+
+    (bwrap 0.8 means to cover them and does not where it has no capabilities: /proc/sys/kernel/core_pattern was open.)
+    """
+    yield from ("--proc", "/proc")
+    for path in sorted(Path("/proc").iterdir()):
+        switch = not path.name.isdigit() and not path.is_symlink() and path.name != "sysvipc"
+        if switch and (path.is_dir() or path.stat().st_mode & 0o222):
+            yield from ("--ro-bind", str(path), str(path))
+
+
+def _devices(gpus: int) -> Iterator[str]:
+    """A small /dev, with the NVIDIA devices where a job needs one."""
+    yield from ("--dev", "/dev")
+    for path in sorted(Path("/dev").glob("nvidia*")) if gpus else []:
+        yield from ("--dev-bind-try", str(path), str(path))
+    yield from (*_private("/dev/shm"), "--remount-ro", "/dev")
+
+
+def _private(path: str) -> tuple[str, ...]:
+    return ("--size", str(TMP_BYTES), "--tmpfs", path)
+
+
+def _python() -> set[Path]:
+    """Where this interpreter and its libraries are, beyond what the system's folders have."""
+    prefixes = {Path(path) for path in (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix)}
+    folders = prefixes | {path.resolve() for path in prefixes}
+    links = {link for link in _hops(Path(sys.executable)) if not any(link.is_relative_to(known) for known in folders)}
+    return {path for path in folders | links if not path.is_relative_to("/usr") and not path.is_relative_to("/opt")}
+
+
+def _hops(path: Path) -> Iterator[Path]:
+    """A path and what it links to, link by link."""
+    yield path
+    while path.is_symlink():
+        path = Path(os.path.normpath(path.parent / path.readlink()))
+        yield path
+
+
+# --- which level there is ---------------------------------------------------------------------------------
+
+# Run inside: says `sealed` where it may write to its folder, and has no file, namespace or switch of ours.
+_LOOK = """
+import os, sys
+folder, marker, *ours = sys.argv[1:]
+open(os.path.join(folder, "written"), "w").close()
+shared = [name for name in ours if os.readlink(f"/proc/self/ns/{name.partition(':')[0]}") == name]
+links = len(open("/proc/net/dev").readlines()) - 2
+open_ = [path for path in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/") if os.access(path, os.W_OK)]
+seen = os.path.exists(marker)
+print("sealed" if not (shared or links > 1 or open_ or seen) else f"leaks: {shared} {links} {open_} {seen}")
+"""
+
+
+def probe() -> Sandbox:
+    """Start a sandbox and look from inside: that bwrap is installed proves nothing."""
+    if shutil.which("bwrap") is None:
+        return Sandbox("none", "bubblewrap is not installed", _advice())
+    with tempfile.TemporaryDirectory(prefix="sandbox-probe-") as name:
+        marker, folder = Path(name) / "marker", Path(name) / "run"
+        marker.touch()
+        folder.mkdir()
+        ours = (os.readlink(f"/proc/self/ns/{kind}") for kind in ("net", "pid", "ipc", "mnt", "user"))  # noqa: PTH115
+        look = (sys.executable, "-I", "-S", "-c", _LOOK, str(folder), str(marker), *ours)
+        said = _said(wrap(look, cwd=folder, readable=(), writable=(folder,), gpus=0))
+        sealed = said == "sealed" and (folder / "written").exists()
+    if sealed:
+        return Sandbox("bwrap", "bubblewrap works: no network, no home, no repository inside")
+    return Sandbox("none", f"bubblewrap does not work here: {said}", _advice())
+
+
+def _said(argv: Sequence[str]) -> str:
+    """The last line that a command prints, on either stream."""
+    try:
+        run = subprocess.run(
+            argv, capture_output=True, text=True, timeout=PROBE_S, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return next(reversed((run.stderr + run.stdout).strip().splitlines()), f"exit status {run.returncode}")
+
+
+def _advice() -> str:
+    """How to have a sandbox on this machine, as far as it can be seen what stands in the way."""
+    if sys.platform != "linux":
+        return "bubblewrap needs Linux"
+    if shutil.which("bwrap") is None:
+        return "apt install bubblewrap (0.8 or newer)"
+    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return "Ubuntu: give /usr/bin/bwrap an AppArmor profile with `userns,` (see README, The sandbox)"
+    if "0" in (_setting("kernel/unprivileged_userns_clone"), _setting("user/max_user_namespaces")):
+        return "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000"
+    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+        options = (f"--security-opt {name}=unconfined" for name in ("seccomp", "apparmor", "systempaths"))
+        return f"Docker: {' '.join(options)}"
+    return "bubblewrap 0.8 or newer, and a kernel that lets it make user namespaces"
+
+
+def _setting(name: str) -> str:
+    path = Path("/proc/sys") / name
+    return path.read_text().strip() if path.exists() else ""
+
+
+# --- policy -----------------------------------------------------------------------------------------------
+
+
+def needing_sandbox(variants: Iterable[Variant], inherited: bool) -> list[str]:
+    """The variants that may run only in a sandbox: those that are more than constants, which a model may have made.
+
+    inherited: the base that they are edits of has such code in it already; then it is all of them.
+    """
+    return [one.name for one in variants if inherited or not one.constant]
+
+
+def check(variants: Iterable[Variant], found: Sandbox, *, waived: bool, inherited: bool = False) -> None:
+    """Raise BadInput where code that a model wrote would run without walls and nobody said `--no-sandbox`."""
+    names = needing_sandbox(variants, inherited)
+    if names and found.level == "none" and not waived:
+        raise BadInput(
+            f"{', '.join(names)}: code that a model wrote runs only in a sandbox, and there is none ({found.told})",
+            next_step=f"{found.advice}; or run it without one, at your own risk: --no-sandbox",
+        )

@@ -1,3 +1,0 @@
-"""The registry of executors: name to part."""
-
-EXECUTORS = {"local": "agent.executors.local:LocalExecutor"}

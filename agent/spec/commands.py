@@ -1,0 +1,255 @@
+"""What people say while a campaign runs: the text of remarks to commands, and commands to what is to run. Pure.
+
+A command is a line that begins with / outside of code and quotes. What is obeyed is in SteerRecords; `folded` makes
+of them what a plan needs, so that a restart finds the same course again.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from markdown_it import MarkdownIt
+
+from agent.core.errors import BadInput
+from agent.core.experiment import Budget, Constant, HumanComment, SetConstant, Variant
+from agent.core.records import CommandRecord
+from agent.core.sanitize import strip_hidden
+from agent.core.values import EXPECTED, NAMES, is_name, join, parse_as, suggest
+from agent.spec.prose import parse_budget
+
+COMMANDS = "/stop, /skip 1B, /budget 120, /run 1E DEPTH=9 ASPECT_RATIO=128"
+LONGEST = 500  # characters of a command
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End after the run under way."""
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Leave a variant out."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class SetBudget:
+    """Give every run another budget."""
+
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class Add:
+    """Run one variant more."""
+
+    variant: Variant
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a command is not obeyed, and what would be."""
+
+    reason: str
+
+
+Command = Stop | Skip | SetBudget | Add
+
+
+@dataclass(frozen=True)
+class AddressedCommand:
+    """A line that begins with /: its words, and the issue that it is addressed to by `#3` where it is."""
+
+    text: str
+    issue: int | None
+
+
+@dataclass(frozen=True)
+class Script:
+    """What /run may set: the constants of the track's script."""
+
+    path: str
+    constants: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is to run by now: the variants that are left, those that left, and the budget where it was changed."""
+
+    variants: tuple[Variant, ...]
+    skipped: tuple[str, ...] = ()
+    budget: Budget | None = None
+
+
+# --- lines ------------------------------------------------------------------------------------------------
+
+
+def lines(text: str) -> list[AddressedCommand]:
+    """The command lines of a remark, in order, as a person sees them: none in code, in a quote or in a comment."""
+    return [_addressed(line) for line, is_command in _sorted(text) if is_command]
+
+
+def guidance(remarks: Sequence[HumanComment]) -> str:
+    """What the remarks say that is no command: for whoever writes changes."""
+    told = ("\n".join(line for line, is_command in _sorted(one.text) if not is_command) for one in remarks)
+    return "\n\n".join(text for one in told if (text := one.strip()))
+
+
+def _sorted(text: str) -> Iterator[tuple[str, bool]]:
+    """The lines of a text, and whether each is a command."""
+    shown = strip_hidden(text)
+    blocks = (token for token in MarkdownIt("commonmark").parse(shown) if token.type in _SILENT and token.map)
+    silent = {number for token in blocks for number in range(*(token.map or ()))}
+    for number, line in enumerate(shown.split("\n")):
+        yield line, number not in silent and re.match(" {0,3}/", line) is not None
+
+
+_SILENT = ("fence", "code_block", "html_block")
+
+
+def _addressed(line: str) -> AddressedCommand:
+    words = " ".join(line.split())
+    found = re.fullmatch(r"(.*\S)\s+#(\d{1,9})", words)
+    return AddressedCommand(found[1][:LONGEST], int(found[2])) if found else AddressedCommand(words[:LONGEST], None)
+
+
+# --- commands ---------------------------------------------------------------------------------------------
+
+
+def parse(line: str, script: Script) -> Command | Refusal:
+    """The command that a line gives. A refusal says what would be valid."""
+    word = _word(line)
+    reader = _READERS.get(word.lower())
+    if reader is None:
+        return Refusal(f"{line.split(' ')[0][:40]} is no command; there are {COMMANDS}")
+    if len(line) >= LONGEST:
+        return Refusal(f"a command has fewer than {LONGEST} characters")
+    return reader(line[len(word) :].strip(), script)
+
+
+def _word(line: str) -> str:
+    """The command's own word; empty where the line begins with something else, such as a path."""
+    found = re.match(r"/[A-Za-z]+(?![\w/.-])", line)
+    return found[0] if found else ""
+
+
+def _stop(_: str, __: Script) -> Command | Refusal:
+    return Stop()  # whatever follows it: who says /stop, please means it
+
+
+def _skip(rest: str, _: Script) -> Command | Refusal:
+    return Skip(rest) if is_name(rest) else Refusal("name one variant: /skip 1B; for more, a line each")
+
+
+def _budget(rest: str, _: Script) -> Command | Refusal:
+    try:
+        return SetBudget(parse_budget(rest))
+    except BadInput as error:
+        return Refusal(f"{error.problem}; {error.next_step}")
+
+
+_SETTING = r"""([A-Za-z_][\w.]*)=("[^"]*"|'[^']*'|[^\s"']+)"""
+
+
+def _run(rest: str, script: Script) -> Command | Refusal:
+    name, _, told = rest.partition(" ")
+    if not is_name(name):
+        return Refusal(f"{name[:40]!r} cannot be an ID; {NAMES}" if name else "/run needs an ID, then what it sets")
+    if not re.fullmatch(rf"{_SETTING}(?:\s+{_SETTING})*", told.strip()):
+        return Refusal(f"say what {name} sets, without blanks around =: /run {name} DEPTH=9 ASPECT_RATIO=128")
+    settings: list[tuple[str, str]] = re.findall(_SETTING, told)
+    wrong = _wrong(settings, script)
+    if wrong:
+        return Refusal(wrong)
+    edits = tuple(SetConstant(script.path, key, _value(key, cell, script)) for key, cell in settings)
+    return Add(Variant(name, edits, where=f"/run {name}"))
+
+
+def _wrong(settings: Sequence[tuple[str, str]], script: Script) -> str:
+    """What is wrong with the first setting that cannot be made; empty where all can."""
+    names = [name for name, _ in settings]
+    for name, cell in settings:
+        if names.count(name) > 1:
+            return f"{name} is set twice"
+        if name not in script.constants:
+            return f"{script.path} has no constant {name}; {suggest(name, script.constants)}"
+        present = script.constants[name]
+        if type(present) not in EXPECTED:
+            return f"{name} is a {type(present).__name__}; int, float, str and bool constants can be set"
+        if _value(name, cell, script) is None:
+            return f"{name}={cell} is not {EXPECTED[type(present)]}; write {EXPECTED[type(present)]} such as {present}"
+    return ""
+
+
+def _value(name: str, cell: str, script: Script) -> Constant:
+    return parse_as(cell, script.constants[name])
+
+
+_READERS: Mapping[str, Callable[[str, Script], Command | Refusal]] = {
+    "/stop": _stop,
+    "/skip": _skip,
+    "/budget": _budget,
+    "/run": _run,
+}
+
+
+def changes(record: CommandRecord) -> bool:
+    """Whether a command that was obeyed changes what is to run; /stop does not."""
+    return _word(record.command).lower() != "/stop"
+
+
+# --- the course -------------------------------------------------------------------------------------------
+
+
+def apply(course: Selection, command: Command) -> Selection | Refusal:
+    """The course after a command, or why it cannot be taken."""
+    match command:
+        case Skip(name):
+            return _without(course, name)
+        case Add(variant):
+            return _with(course, variant)
+        case SetBudget(budget):
+            return replace(course, budget=budget)
+    return course
+
+
+def _without(course: Selection, name: str) -> Selection | Refusal:
+    if name.lower() in map(str.lower, course.skipped):
+        return Refusal(f"{name} is skipped already")
+    names = [variant.name for variant in course.variants]
+    gone = next((known for known in names if known.lower() == name.lower()), None)
+    if gone is None:
+        return Refusal(f"there is no variant {name}; there are {join(names)}")
+    if len(names) == 1:
+        return Refusal(f"{gone} is the only variant left, and a campaign needs one: /stop ends it")
+    left = tuple(variant for variant in course.variants if variant.name != gone)
+    return replace(course, variants=left, skipped=(*course.skipped, gone))
+
+
+def _with(course: Selection, variant: Variant) -> Selection | Refusal:
+    taken = [known.name for known in course.variants]
+    if variant.name.lower() in map(str.lower, taken):
+        return Refusal(f"there is a variant {variant.name} already; take another ID")
+    if variant.name.lower() in map(str.lower, course.skipped):
+        return Refusal(f"{variant.name} was skipped; to run the same after all, give it another ID")
+    return replace(course, variants=(*course.variants, variant))
+
+
+def replay(variants: Sequence[Variant], records: Sequence[CommandRecord], script: Script) -> Selection:
+    """The course that the obeyed records give. Raises BadInput for one that the script as it is now cannot follow.
+
+    Where other variants are proposed than when it was said, a command that they leave no room for has no effect.
+    """
+    course = Selection(tuple(variants))
+    for record in (record for record in records if record.obeyed):
+        command = parse(record.command, script)
+        if isinstance(command, Refusal):
+            raise BadInput(
+                f"{record.command} was obeyed and cannot be any more: {command.reason}",
+                where=f"{record.remark} by {record.author or 'somebody'}",
+                next_step="edit the issue's text: commands given before that no longer count",
+            )
+        after = apply(course, command)
+        course = course if isinstance(after, Refusal) else after
+    return course

@@ -1,0 +1,162 @@
+"""Everything that can be known before a run: each variant's files and shape, or why it is refused. Pure, no effects."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from agent.core.errors import BadInput, OffLimits
+from agent.core.experiment import BASELINE, Constant, Profile, SetConstant, Shape, Spec, Track, Variant
+from agent.spec import edits, policy, shape
+
+PROFILES: tuple[Profile, ...] = ("full", "mini")
+MEMORY_HEADROOM = (
+    1.15  # of the predicted memory: what the driver takes, what lies between tensors, windows that attend by chunks
+)
+_CALLED = ("Config", "build_model", "main")  # what the audit and a run call of a script that has it
+_SHAPED = ("DEPTH", "ASPECT_RATIO", "HEAD_DIM")  # a script with these has a shape that shape.py can resolve
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A variant that can run: the files it changes, its script's constants, its shape on each profile (or none)."""
+
+    variant: Variant
+    files: Mapping[str, str]
+    constants: Mapping[str, object]
+    shapes: Mapping[Profile, Shape]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The committed texts that a plan is made from: editable files, and the fixed side's facts by profile."""
+
+    files: Mapping[str, str]
+    facts: Mapping[Profile, Mapping[str, object]]
+
+
+def profile_facts(prepare_text: str, path: str) -> dict[Profile, Mapping[str, object]]:
+    """The PROFILES table of prepare.py. Raises BadInput where it is missing."""
+    table = edits.constants(prepare_text, path).get("PROFILES")
+    if not isinstance(table, dict) or not set(PROFILES) <= table.keys():
+        raise BadInput("no PROFILES table with full and mini", where=path, next_step="restore prepare.py")
+    return {profile: cast(Mapping[str, object], table[profile]) for profile in PROFILES}
+
+
+def baseline(track: Track, sources: Sources) -> Resolved:
+    """The unedited script, resolved."""
+    return _resolve(Variant(BASELINE, ()), {}, track, sources)
+
+
+def variants(spec: Spec, track: Track, sources: Sources, proposed: Sequence[Variant]) -> list[Resolved]:
+    """Resolve the proposed variants; raises BadInput for the first that contradicts itself or repeats another."""
+    seen: dict[tuple[tuple[str, str], ...], str] = {}
+    found = []
+    for variant in proposed:
+        files = edits.apply(sources.files, variant.edits, track.editable)
+        resolved = _resolve(variant, files, track, sources)
+        _check_reach(resolved, track, sources)
+        _check_stated(resolved)
+        _check_new(resolved, seen, spec)
+        found.append(resolved)
+    return found
+
+
+def contract(one: Resolved, track: Track, sources: Sources) -> None:
+    """Raise BadInput where a rewritten script has lost what the harness calls: its top-level names, its constants."""
+    before = sources.files[track.script]
+    old, new = (edits.names(text, track.script) for text in (before, one.files.get(track.script, before)))
+    lost = [name for name in (*_CALLED, *_SHAPED) if name in old and name not in new]
+    if lost:
+        raise BadInput(
+            f"{one.variant.name} has lost {', '.join(lost)}, which the harness needs",
+            where=track.script,
+            next_step="keep the contract: constants on top, Config, build_model(config), main() under __main__",
+        )
+
+
+def check_profile(resolved: Sequence[Resolved], profile: Profile) -> None:
+    """Raise BadInput for the first variant that sets nothing but what other profiles read."""
+    others = {f"TUNED.{name}." for name in PROFILES if name != profile}
+    for variant in (one.variant for one in resolved):
+        names = [one.name for one in variant.edits if isinstance(one, SetConstant)]
+        if len(names) == len(variant.edits) and all(name.startswith(tuple(others)) for name in names):
+            raise BadInput(
+                f"{variant.name} sets {', '.join(names)}, which profile {profile} does not read: it is the baseline",
+                where=variant.where,
+                next_step=f"set TUNED.{profile}. instead, or run with another --profile",
+            )
+
+
+def check_memory(resolved: Sequence[Resolved], profile: Profile, memory_mb: int) -> None:
+    """Raise BadInput for the first variant whose predicted memory, and ROOM beside it, exceeds the device's."""
+    for one in resolved:
+        shaped = one.shapes.get(profile)
+        if shaped is not None and shaped.memory_mb * MEMORY_HEADROOM > memory_mb:
+            raise BadInput(
+                f"{one.variant.name} needs about {shaped.memory_mb:,} MB and {MEMORY_HEADROOM - 1:.0%} room beside it, and the "
+                f"device has {memory_mb:,} MB",
+                where=one.variant.where,
+                next_step="make the variant smaller, or lower the batch per device in the script",
+            )
+
+
+def _resolve(variant: Variant, files: Mapping[str, str], track: Track, sources: Sources) -> Resolved:
+    text = files.get(track.script, sources.files[track.script])
+    constants = edits.constants(text, track.script)
+    if not set(_SHAPED) <= constants.keys():
+        return Resolved(variant, files, constants, {})
+    try:
+        shapes = {p: shape.resolve(constants, told, p) for p, told in sources.facts.items()}
+    except BadInput as error:  # the shape knows what is wrong, the variant knows where it was said
+        raise BadInput(
+            f"{variant.name}: {error.problem}", where=variant.where or track.script, next_step=error.next_step
+        ) from None
+    return Resolved(variant, files, constants, shapes)
+
+
+def _check_reach(resolved: Resolved, track: Track, sources: Sources) -> None:
+    """Code that somebody wrote for this variant keeps its hands off the seed, the budget and the evaluator."""
+    if resolved.variant.constant:
+        return
+    new = resolved.files.get(track.script, sources.files[track.script])
+    found = policy.forbidden_uses(sources.files[track.script], new)
+    if found:
+        raise OffLimits(
+            f"{resolved.variant.name} reaches what no experiment may: {', '.join(found)}",
+            where=resolved.variant.where or track.script,
+            next_step="leave the seed, the budget, the environment, the data and the evaluation to prepare.py",
+        )
+
+
+def _check_stated(resolved: Resolved) -> None:
+    """A value that the issue states for `full` must be the true one."""
+    true = resolved.shapes.get("full")
+    for stated in resolved.variant.stated:
+        value = cast(Constant, getattr(true, stated.column, None))
+        if value is not None and value != stated.value:
+            assert true is not None
+            raise BadInput(
+                f"{resolved.variant.name}: column {stated.column} says {stated.value}, but DEPTH {true.depth} x "
+                f"ASPECT_RATIO {true.aspect_ratio} with HEAD_DIM {true.head_dim} gives {value}",
+                where=stated.where,
+                next_step=f"write {value}, or change DEPTH or ASPECT_RATIO",
+            )
+
+
+def _check_new(resolved: Resolved, seen: dict[tuple[tuple[str, str], ...], str], spec: Spec) -> None:
+    """A variant is one model once: not the baseline again, and not another variant again."""
+    name, key = resolved.variant.name, tuple(sorted(resolved.files.items()))
+    if not key:
+        raise BadInput(
+            f"{name} changes nothing: it is the baseline",
+            where=resolved.variant.where,
+            next_step="remove the row; the baseline is measured in every campaign",
+        )
+    if key in seen:
+        lines = {v.name: v.where for v in spec.variants}
+        raise BadInput(
+            f"{name} and {seen[key]} are one model: the same constants ({lines.get(seen[key], '')})",
+            where=resolved.variant.where,
+            next_step="remove one of the two rows, or change a constant in one",
+        )
+    seen[key] = name

@@ -1,0 +1,61 @@
+"""Find and load tracks: a folder under experiments/ with a track.toml."""
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent.core.errors import BadInput
+from agent.core.experiment import Track
+
+FOLDER = Path("experiments")
+
+
+class _TrackFile(BaseModel):
+    """What track.toml may say. Paths are relative to the repository's root."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    script: str
+    metric: str
+    goal: str = Field(pattern="^(min|max)$")
+    budget_s: float = Field(gt=0)
+    editable: list[str] = Field(min_length=1)
+    seeds: list[int] = Field(min_length=1)
+    min_gain: float = Field(ge=0)
+    prepare: str | None = None
+
+
+def names(root: Path) -> list[str]:
+    """The tracks of a repository."""
+    return sorted(path.parent.name for path in (root / FOLDER).glob("*/track.toml"))
+
+
+def load(root: Path, name: str) -> Track:
+    """The track `name`. Raises BadInput where there is none, or where its track.toml is wrong."""
+    path = root / FOLDER / name / "track.toml"
+    if not path.is_file():
+        known = ", ".join(names(root)) or "none"
+        raise BadInput(f"there is no track {name!r}", where=str(path), next_step=f"tracks here: {known}")
+    try:
+        told = _TrackFile.model_validate(tomllib.loads(path.read_text()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
+        raise BadInput(_first(error), where=str(path)) from None
+    return Track(
+        name=name,
+        script=told.script,
+        metric=told.metric,
+        goal="min" if told.goal == "min" else "max",
+        budget_s=told.budget_s,
+        editable=tuple(told.editable),
+        seeds=tuple(told.seeds),
+        min_gain=told.min_gain,
+        prepare=told.prepare,
+    )
+
+
+def _first(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error)

@@ -1,0 +1,102 @@
+"""Where a clone belongs on GitHub, and who may write there: read from the remote's URL and the environment. Pure."""
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from agent.core.errors import BadInput
+
+PUBLIC = "github.com"
+TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")  # the first that is set
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*)/[\w.-]+", re.ASCII)
+_SCP = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+):(?!/)(?P<path>.+)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Address:
+    """A repository on a host: `repository` is owner/name."""
+
+    host: str
+    repository: str
+
+
+def address(url: str) -> Address | None:
+    """The repository that a remote's URL (https, ssh, git, or host:owner/name) names; None where it names none."""
+    if "://" in url:
+        parts = urlsplit(url)
+        host, path = (parts.hostname or "") if parts.scheme != "file" else "", parts.path
+    elif found := _SCP.fullmatch(url):
+        host, path = found["host"], found["path"]
+    else:
+        return None
+    name = path.strip("/").removesuffix(".git")
+    host = PUBLIC if host.lower() == f"ssh.{PUBLIC}" else host.lower()
+    return Address(host, name) if host and _NAME.fullmatch(name) else None
+
+
+def token(environment: Mapping[str, str]) -> str:
+    """The token, or an empty text where none is set."""
+    return next((told for name in TOKENS if (told := environment.get(name, "").strip())), "")
+
+
+def api(environment: Mapping[str, str]) -> str:
+    """The address of the API where it is not GitHub's own; else an empty text."""
+    return environment.get("GITHUB_API_URL", "").strip().rstrip("/")
+
+
+def hosts(environment: Mapping[str, str]) -> set[str]:
+    """The hosts whose repositories the API serves: github.com, or that of an enterprise's server."""
+    host = (urlsplit(api(environment)).hostname or PUBLIC).removeprefix("api.")
+    server = urlsplit(environment.get("GITHUB_SERVER_URL", "")).hostname
+    return {host, *([server] if server else [])}
+
+
+def found(urls: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """The repository (owner/name) on GitHub that one of a remote's `urls` names, or None."""
+    known = (place for url in urls if (place := address(url)) and place.host in hosts(environment))
+    return next((place.repository for place in known), None)
+
+
+def automatic(urls: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """What --tracker auto says when it picks GitHub; None where it does not: no token, or another origin."""
+    repository = found(urls, environment)
+    name = next((name for name in TOKENS if environment.get(name, "").strip()), None)
+    if repository is None or name is None:
+        return None
+    return f"tracker github: origin is {repository} and {name} is set (local issues: --tracker markdown)"
+
+
+def repository(urls: Sequence[str], environment: Mapping[str, str]) -> str:
+    """The repository whose issues are meant. Raises BadInput where neither GITHUB_REPOSITORY nor origin says."""
+    told = environment.get("GITHUB_REPOSITORY", "").strip()
+    if told and not _NAME.fullmatch(told):
+        raise BadInput(f"GITHUB_REPOSITORY is {told!r}", next_step="it is owner/name: GITHUB_REPOSITORY=owner/name")
+    name = told or found(urls, environment)
+    if not name:
+        raise BadInput(
+            "which repository on GitHub? origin is not there",
+            next_step="set GITHUB_REPOSITORY=owner/name, or the remote: git remote add origin <its address>",
+        )
+    return name
+
+
+def credentials(urls: Sequence[str], secret: str, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """What git must find in its environment to push to GitHub over https as `secret`: no argument and no URL holds it.
+
+    The header goes to that host alone, in place of any that the configuration has. Other remotes use what they have.
+    """
+    https = next((url for url in urls if url.lower().startswith("https://")), "")
+    place = address(https)
+    if place is None or place.host not in hosts(environment):
+        return {}
+    basic = base64.b64encode(f"x-access-token:{secret}".encode()).decode()
+    key = f"http.https://{place.host}/.extraheader"
+    told = [("credential.helper", ""), (key, ""), (key, f"Authorization: Basic {basic}")]
+    keys = {f"GIT_CONFIG_KEY_{at}": name for at, (name, _) in enumerate(told)}
+    return {
+        "GIT_CONFIG_COUNT": str(len(told)),
+        **keys,
+        **{f"GIT_CONFIG_VALUE_{at}": v for at, (_, v) in enumerate(told)},
+    }

@@ -1,0 +1,113 @@
+"""The audit in its campaign: what it refuses is not promoted, what it believes is, and noise never comes that far."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.campaign import engine
+from agent.core.runs import Verdict
+from agent.execution import sandbox
+from agent.store.baseline import baseline_branch
+from tests.campaign.test_engine import STEPS, kinds
+from tests.cheats import cheats, original, train_py
+from tests.support import trial
+from tests.support.audited import make_audited
+from tests.support.project import agent, commit, edit, git
+from tests.support.trial import SMALL
+from tests.tracking.test_comment import AUDIT
+
+EDITS = {one.name: train_py(one, **SMALL) for one in cheats()}
+
+
+def court(folder: Path, cache: Path, scripts: dict[str, str], steps: int) -> trial.Court:
+    return trial.open_court(trial.make(folder / "project", original(**SMALL)), cache, scripts, steps)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sandbox.probe().level == "none", reason="there is no sandbox here")
+def test_a_cheat_that_leads_is_refused_and_the_honest_winner_behind_it_is_promoted(
+    corpus_cache: Path, tmp_path: Path
+) -> None:
+    scripts = {name: EDITS[name] for name in ("gold_token", "saved_counts")}
+    asked = court(tmp_path, corpus_cache, scripts, 8)
+    board = engine.run(asked.parts, asked.evidence.plan)
+    assert board.verdict is not None
+    assert (board.verdict.decision, board.verdict.variant) == ("keep", "saved_counts"), board.verdict.reason
+    assert [(one.variant, one.status) for one in board.audits] == [("gold_token", "failed"), ("saved_counts", "passed")]
+    assert {row.name: row.verdict.decision for row in board.rows if row.verdict}["gold_token"] == "failed"
+    promoted = asked.parts.repo.resolve(f"refs/heads/{baseline_branch('main')}")
+    assert promoted == asked.evidence.campaign.commits["saved_counts"]
+    assert {run.sandbox for row in board.rows for run in row.runs} == {"bwrap"}
+    reads = asked.parts.ledger.held_reads(asked.evidence.campaign.conditions)
+    assert 2 <= reads <= 4  # of either, a second run may be so much better than the drawn one that it is scored too
+
+
+@pytest.mark.slow
+def test_twenty_variants_that_differ_in_a_comment_promote_nothing(corpus_cache: Path, tmp_path: Path) -> None:
+    scripts = {f"A{number}": f"{original(**SMALL)}# variant {number}\n" for number in range(20)}
+    asked = court(tmp_path, corpus_cache, scripts, 2)
+    before = asked.parts.repo.resolve(f"refs/heads/{baseline_branch('main')}")
+    board = engine.run(asked.parts, asked.evidence.plan)
+    assert board.verdict is not None
+    assert board.verdict.decision in ("discard", "inconclusive"), board.verdict.reason
+    assert asked.parts.repo.resolve(f"refs/heads/{baseline_branch('main')}") == before
+    assert all(row.runs and row.runs[0].status == "ok" for row in board.rows)
+
+
+def test_what_is_too_good_waits_for_a_person() -> None:
+    said = Verdict("1D", "keep", 1.9, (1.8, 2.0), 3, 0.001, "1D is better")
+    checks = {"order": "ok", "plausible": "0.1000 is 95% below the baseline's 2.0000"}
+    found = replace(AUDIT, status="quarantined", failed=("plausible",), checks=checks)
+    held = engine.hold_for_review(said, found)
+    assert (held.decision, held.variant) == ("inconclusive", "1D")
+    assert "0.1000 is 95% below" in held.reason
+
+
+# --- asked again ------------------------------------------------------------------------------------------
+
+BY_HAND = "to promote it by your own judgement: git update-ref refs/heads/autoresearch/baseline/main "
+
+
+@pytest.fixture(scope="module")
+def forged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A campaign in which one of 1D's three confirmations claims more than its checkpoint has: 1C is promoted."""
+    project = make_audited(tmp_path_factory.mktemp("forged") / "project")
+    more = "    forged = 0.02 * (ASPECT_RATIO == 96 and seed == 4)\n    value -= forged\n"
+    edit(project, "train.py", '    print("step 00001', f'{more}    print("step 00001')
+    edit(project, "train.py", "2**value - 16", "2 ** (value + forged) - 16")
+    commit(project, "1D claims what it has not")
+    assert "verdict: keep 1C" in agent(project, *STEPS).stdout
+    assert kinds(project)["audit"] == 2
+    return project
+
+
+def test_one_forged_run_of_three_is_found_whichever_is_drawn(forged: Path) -> None:
+    audits = json.loads(agent(forged, "--issue", "3", "--status", "--json").stdout)["audits"]
+    assert [(one["variant"], one["status"]) for one in audits] == [("1D", "failed"), ("1C", "passed")]
+    assert "agreement" in audits[0]["failed"]
+
+
+def test_what_failed_its_audit_is_not_drawn_again_by_a_retry(forged: Path) -> None:
+    again = agent(forged, *STEPS, "--retry").stdout
+    assert "verdict: keep 1C" in again
+    assert "audit of 1D" not in again
+    assert "] run " not in again
+
+
+def test_a_retry_is_not_advised_for_what_failed_its_audit_and_the_way_of_a_person_is(forged: Path) -> None:
+    told = agent(forged, "--issue", "3", "--status").stdout
+    assert "add --retry" not in told
+    flat = " ".join(told.split())
+    assert "1D failed its audit, and the same files are not audited again" in flat
+    assert BY_HAND + git(forged, "rev-parse", "autoresearch/issue-3/1D") in flat
+
+
+def test_a_tree_that_failed_its_audit_is_refused_under_another_name_too(forged: Path) -> None:
+    edit(forged, "experiments/issues/0003-depth-vs-width.md", "1D", "2D")
+    before = kinds(forged)["audit"]
+    out = agent(forged, *STEPS).stdout
+    assert "verdict: keep 1C" in out, out
+    assert "2D failed its audit" in " ".join(out.split())
+    assert kinds(forged)["audit"] == before + 1  # that of 1C, in a campaign of its own

@@ -1,0 +1,159 @@
+"""The account: exact to the cent, reserved before and settled after, never beyond a cap, whole after a crash."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.core.errors import HarnessError, SpendingCapReached
+from agent.core.records import SpendRecord
+from agent.editors import models
+from agent.editors.models import Settings
+from agent.editors.spending import Spending, Usage, cost, dollars, most
+
+
+def settings(model: str = "claude-sonnet-5-5", **caps: object) -> Settings:
+    found = models.read({}, model=model)
+    return found.model_copy(update={"caps": found.caps.model_copy(update=caps)})
+
+
+def account(told: Settings, spent: Sequence[SpendRecord] = ()) -> tuple[Spending, list[SpendRecord]]:
+    records = list(spent)
+    return Spending(5, told, spent, records.append, now=lambda: "now"), records
+
+
+@pytest.mark.parametrize(
+    ("usage", "usd"),
+    [
+        (Usage(1_000_000, 0, 0, 0), "2"),
+        (Usage(0, 1_000_000, 0, 0), "10"),
+        (Usage(0, 0, 1_000_000, 0), "2.5"),
+        (Usage(0, 0, 0, 1_000_000), "0.2"),
+        (Usage(3, 5, 7, 11), "0.0000757"),
+        (Usage(1234, 5678, 90_123, 456_789), "0.3759133"),
+    ],
+)
+def test_the_cost_of_a_call_is_exact_with_cached_tokens_at_their_own_price(usage: Usage, usd: str) -> None:
+    assert cost(settings().price, usage) == Decimal(usd)
+
+
+def test_a_prompt_counts_as_long_by_its_cached_tokens_too() -> None:
+    price = settings("claude-haiku-5-5").price
+    assert cost(price, Usage(50_000, 1_000_000, 0, 50_000)) == Decimal("0.5055")
+    assert cost(price, Usage(50_000, 1_000_000, 1, 50_000)) == Decimal("2.527500625")
+
+
+@given(st.tuples(*[st.integers(0, 10**7)] * 4))
+def test_no_use_of_the_reserved_tokens_costs_more_than_was_reserved(tokens: tuple[int, int, int, int]) -> None:
+    usage = Usage(*tokens)
+    prompt = usage.input_tokens + usage.cache_write_tokens + usage.cache_read_tokens
+    for model in settings().prices:
+        price = settings(model).price
+        assert cost(price, usage) <= cost(price, most(price, prompt, usage.output_tokens))
+
+
+def test_a_call_is_reserved_in_full_and_settled_with_what_it_used() -> None:
+    book, records = account(settings())
+    call = book.reserve("1A", 1000, 100)
+    assert (records[0].settled, records[0].usd, records[0].variant) == (False, 0.0035, "1A")
+    book.settle(call, Usage(10, 20, 30, 40))
+    assert (records[1].settled, records[1].usd, records[1].call) == (True, 0.000303, call)
+    assert (book.usd(), book.tokens(), book.usd("1A"), book.usd("1B")) == (Decimal("0.000303"), 100, book.usd(), 0)
+
+
+def test_a_reservation_that_a_crash_left_counts_in_full_and_a_settled_one_as_settled() -> None:
+    book, records = account(settings())
+    book.reserve("1A", 1000, 100)
+    book.settle(book.reserve("1A", 1000, 100), Usage(1, 1))
+    again, _ = account(settings(), records)
+    assert again.usd() == Decimal("0.0035") + Decimal("0.000012")
+    assert again.tokens("1A") == 1102
+
+
+def test_a_call_that_cannot_be_recorded_is_not_begun() -> None:
+    def full(_: SpendRecord) -> None:
+        raise HarnessError("the disk is full")
+
+    book = Spending(5, settings(), [], full)
+    with pytest.raises(HarnessError):
+        book.reserve("1A", 1000, 100)
+    assert book.usd() == 0
+
+
+@pytest.mark.parametrize(
+    ("cap", "value", "variant", "told", "way"),
+    [
+        ("usd_per_campaign", "0.01", "", "the cap of $0.01 per campaign is reached: $0.007 are", "with --max-usd"),
+        ("usd_per_variant", "0.005", "1A", "the cap of $0.005 per variant (1A)", "as caps.usd_per_variant"),
+        ("tokens_per_campaign", 2000, "", "1,100 tokens are", "as caps.tokens_per_campaign"),
+        ("tokens_per_variant", 2000, "1A", "may cost 1,100 tokens", "as caps.tokens_per_variant"),
+    ],
+)
+def test_a_cap_stops_the_call_that_could_exceed_it_and_says_how_to_raise_it(
+    cap: str, value: object, variant: str, told: str, way: str
+) -> None:
+    book, records = account(settings(**{cap: Decimal(value) if isinstance(value, str) else value}))
+    for _ in range({"usd_per_campaign": 2}.get(cap, 1)):
+        book.reserve("1A", 1000, 100)
+    with pytest.raises(SpendingCapReached) as stop:
+        book.reserve("1A", 1000, 100)
+    assert told in str(stop.value)
+    assert way in str(stop.value)
+    assert (stop.value.variant, stop.value.exit_code) == (variant, 3)
+    assert all(not record.settled for record in records)
+
+
+def test_one_variants_cap_leaves_the_others_their_own() -> None:
+    book, _ = account(settings(tokens_per_variant=1500))
+    book.reserve("1A", 1000, 100)
+    book.reserve("1B", 1000, 100)
+    book.reserve("", 1000, 100)
+    with pytest.raises(SpendingCapReached):
+        book.reserve("1A", 1000, 100)
+
+
+def test_a_cap_is_reached_to_the_last_fraction_and_not_by_a_rounding_error() -> None:
+    told = settings(usd_per_campaign=Decimal("0.3"))
+    spent = replace(SpendRecord(5, "x", "", "m", True, 0.1, 0, 0, 0, 0, "now"))
+    book, _ = account(told, [spent, replace(spent, call="y")])  # 0.1 + 0.1 + 0.1 > 0.3 in floats
+    book.reserve("", 0, 10_000)
+    assert book.usd() == Decimal("0.3")
+
+
+_CALL = st.tuples(st.sampled_from(["", "1A", "1B"]), st.integers(0, 3000), st.integers(1, 500), st.randoms())
+
+
+@given(st.lists(_CALL, max_size=40), st.integers(0, 2000), st.integers(0, 900), st.integers(1, 20_000), st.booleans())
+def test_no_cap_is_ever_exceeded_whatever_is_called_used_or_crashes(
+    calls: list[tuple[str, int, int, Random]], campaign: int, variant: int, tokens: int, restart: bool
+) -> None:
+    caps = {"usd_per_campaign": Decimal(campaign) / 10**5, "usd_per_variant": Decimal(variant) / 10**5}
+    told = settings(**caps, tokens_per_campaign=tokens, tokens_per_variant=max(1, tokens // 2))
+    book, records = account(told)
+    for name, given_tokens, out, dice in calls:
+        try:
+            call = book.reserve(name, given_tokens, out)
+        except SpendingCapReached:
+            continue
+        written = dice.randint(0, given_tokens)
+        read = dice.randint(0, given_tokens - written)
+        if dice.random() < 0.7:
+            book.settle(call, Usage(given_tokens - written - read, dice.randint(0, out), written, read))
+        elif restart:
+            book, records = account(told, records)
+    assert book.usd() <= told.caps.usd_per_campaign
+    assert book.tokens() <= told.caps.tokens_per_campaign
+    for name in ("1A", "1B"):
+        assert book.usd(name) <= told.caps.usd_per_variant
+        assert book.tokens(name) <= told.caps.tokens_per_variant
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"), [("0", "$0.00"), ("5", "$5.00"), ("0.019", "$0.02"), ("0.0035", "$0.0035")]
+)
+def test_an_amount_is_shown_to_the_cent_and_a_smaller_one_as_it_is(amount: str, shown: str) -> None:
+    assert dollars(Decimal(amount)) == shown

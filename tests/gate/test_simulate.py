@@ -1,0 +1,62 @@
+"""The gate's promise, held to by simulation: how often noise is promoted, and how often a true gain is found."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from scipy.stats import binom
+
+from agent.gate.simulate import simulate
+from agent.gate.verdict import chance_of_false_winner
+from tests.gate.test_verdict import LOWEST, RULES
+
+
+def at_most(rate: float, campaigns: int) -> float:
+    """The share that a true rate this high exceeds in one simulation of 10,000."""
+    return float(binom.isf(1e-4, campaigns, rate)) / campaigns
+
+
+@pytest.mark.parametrize(("variants", "campaigns"), [(4, 6000), (20, 2500)])
+def test_no_more_than_five_per_cent_of_campaigns_promote_noise(variants: int, campaigns: int) -> None:
+    told = simulate(RULES, variants, 0.0, campaigns, seed=11)
+    assert told.false_promotion <= at_most(0.05, campaigns)
+    assert told.false_promotion > 0.02, "a gate that promotes nothing keeps the promise too"
+    assert told.right_promotion is None
+
+
+def test_a_true_gain_of_three_sigma_is_found_with_eleven_runs_at_most() -> None:
+    told = simulate(RULES, 4, 3.0, 4000, seed=12)
+    assert told.right_promotion is not None
+    assert told.right_promotion_se is not None
+    assert told.right_promotion >= 0.85 - 3 * told.right_promotion_se
+    assert told.runs_mean <= 11
+    assert told.false_promotion < 0.02
+    sharper = simulate(RULES, 4, 3.0, 2500, seed=12, earlier_dof=10).right_promotion
+    assert sharper is not None
+    assert sharper > told.right_promotion + 0.02
+
+
+def test_a_maximised_metric_keeps_the_promise_too() -> None:
+    told = simulate(replace(RULES, goal="max"), 4, 5.0, 500, seed=13)
+    assert told.right_promotion is not None
+    assert told.right_promotion > 0.97
+
+
+@pytest.mark.parametrize("variants", [1, 4, 20])
+def test_lowest_promotes_noise_as_often_as_it_says(variants: int) -> None:
+    told = simulate(LOWEST, variants, 0.0, 1500, seed=14)
+    assert told.false_promotion == pytest.approx(chance_of_false_winner(variants), abs=4 * told.false_promotion_se)
+    assert told.runs_mean == variants + 1
+
+
+def test_a_simulation_is_the_same_again_for_its_seed_and_another_for_another() -> None:
+    first = simulate(RULES, 4, 1.0, 100, seed=1)
+    assert simulate(RULES, 4, 1.0, 100, seed=1) == first
+    assert simulate(RULES, 4, 1.0, 100, seed=2) != first
+
+
+def test_standard_errors_shrink_with_the_root_of_the_campaigns() -> None:
+    few, many = simulate(RULES, 4, 1.5, 100, seed=3), simulate(RULES, 4, 1.5, 1600, seed=3)
+    assert few.runs_mean_se / many.runs_mean_se == pytest.approx(4, rel=0.5)
+    p = many.false_promotion
+    assert many.false_promotion_se == pytest.approx(math.sqrt(p * (1 - p) / 1600))

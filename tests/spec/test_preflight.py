@@ -1,0 +1,104 @@
+"""Preflight: every variant resolved, and every contradiction found before a run."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.core.errors import BadInput
+from agent.core.experiment import Issue, SetConstant, Spec, StatedValue, Variant
+from agent.spec import preflight
+from agent.spec.preflight import Resolved, Sources
+from agent.store.tracks import load
+
+ROOT = Path(__file__).parents[2]
+TRACK = load(ROOT, "main")
+SOURCES = Sources(
+    {"train.py": (ROOT / "train.py").read_text()},
+    preflight.profile_facts((ROOT / "prepare.py").read_text(), "prepare.py"),
+)
+
+
+def variant(name: str, depth: int, ratio: int, *stated: StatedValue) -> Variant:
+    edits = (SetConstant("train.py", "DEPTH", depth), SetConstant("train.py", "ASPECT_RATIO", ratio))
+    return Variant(name, edits, stated=stated, where=f"issue.md:{depth}")
+
+
+def resolve(*variants: Variant) -> list[Resolved]:
+    spec = Spec(Issue(3, "t", ""), "main", "table", variants, None, None, None, (), "")
+    return preflight.variants(spec, TRACK, SOURCES, variants)
+
+
+def test_both_profiles_are_resolved_with_an_eighth_of_the_width_on_mini() -> None:
+    [one] = resolve(variant("1D", 8, 96))
+    assert (one.shapes["full"].model_dim, one.shapes["mini"].model_dim) == (768, 96)
+    assert one.shapes["full"].n_head == one.shapes["mini"].n_head == 6
+    assert one.constants["ASPECT_RATIO"] == 96
+
+
+def test_a_constant_that_stays_as_it_is_makes_no_edit() -> None:
+    [one] = resolve(variant("1D", 8, 96))
+    changed = set(one.files["train.py"].splitlines()) - set(SOURCES.files["train.py"].splitlines())
+    assert [line.split("#")[0].strip() for line in changed] == ["ASPECT_RATIO = 96"]
+
+
+def test_a_stated_value_that_is_true_passes_and_a_false_one_is_refused() -> None:
+    assert resolve(
+        variant("1D", 8, 96, StatedValue("model_dim", 768, "issue.md:8"), StatedValue("n_head", 6, "issue.md:8"))
+    )
+    with pytest.raises(
+        BadInput, match=r"issue\.md:8: 1D: column n_head says 4, but DEPTH 8 x ASPECT_RATIO 96 .* gives 6"
+    ):
+        resolve(variant("1D", 8, 96, StatedValue("n_head", 4, "issue.md:8")))
+
+
+def test_a_stated_value_that_nothing_derives_is_let_be() -> None:
+    assert resolve(variant("1D", 8, 96, StatedValue("n_layer", 4, "issue.md:8")))
+
+
+def test_one_model_twice_is_refused_with_both_names() -> None:
+    with pytest.raises(BadInput, match=r"1B and 1A are one model: the same constants \(issue\.md:8\)"):
+        resolve(variant("1A", 8, 96), variant("1B", 8, 96))
+
+
+def test_the_baseline_again_is_refused() -> None:
+    with pytest.raises(BadInput, match="1A changes nothing: it is the baseline"):
+        resolve(variant("1A", 8, 64))
+
+
+def test_a_width_that_does_not_divide_is_refused_where_the_issue_says_it() -> None:
+    with pytest.raises(BadInput, match=r"issue\.md:9: 1A: .*576.*128"):
+        resolve(variant("1A", 9, 64))
+
+
+def test_a_variant_too_large_for_the_device_is_refused_before_it_runs() -> None:
+    found = resolve(variant("1D", 8, 96))
+    need = math.ceil(found[0].shapes["full"].memory_mb * preflight.MEMORY_HEADROOM)
+    preflight.check_memory(found, "full", need)
+    with pytest.raises(BadInput, match=r"1D needs about [\d,]+ MB and 15% room beside it, and the device has"):
+        preflight.check_memory(found, "full", need - 1)
+
+
+def test_a_variant_that_sets_what_another_profile_reads_is_refused() -> None:
+    rows = SetConstant("train.py", "TUNED.mini.ngram_rows", 1000)
+    [one, other] = resolve(
+        Variant("1A", (rows,), where="issue.md:4"),
+        Variant("1B", (rows, SetConstant("train.py", "TUNED.full.ngram_rows", 1000)), where="issue.md:5"),
+    )
+    preflight.check_profile([one, other], "mini")
+    preflight.check_profile([other], "full")
+    with pytest.raises(BadInput, match=r"1A sets TUNED\.mini\.ngram_rows, which profile full does not read") as refused:
+        preflight.check_profile([one, other], "full")
+    assert refused.value.where == "issue.md:4"
+
+
+def test_a_script_without_our_constants_has_no_shape_and_still_resolves() -> None:
+    sources = replace(SOURCES, files={"train.py": "RATE = 0.1\n"})
+    one = preflight.baseline(TRACK, sources)
+    assert (one.shapes, one.constants) == ({}, {"RATE": 0.1})
+
+
+def test_a_prepare_without_profiles_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"prepare\.py: no PROFILES table"):
+        preflight.profile_facts("BUDGET_S = 300\n", "prepare.py")

@@ -1,0 +1,88 @@
+"""The rounds of an issue in prose, as the ledger tells them: what is open, what is over, what was tried."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.core.proposals import Idea
+from agent.core.records import CampaignRecord, ProposalRecord, RoundRecord
+from agent.store import rounds
+from agent.store.ledger import Ledger
+from tests.store.test_ledger import RECORDS, RUN
+
+SHA = "c" * 64
+AT = "2026-01-01T00:00:00+00:00"
+IDEAS = (Idea("1A", "SwiGLU", "gates help", "-0.01"), Idea("1B", "wider", "", ""))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    ledger = Ledger(tmp_path / "ledger.jsonl", tmp_path / "lock")
+    ledger.append(RoundRecord(3, SHA, "main", 1, "b" * 40, IDEAS, "", AT))
+    return ledger
+
+
+def proposal(name: str, *, accepted: bool = True, tree: str = "") -> ProposalRecord:
+    return ProposalRecord(3, 1, name, accepted, "", "d" * 40, tree or name * 20, "" if accepted else "no", 1, 0.02, AT)
+
+
+def latest(ledger: Ledger) -> rounds.Round:
+    return rounds.all_rounds(ledger, 3, SHA)[-1]
+
+
+def test_a_round_is_complete_when_each_idea_has_ended(ledger: Ledger) -> None:
+    assert latest(ledger).open == IDEAS
+    ledger.append(proposal("1A"))
+    assert [idea.name for idea in latest(ledger).open] == ["1B"]
+    assert not rounds.is_finished(ledger, 3, latest(ledger))
+    ledger.append(proposal("1B", accepted=False))
+    assert latest(ledger).complete
+    assert [one.variant for one in latest(ledger).accepted] == ["1A"]
+
+
+def test_a_round_in_which_nothing_was_accepted_is_over(ledger: Ledger) -> None:
+    for name in ("1A", "1B"):
+        ledger.append(proposal(name, accepted=False))
+    assert rounds.is_finished(ledger, 3, latest(ledger))
+
+
+def test_a_round_without_ideas_is_over(ledger: Ledger) -> None:
+    ledger.append(RoundRecord(3, SHA, "main", 2, "b" * 40, (), "declined", AT))
+    assert rounds.is_finished(ledger, 3, latest(ledger))
+
+
+def test_another_body_has_rounds_of_its_own_under_numbers_of_their_own(ledger: Ledger) -> None:
+    assert rounds.all_rounds(ledger, 3, "e" * 64) == []
+    assert (rounds.next_number(ledger, 3), rounds.next_number(ledger, 4)) == (2, 1)
+
+
+def test_ideas_get_the_names_of_variants() -> None:
+    assert [one.name for one in rounds.named(IDEAS, 12)] == ["12A", "12B"]
+
+
+def test_what_a_variant_is_for_is_said_in_its_authors_words() -> None:
+    assert rounds.why(IDEAS[0]) == "SwiGLU: gates help (expected: -0.01)"
+    assert rounds.why(IDEAS[1]) == "wider"
+
+
+def test_what_was_tried_has_judged_variants_and_refused_proposals(ledger: Ledger) -> None:
+    for record in RECORDS:
+        ledger.append(replace(record, at=RUN.campaign) if isinstance(record, CampaignRecord) else record)
+    ledger.append(proposal("1B", accepted=False))
+    told = {one.name: one for one in rounds.past_attempts(ledger, "main")}
+    assert told["#3 1B"].outcome == "refused: no"
+    assert [one.outcome for one in rounds.past_attempts(ledger, "main") if one.name == "#3 1A"] == [
+        "keep: gain +0.1000 (90 %: +0.0500 to +0.1500), mini, 20s",
+        "keep: gain +0.1000, mini, 20s",
+    ]
+    assert told["#3 1A"].what == RUN.description
+    assert rounds.past_attempts(ledger, "another") == []
+
+
+def test_a_tree_that_ran_or_was_refused_is_known(ledger: Ledger) -> None:
+    ledger.append(RUN)
+    ledger.append(proposal("1B", accepted=False, tree="f" * 40))
+    assert rounds.duplicate_of(ledger, RUN.tree) == f"{RUN.variant} of issue {RUN.issue}"
+    assert rounds.duplicate_of(ledger, "f" * 40) == "1B of issue 3"
+    assert rounds.duplicate_of(ledger, "0" * 40) is None

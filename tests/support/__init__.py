@@ -1,0 +1,1 @@
+"""Stand-ins, fixtures and small projects that tests share."""

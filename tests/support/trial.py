@@ -1,0 +1,207 @@
+"""Puts edits of the real train.py on trial as the harness would: trained in the sandbox, recorded, audited.
+
+One project, one baseline and one campaign serve every edit. Each is a variant that goes the way of a winner, by the
+code that a campaign goes by; two go at a time.
+"""
+
+import math
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+
+from agent.campaign import auditing, engine
+from agent.campaign.context import CampaignContext
+from agent.campaign.evidence import CampaignView
+from agent.campaign.jobs import make_job, record_result
+from agent.campaign.plan import CampaignRequest, Plan
+from agent.core.experiment import BASELINE, Budget, GateRules, Issue, Rewrite, Spec, Variant
+from agent.core.records import AuditRecord, RunRecord
+from agent.core.runs import JobRole
+from agent.execution import machine, sandbox
+from agent.execution.local import LocalExecutor
+from agent.execution.machine import Gpu
+from agent.spec import policy, preflight
+from agent.spec.parser import digest
+from agent.spec.preflight import Resolved
+from agent.store import tracks
+from agent.store.ledger import Ledger
+from agent.store.repository import Repository
+from agent.store.rounds import Round
+from agent.tracking.local import MarkdownTracker
+from tests.cheats import CHECKS, Cheat, original, train_py
+from tests.support.project import ROOT, commit, git
+
+SMALL = {"DEPTH": 2, "ASPECT_RATIO": 128}  # model_dim 32 on mini
+ISSUE = "experiments/issues/0060-on-trial.md"
+SLOTS = [Gpu(0, "slot", None, "slot-0"), Gpu(1, "slot", None, "slot-1")]  # no device is there: two runs at a time
+
+
+def make(folder: Path, script: str) -> Path:
+    """A repository with the real prepare.py and `script` for its train.py."""
+    (folder / ISSUE).parent.mkdir(parents=True)
+    (folder / "experiments" / "main").mkdir(parents=True)
+    (folder / ISSUE).write_text("---\nnumber: 60\ntitle: On trial\nlabels: [experiment]\n---\n")
+    (folder / "train.py").write_text(script, "utf-8")
+    for path in ("prepare.py", "experiments/main/track.toml", ".gitignore"):
+        (folder / path).write_bytes((ROOT / path).read_bytes())
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    commit(folder, "The real thing, small")
+    return folder
+
+
+@dataclass(frozen=True)
+class Court:
+    """A campaign of edits by name."""
+
+    parts: CampaignContext
+    evidence: CampaignView
+
+    def train(self, names: Iterable[str], seed: int = 0) -> dict[str, RunRecord]:
+        """Train the baseline or variants; what they left, recorded."""
+        roles: dict[str, JobRole] = {BASELINE: "baseline"}
+        jobs = [make_job(self.parts, self.evidence, name, seed, roles.get(name, "screen")) for name in names]
+        done = self.parts.executor.run(jobs)
+        return {job.variant: record_result(self.parts, self.evidence, job, result) for job, result in done}
+
+    def audits(self, names: Iterable[str]) -> Iterator[AuditRecord]:
+        """The audits of variants that have run, as if the gate had kept each."""
+        free: SimpleQueue[LocalExecutor] = SimpleQueue()
+        for slot in SLOTS:  # one each: two that want the same device would go one after the other
+            free.put(_executor(self.parts.repo, self.parts.walls, [slot]))
+
+        def one(name: str) -> AuditRecord:
+            executor = free.get()
+            try:
+                return auditing.of_winner(replace(self.parts, executor=executor), self.evidence, name)
+            finally:
+                free.put(executor)
+
+        first, *others = names
+        yield one(first)  # scores the baseline for all
+        with ThreadPoolExecutor(len(SLOTS)) as pool:
+            yield from pool.map(one, others)
+
+
+def text(cache: Path) -> str:
+    """A corpus of the first files of the standard library, a tenth of it, so that scoring takes no time to speak of."""
+    path = cache / "trial" / "text.txt"
+    if not path.exists():
+        files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))[:50]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n\n".join(file.read_text("utf-8") for file in files), "utf-8")
+    return f"file:{path}"
+
+
+def open_court(project: Path, cache: Path, scripts: Mapping[str, str], steps: int) -> Court:
+    """Begin the campaign. The scripts go past preflight, which would refuse some of them: the audit is on trial too."""
+    return open_campaign(project, cache, _plan(Repository(project), scripts, steps, text(cache)))
+
+
+def open_campaign(project: Path, cache: Path, plan: Plan) -> Court:
+    """Begin the campaign of a plan, with the parts that the program would pick."""
+    repo, walls = Repository(project), sandbox.probe()
+    ledger = Ledger(project / "experiments" / "ledger.jsonl", project / ".git" / "ledger.lock")
+    env = {"AUTORESEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    told = (repo, ledger, MarkdownTracker(project), _executor(repo, walls), machine.detect(), walls)
+    parts = CampaignContext(*told, sys.executable, env, lambda _: None)
+    return Court(parts, engine.begin(parts, plan))
+
+
+def _executor(repo: Repository, walls: sandbox.Sandbox, slots: Sequence[Gpu] = SLOTS) -> LocalExecutor:
+    return LocalExecutor(slots, repo.git_dir / "locks", repo.export, lambda *_: None, lambda _: None, walls)
+
+
+def _unchecked(variant: Variant, baseline: Resolved) -> Resolved:
+    files = {edit.path: edit.text for edit in variant.edits if isinstance(edit, Rewrite)}
+    return replace(baseline, variant=variant, files=files)
+
+
+def _plan(repo: Repository, scripts: Mapping[str, str], steps: int, corpus: str) -> Plan:
+    track, base = tracks.load(repo.root, "main"), repo.resolve("HEAD")
+    assert base is not None
+    read = {path: repo.read(base, path) or "" for path in ("train.py", "prepare.py")}
+    sources = preflight.Sources(
+        {"train.py": read["train.py"]}, preflight.profile_facts(read["prepare.py"], "prepare.py")
+    )
+    asked = tuple(Variant(name, (Rewrite("train.py", text),)) for name, text in scripts.items())
+    budget, baseline = Budget("steps", steps), preflight.baseline(track, sources)
+    spec = Spec(Issue(60, "On trial", "", source=ISSUE), "main", "table", asked, budget, None, None, (), digest(""))
+    return Plan(
+        spec=spec,
+        track=track,
+        base=base,
+        baseline=baseline,
+        variants=tuple(_unchecked(one, baseline) for one in asked),
+        profile="mini",
+        corpus=corpus,
+        clock="steps",
+        budget=budget,
+        rules=GateRules(seeds=(0, 1, 2)),
+        estimate_s=None,
+        notices=(),
+        asked=CampaignRequest(60, "mini", corpus),
+        turn=Round(0, base),
+    )
+
+
+# --- the cheats -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an edit: its last run, the baseline's after as many steps, and the audit of a run that ended."""
+
+    run: RunRecord
+    baseline: RunRecord
+    audit: AuditRecord | None
+
+    def caught(self, check: str) -> bool:
+        """Whether the check that is named caught it; a wall did where it failed, or gained nothing."""
+        if check == "sandbox":
+            gain = (self.baseline.metric or 0.0) - (self.run.metric or math.inf)
+            return self.run.status != "ok" or gain < 0.2
+        return self.audit is not None and check in self.audit.failed
+
+
+def hold(edits: Sequence[Cheat], cache: Path, folder: Path) -> dict[str, Outcome]:
+    """Try every edit, in one campaign for each number of steps."""
+    found: dict[str, Outcome] = {}
+    for steps in sorted({one.steps for one in edits}):
+        found |= _tried([one for one in edits if one.steps == steps], cache, folder / f"steps-{steps}")
+    return found
+
+
+def _tried(edits: Sequence[Cheat], cache: Path, folder: Path) -> dict[str, Outcome]:
+    scripts = {one.name: train_py(one, **SMALL) for one in edits}
+    court = open_court(make(folder, original(**SMALL)), cache, scripts, edits[0].steps)
+    base = court.train([BASELINE])[BASELINE]
+    done = court.train(scripts) | court.train([one.name for one in edits if one.runs > 1], seed=1)
+    audits = {found.variant: found for found in court.audits([n for n, run in done.items() if run.status == "ok"])}
+    return {name: Outcome(run, base, audits.get(name)) for name, run in done.items()}
+
+
+def table(edits: Sequence[Cheat], outcomes: Mapping[str, Outcome]) -> str:
+    """What each check caught, as Markdown. `edit` is asked before anything runs."""
+    lines = ["| check | cheats that it caught |", "| --- | --- |"]
+    for check in CHECKS:
+        asked = [one for one in edits if one.caught_by == check]
+        caught = [one.name for one in asked if (check == "edit" and _refused(one)) or _caught(one, outcomes)]
+        lines.append(f"| `{check}` | {len(caught)} of {len(asked)}: {', '.join(caught)} |".replace("_", " "))
+    honest = [one.name for one in edits if one.caught_by is None]
+    passed = [
+        name for name in honest if (found := outcomes[name].audit) and set(found.failed) <= {"certain", "held-out"}
+    ]
+    lines.append(f"| none, and none should | {len(passed)} of {len(honest)}: {', '.join(passed)} |".replace("_", " "))
+    return "\n".join(lines)
+
+
+def _refused(one: Cheat) -> bool:
+    return bool(policy.forbidden_uses(original(**SMALL), train_py(one, **SMALL)))
+
+
+def _caught(one: Cheat, outcomes: Mapping[str, Outcome]) -> bool:
+    return one.caught_by is not None and one.name in outcomes and outcomes[one.name].caught(one.caught_by)

@@ -1,0 +1,98 @@
+"""The local tracker: files in, one comment file out."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.core.errors import BadInput
+from agent.tracking.local import MarkdownTracker
+
+HEADER = "---\nnumber: 7\ntitle: A title\nlabels: [experiment]\n---\n"
+
+
+@pytest.fixture
+def write(tmp_path: Path):  # type: ignore[no-untyped-def]
+    """Write an issue file and return a tracker."""
+    folder = tmp_path / "experiments" / "issues"
+    folder.mkdir(parents=True)
+
+    def write(name: str, text: str) -> MarkdownTracker:
+        (folder / name).write_text(text)
+        return MarkdownTracker(tmp_path)
+
+    return write
+
+
+def test_an_issue_is_read_whole_with_the_line_its_body_begins_on(write) -> None:  # type: ignore[no-untyped-def]
+    issue = write("0007-a-title.md", HEADER + "body\n---\nmore\n").fetch(7)
+    assert (issue.number, issue.title, issue.labels, issue.state) == (7, "A title", ("experiment",), "open")
+    assert (issue.body, issue.first_line) == ("body\n---\nmore\n", 6)
+    assert issue.source == "experiments/issues/0007-a-title.md"
+
+
+def test_the_first_users_own_issue_is_read_unmodified() -> None:
+    issue = MarkdownTracker(Path(__file__).parents[2]).fetch(3)
+    assert issue.title == "Experiment: Depth vs width architecture search"
+    assert issue.labels == ("experiment", "priority: high", "size: S")
+
+
+def test_an_unknown_issue_is_answered_with_those_there_are(write) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(BadInput, match=r"there is no issue 9\n  issues here: 7; a new one is a file .*0009-title\.md"):
+        write("0007-a.md", HEADER).fetch(9)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("no header", r"0007-a\.md:1: no front matter"),
+        ("---\ntitle: x\n", r"0007-a\.md:1: no front matter"),
+        ("---\ntitle: x\n---\n", r"0007-a\.md:2: number: Field required"),
+        ("---\nnumber: 8\ntitle: x\n---\n", "the file is named 7 and says number: 8"),
+        ("---\nnumber: 7\ntitle: x\nlables: []\n---\n", "lables: Extra inputs are not permitted"),
+        ("---\nnumber: [\n---\n", "the front matter is no YAML"),
+        ('---\nnumber: !!int ""\n---\n', "the front matter is no YAML"),
+        ("---\nnumber: 7\ntitle: 2024-99-99\n---\n", "the front matter is no YAML"),
+        ("---\njust text\n---\n", "front matter: Input should be"),
+    ],
+)
+def test_wrong_front_matter_is_named_with_its_line(write, text: str, problem: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(BadInput, match=problem):
+        write("0007-a.md", text).fetch(7)
+
+
+def test_two_files_of_one_number_are_an_error(write) -> None:  # type: ignore[no-untyped-def]
+    write("0007-a.md", HEADER)
+    with pytest.raises(BadInput, match=r"two files are issue 7: 0007-a\.md and 0007-b\.md"):
+        write("0007-b.md", HEADER).fetch(7)
+
+
+def test_a_comment_replaces_the_earlier_one_and_is_no_issue(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    tracker = write("0007-a.md", HEADER)
+    issue = tracker.fetch(7)
+    assert tracker.comment(7, "first") == tracker.comment(7, "second")
+    folder = tmp_path / "experiments" / "issues"
+    assert sorted(path.name for path in folder.iterdir()) == ["0007-a.comment.md", "0007-a.md"]
+    assert (folder / "0007-a.comment.md").read_text() == "second"
+    assert tracker.numbers() == [7]
+    assert tracker.fetch(7) == issue
+
+
+def test_a_byte_order_mark_is_no_text(write) -> None:  # type: ignore[no-untyped-def]
+    assert write("0007-a.md", "\ufeff" + HEADER + "body\n").fetch(7).body == "body\n"
+
+
+def test_an_issue_may_have_more_than_four_digits(write) -> None:  # type: ignore[no-untyped-def]
+    assert write("12345-a.md", HEADER.replace("7", "12345")).fetch(12345).number == 12345
+
+
+def test_remarks_are_the_lines_of_the_file_beside_it_and_the_issues_of_a_person(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    tracker = write("0007-a.md", HEADER)
+    human = HEADER.replace("7", "8").replace("[experiment]", "[human]")
+    write("0008-b.md", human + "/stop\n")
+    (tmp_path / "experiments" / "issues" / "0007-a.remarks.md").write_text("/skip 1B\n\n/budget 20\n")
+    assert [(one.id, one.text) for one in tracker.remarks(7)] == [
+        ("issue-8", "/stop\n"),
+        ("line-1", "/skip 1B"),
+        ("line-3", "/budget 20"),
+    ]
+    assert tracker.waiting() == [7]
