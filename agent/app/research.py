@@ -67,7 +67,7 @@ def _check_walls(order: RunOptions, plan: Plan) -> None:
 
 
 def _unwalled(walls: Sandbox) -> list[str]:
-    return [f"runs go without a sandbox: {walls.told}; {walls.advice}"] if walls.level == "none" else []
+    return [f"runs go without a sandbox: {walls.reason}; {walls.advice}"] if walls.level == "none" else []
 
 
 def run_session(order: RunOptions, limits: Limits) -> dict[str, object]:

@@ -19,7 +19,6 @@ from agent.core.faults import fault_point
 from agent.core.protocols import Notice
 from agent.core.records import AuditRecord, HoldoutReadRecord, RunRecord, utc_now
 from agent.core.runs import Job, Result
-from agent.execution import sandbox
 
 
 def of_winner(parts: CampaignContext, evidence: CampaignView, name: str) -> AuditRecord:
@@ -90,7 +89,7 @@ def _record(
         checks=found,
         metrics=checks.numbers(pair.winner, pair.base, pair.mine, pair.theirs),
         held_reads=parts.ledger.held_reads(campaign.conditions),
-        sandbox=parts.walls.level,
+        sandbox=parts.walls.name,
         seconds=round(seconds, 3),
         at=utc_now(),
     )
@@ -199,6 +198,4 @@ def _answering(parts: CampaignContext, saved: Path, tree: Path, profile: Profile
     """The model's process, in a sandbox that shows it its code and its checkpoint."""
     device, gpus = ("cuda", 1) if profile == "full" else ("cpu", 0)
     argv = (parts.python, str(checks.MODEL_SERVER), str(saved), device)
-    if parts.walls.level == "none":
-        return argv
-    return sandbox.wrap(argv, cwd=tree, readable=(tree, checks.MODEL_SERVER, saved), writable=(), gpus=gpus)
+    return parts.walls.wrap(argv, cwd=tree, readable=(tree, checks.MODEL_SERVER, saved), writable=(), gpus=gpus)
