@@ -46,7 +46,7 @@ class CampaignView:
         """Whether a run of a model's code was made outside of the sandbox that this campaign demands of it."""
         names = {tree: name for name, tree in self.campaign.trees.items()}
         demanded = self.campaign.sandbox != "none" and run.tree in names and run.sandbox == "none"
-        return demanded and self.plan.written(names[run.tree])
+        return demanded and self.plan.has_model_code(names[run.tree])
 
     def probes(self, name: str) -> list[RunRecord]:
         """The probes of a variant in this campaign."""
@@ -125,7 +125,7 @@ class CampaignView:
     def timed(self, name: str) -> checks.Timing:
         """What the audit's clock looks at."""
         flops = self._work(name) / self._work(BASELINE)
-        return checks.Timing(self.counting(name), self.counting(BASELINE), flops, self.plan.written(name))
+        return checks.Timing(self.counting(name), self.counting(BASELINE), flops, self.plan.has_model_code(name))
 
     def groups(self) -> list[list[float]]:
         """Replicates of other trees under the same conditions: more degrees of freedom for sigma.
@@ -220,7 +220,7 @@ def board(
         (*plan.notices, *notices),
         tuple(evidence.audits()),
         steering=tuple(all_commands(evidence.ledger, plan.spec)),
-        proposals=tuple(rounds.proposal_rows(plan.turn)),
+        proposals=tuple(rounds.proposal_rows(plan.round)),
         rounds=tuple(rounds.history(evidence.ledger, evidence.campaign.issue, plan.spec.body_sha256)),
         usd=float(spent(evidence.ledger.about(SpendRecord, evidence.campaign.issue))),
     )

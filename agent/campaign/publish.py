@@ -53,7 +53,7 @@ def promote(parts: CampaignContext, evidence: CampaignView) -> None:
     told = (variant, campaign.conditions.profile, old, new, utc_now())
     parts.ledger.append(PromotionRecord(campaign.issue, campaign.at, track, *told))
     fault_point("promotion-recorded")
-    parts.tell(Notice(f"baseline {track} is now {new[:7]} ({variant})"))
+    parts.emit(Notice(f"baseline {track} is now {new[:7]} ({variant})"))
 
 
 def _promoted(parts: CampaignContext, evidence: CampaignView, winner: str, here: str | None) -> str | None:
@@ -175,7 +175,7 @@ def _posts(parts: CampaignContext, shown: Board) -> Iterator[tuple[Delivery, str
     if parts.close and status == "done":
         yield "close", ""
     elif parts.close:
-        parts.tell(Notice("the issue stays open: its verdict waits for a person"))
+        parts.emit(Notice("the issue stays open: its verdict waits for a person"))
 
 
 def _refs(parts: CampaignContext, shown: Board) -> list[str]:

@@ -47,7 +47,7 @@ def test_a_run_of_a_models_code_outside_the_sandbox_counts_only_where_no_sandbox
     for name in (BASELINE, "1A"):
         evidence.ledger.append(run(name, 0, campaign="earlier", sandbox="none"))
         evidence.ledger.append(run(name, 1, campaign="earlier", sandbox="bwrap"))
-    written, walled = replace(evidence.plan, inherited=True), replace(CAMPAIGN, sandbox="bwrap")
+    written, walled = replace(evidence.plan, base_has_model_code=True), replace(CAMPAIGN, sandbox="bwrap")
     for made, campaign, expected in [
         (evidence.plan, CAMPAIGN, [0, 1]),
         (written, CAMPAIGN, [0, 1]),
