@@ -59,8 +59,8 @@ def editor(args: argparse.Namespace, parts: CampaignContext, since: str) -> Edit
 
     settings = models.read(os.environ, args.model, args.max_usd)
     before = [one for one in parts.ledger.about(SpendRecord, args.issue) if one.at >= since]
-    again = shlex.join(["python", "agent/run.py", *sys.argv[1:]])
-    return Claude(settings, Spending(args.issue, settings, before, parts.ledger.append), again=again)
+    resume_command = shlex.join(["python", "agent/run.py", *sys.argv[1:]])
+    return Claude(settings, Spending(args.issue, settings, before, parts.ledger.append), resume_command=resume_command)
 
 
 def view(stream: IO[str]) -> View:
