@@ -1,6 +1,6 @@
 """The decision gate: which runs are needed next, and what they say of the variants. Pure; all statistics live here.
 
-It stands on core, student and numpy alone. The history of a campaign is its only state: the same observations always
+It stands on core and stats alone. The history of a campaign is its only state: the same observations always
 give the same requests and the same judgement, so resuming is free.
 
 Why `confirmed` keeps its promise: the screening runs only choose whom to confirm. The test compares the baseline with
@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from itertools import chain, count, islice
 from typing import NamedTuple
 
-import numpy as np
-
 from agent.core.experiment import BASELINE, GateRules
 from agent.core.runs import Decision, Role, Verdict
-from agent.gate.stats import Noise, cdf, mean, pool, quantile
+from agent.gate.stats import Noise, cdf, mean, median, pool, quantile
 
 _LEVEL = 0.05  # each tail of the published interval: two-sided 90 %, above 0 exactly when the one-sided p is below 0.05
 _FURTHER = 50  # the most further runs of each that a verdict counts out
@@ -265,8 +263,8 @@ def contended(tokens_per_second: float, comparable: Sequence[float]) -> bool:
     """
     if len(comparable) < 3:
         return False
-    usual = float(np.median(comparable))
-    deviation = float(np.median(np.abs(np.asarray(comparable) - usual)))
+    usual = median(comparable)
+    deviation = median([abs(value - usual) for value in comparable])
     return usual - tokens_per_second > max(0.1 * usual, 3 * deviation)
 
 

@@ -1,8 +1,9 @@
-"""Student's t against scipy, over all that the gate may ask of it."""
+"""Student's t against scipy, over all that the gate may ask of it, and the median against numpy."""
 
 import math
 from statistics import variance
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,11 @@ from scipy.special import stdtr, stdtrit
 from agent.gate import stats
 
 DOFS = st.integers(1, 500)
+
+
+@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=9))
+def test_the_median_is_numpys_to_the_last_bit(values: list[float]) -> None:
+    assert stats.median(values) == float(np.median(values))
 
 
 @given(DOFS, st.floats(-60, 60))
