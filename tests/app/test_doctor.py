@@ -32,7 +32,7 @@ def test_a_gpu_is_probed_where_runs_will_use_it(tmp_path: Path) -> None:
     bare, walled = (cuda_probe("python", Sandbox(level, "")) for level in ("none", "bwrap"))  # type: ignore[arg-type]
     assert bare[:2] == ("python", "-c")
     assert "torch.zeros(8, device='cuda')" in bare[2]
-    around = sandbox.wrap(bare, cwd=Path("/tmp"), readable=(), writable=(), gpus=1)
+    around = Sandbox("bwrap", "").wrap(bare, cwd=Path("/tmp"), readable=(), writable=(), gpus=1)
     assert walled == around
     assert (walled[0], walled[-len(bare) :]) == ("bwrap", bare)
     assert ("--unshare-all" in walled, str(tmp_path) in walled) == (True, False)
@@ -45,6 +45,7 @@ def test_the_level_of_the_sandbox_is_named_with_how_to_raise_it(
     tools.mkdir()
     (tools / "git").symlink_to(str(shutil.which("git")))
     monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.setattr(sandbox, "find_spec", lambda _: None)
     [found] = [one for one in examine(Machine("cpu", (), 2, 1), tmp_path, sys.executable) if one.name == "sandbox"]
     assert (found.well, found.told) == (False, "none: bubblewrap is not installed")
     assert "apt install bubblewrap" in found.advice

