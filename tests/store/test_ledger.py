@@ -189,7 +189,7 @@ APPENDER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tests.test_ledger import RUN, open_ledger
+from tests.store.test_ledger import RUN, open_ledger
 ledger = open_ledger(Path(sys.argv[1]))
 for seed in range(40):
     ledger.append(replace(RUN, variant=sys.argv[2], seed=seed))
