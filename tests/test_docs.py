@@ -1,4 +1,4 @@
-"""The documents can fail: every command in README runs, its tables are true, its links resolve, program.md holds."""
+"""The documents can fail: every command in README and docs/ runs, tables are true, links resolve, program.md holds."""
 
 import json
 import os
@@ -15,6 +15,8 @@ from tests.support.project import ROOT, environment, git
 from tests.support.trial import text
 
 README = (ROOT / "README.md").read_text()
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
+DOCUMENTS = {"README.md": README, **PAGES, **{name: (ROOT / name).read_text() for name in ("program.md", "LOG.md")}}
 SMALL = {
     "BUDGET=20": "BUDGET=3steps",
     "--budget 20": "--budget 3steps",
@@ -23,9 +25,10 @@ SMALL = {
 
 
 def commands() -> list[str]:
-    """Every command line of README's sh blocks."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line and not line.startswith("#")]
+    """Every command line in the sh blocks of README and docs/, each once."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", "\n".join([README, *PAGES.values()]), re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line and not line.startswith("#")]
+    return list(dict.fromkeys(lines))
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +96,22 @@ def test_make_test_is_what_ci_runs() -> None:
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-2:] == ["make check", "make test"]
 
 
-def test_every_option_of_the_readme_exists_and_every_status_is_in_the_help() -> None:
+OTHERS = {
+    "--notes",
+    "--corpus",
+    "--rounds",
+    "--seed",
+    "--security",
+}  # options of git, prepare.py, Docker and make faults
+
+
+def test_every_option_in_the_documents_exists_and_every_status_is_in_the_help() -> None:
     text = parser().format_help()
-    options = set(re.findall(r"--[a-z]+", text))
-    shown = {option for line in commands() if "run.py" in line for option in re.findall(r"--[a-z]+", line)}
-    assert shown <= options
+    options = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", text))
+    named = {
+        option for page in (README, *PAGES.values()) for option in re.findall(r"(?<![-\w])--[a-z]+(?:-[a-z]+)*", page)
+    }
+    assert {option for option in named - options if not option.startswith(tuple(OTHERS))} == set()
     for status in ("0 a verdict", "1 an error", "2 bad", "3 paused", "130 interrupted"):
         assert status in " ".join(text.split())
 
@@ -106,13 +120,33 @@ def test_every_environment_variable_that_is_read_is_in_the_table() -> None:
     sources = [(ROOT / "prepare.py").read_text(), (ROOT / "train.py").read_text()]
     sources += [path.read_text() for path in (ROOT / "agent").rglob("*.py")]
     read = {name for text in sources for name in re.findall(r"AUTORESEARCH_[A-Z]+[A-Z_]*[A-Z]", text)}
-    table = set(re.findall(r"^\| `(AUTORESEARCH_\w+)` \|", README, re.MULTILINE))
+    table = set(re.findall(r"^\| `(AUTORESEARCH_\w+)` \|", "\n".join(PAGES.values()), re.MULTILINE))
     assert read == table
 
 
-@pytest.mark.parametrize("name", ["README.md", "program.md", "LOG.md"])
+def anchors(page: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_link_leads_to_a_file_and_to_a_heading_in_it(name: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", DOCUMENTS[name]):
+        path, _, anchor = target.partition("#")
+        page = ((ROOT / name).parent / path).resolve() if path else ROOT / name
+        assert target.startswith("https://") or page.exists(), target
+        assert not anchor or anchor in anchors(page.read_text()), target
+
+
+def test_readme_is_short_and_names_every_page() -> None:
+    assert len(README.splitlines()) <= 150
+    assert {f"({name})" for name in PAGES} <= set(re.findall(r"\([\w./-]+\)", README))
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "LOG.md"])
 def test_every_file_that_a_document_names_is_there(name: str) -> None:
-    text = (ROOT / name).read_text()
+    text = DOCUMENTS[name]
     named = set(re.findall(r"`((?:agent|tests|bench|experiments)/[\w./-]+|[\w-]+\.(?:py|md|toml))`", text))
     made_by_runs = {"experiments/ledger.jsonl", "experiments/results.tsv"}
     missing = [path for path in named - made_by_runs if not (ROOT / path).exists() and not path.endswith(".comment.md")]

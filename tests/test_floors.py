@@ -38,6 +38,11 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
+def _python(place: Path) -> list[Path]:
+    """The Python files at a place: a file, or a folder's."""
+    return [place] if place.is_file() else list(place.rglob("*.py"))
+
+
 def imports(text: str) -> dict[str, set[str]]:
     """The modules that a text imports, anywhere in it, each with the names taken from it."""
     found: dict[str, set[str]] = {}
@@ -167,3 +172,34 @@ def test_every_module_has_its_tests_where_it_stands() -> None:
     expected = {Path("tests", *name.split(".")) for name in MODULES if "." in name}
     missing = [path for path in expected if not (ROOT / path.with_name(f"test_{path.name}.py")).exists()]
     assert sorted(map(str, missing)) == []
+
+
+OLD_WORDS = frozenset(
+    ("told", "said", "asked", "found", "meant", "turn", "course", "walls", "parts")
+    + ("thing", "written", "again", "wanted", "owed")
+)
+PRODUCT = sorted(
+    path for place in ("agent", "fixed", "bench", "train.py", "prepare.py") for path in _python(ROOT / place)
+)
+
+
+def bound_names(text: str) -> set[str]:
+    """The names that a text binds: variables, parameters, fields, functions, classes; without leading underscores."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.MatchAs(name=str(name)):
+                names.add(name)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.ExceptHandler(name=str(name)):
+                names.add(name)
+    return {name.strip("_").lower() for name in names}
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_name_is_one_that_can_mean_anything(path: Path) -> None:
+    assert bound_names(path.read_text()) & OLD_WORDS == set()
+
+
+def test_a_name_that_can_mean_anything_is_noticed() -> None:
+    text = "def f(asked):\n    for told in asked:\n        pass\nclass C:\n    said: str"
+    assert bound_names(text) & OLD_WORDS == {"asked", "told", "said"}

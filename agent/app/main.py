@@ -19,7 +19,7 @@ from agent.app import doctor, options, preview, queue, research
 from agent.app.queue import QueueRunner
 from agent.app.research import RunOptions
 from agent.app.session import Limits
-from agent.app.wiring import Workspace, editor, say, tracker
+from agent.app.wiring import Workspace, editor, say, tracker, view
 from agent.campaign import engine, propose, steer
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
@@ -33,7 +33,6 @@ from agent.execution.machine import Machine
 from agent.gate import simulate
 from agent.store.repository import Repository, writable
 from agent.tracking.comment import Board, board_text, status_json
-from agent.tracking.terminal import view
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -30,7 +30,7 @@ def _size(plan: Plan) -> str:
 
 
 def _outranked(plan: Plan) -> list[str]:
-    asked = plan.asked.budget
+    asked = plan.request.budget
     told = f"--budget {asked} gives way to the /budget that a person gave"
     return [told] if asked not in (None, plan.budget) else []
 

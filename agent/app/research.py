@@ -63,7 +63,7 @@ def report_no_proposals(parts: CampaignContext, plan: Plan) -> Iterator[None]:
 def _check_walls(order: RunOptions, plan: Plan) -> None:
     every = [one.variant for one in (plan.baseline, *plan.variants)]
     wanted = every if plan.complete else [*every, _PROPOSED]
-    sandbox.check(wanted, order.wiring.walls, waived=order.waived, inherited=plan.inherited)
+    sandbox.check(wanted, order.wiring.walls, waived=order.waived, inherited=plan.base_has_model_code)
 
 
 def _unwalled(walls: Sandbox) -> list[str]:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from agent.campaign.context import CampaignContext, Throttle
 from agent.campaign.plan import CampaignRequest, Plan, make_plan
 from agent.core.errors import BadInput
 from agent.core.protocols import Editor, Event, Executor, Notice, RunOutput, Tracker
 from agent.core.records import SpendRecord
-from agent.editors import models
 from agent.editors.command import Command
 from agent.editors.spending import Spending
 from agent.execution import machine, sandbox
@@ -27,6 +27,7 @@ from agent.store.repository import Repository
 from agent.tracking import address
 from agent.tracking.local import MarkdownTracker
 from agent.tracking.outbox import Outbox
+from agent.tracking.terminal import PlainView, View
 
 Tell = Callable[[Event], None]
 
@@ -53,12 +54,22 @@ def editor(args: argparse.Namespace, parts: CampaignContext, since: str) -> Edit
     """Whoever writes the changes of an issue; money spent from `since` on counts. Raises BadInput for a missing key."""
     if args.editor != "anthropic":
         return Command(args.editor)
-    from agent.editors.anthropic import Claude  # takes a third of a second, and few commands need it
+    from agent.editors import models  # with the SDK it takes a third of a second, and few commands need it
+    from agent.editors.anthropic import Claude
 
     settings = models.read(os.environ, args.model, args.max_usd)
     before = [one for one in parts.ledger.about(SpendRecord, args.issue) if one.at >= since]
     again = shlex.join(["python", "agent/run.py", *sys.argv[1:]])
     return Claude(settings, Spending(args.issue, settings, before, parts.ledger.append), again=again)
+
+
+def view(stream: IO[str]) -> View:
+    """Return the live view where `stream` is a terminal, else plain lines."""
+    if not stream.isatty():
+        return PlainView(stream)
+    from agent.tracking.live import LiveView  # rich is a tenth of a command's start, and a pipe has no use for it
+
+    return LiveView(stream)
 
 
 def say(event: Event) -> None:

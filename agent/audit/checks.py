@@ -11,13 +11,15 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean, median, variance
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from agent.core.records import RunRecord
 from agent.core.runs import AuditStatus, Result
 from agent.core.sanitize import one_line
 from agent.gate.stats import quantile
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SCORER, MODEL_SERVER = (Path(__file__).with_name(name) for name in ("scorer.py", "model_server.py"))
 OK = "ok"
@@ -49,12 +51,18 @@ WORK_UNPROBED = 3.0  # times the baseline's training, where the clock counts ste
 CREDIT = 2.0  # times the baseline's work a token or a step, as a model's code tells of it, that is believed
 
 
+def _no_values() -> "np.ndarray":
+    import numpy as np  # a fifth of a command's start, and few commands audit
+
+    return np.zeros(0)
+
+
 @dataclass(frozen=True)
 class Losses:
     """Nats and bytes of a held-out set's documents that were scored, in pieces of PIECE bytes or more."""
 
-    nats: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    sizes: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    nats: "np.ndarray" = field(default_factory=_no_values)
+    sizes: "np.ndarray" = field(default_factory=_no_values)
 
     def gain(self, other: "Losses") -> tuple[float, float]:
         """Bits per byte that `other` costs more, and the standard error of it, of a mean over pieces (paired).
@@ -99,6 +107,8 @@ class ScoreRequest:
 
 def read_report(result: Result, folder: Path) -> ScoreReport:
     """What scorer.py left in `folder`; where it left nothing, its end is what is said of the checkpoint."""
+    import numpy as np
+
     if result.status != "ok":
         return ScoreReport({"checkpoint": f"the audit ended with {result.status}: {result.reason}"})
     told = json.loads((folder / "result.json").read_bytes())

@@ -46,7 +46,7 @@ class _Pair:
 def _audit(parts: CampaignContext, evidence: CampaignView, name: str) -> AuditRecord:
     """Score the winner's checkpoint and the baseline's apart from the code that trained them; record what was found."""
     began = time.monotonic()
-    parts.tell(Notice(f"auditing {name}"))
+    parts.emit(Notice(f"auditing {name}"))
     fault_point("audit-before")
     pair = _pair(parts, evidence, name)
     found = _findings(parts, evidence, pair)
@@ -54,7 +54,7 @@ def _audit(parts: CampaignContext, evidence: CampaignView, name: str) -> AuditRe
     fault_point("audit-result")
     parts.ledger.append(record)
     fault_point("audit-recorded")
-    parts.tell(Notice("; ".join([f"audit of {name}: {record.status}", *(f"{n}: {found[n]}" for n in record.failed)])))
+    parts.emit(Notice("; ".join([f"audit of {name}: {record.status}", *(f"{n}: {found[n]}" for n in record.failed)])))
     return record
 
 
@@ -89,7 +89,7 @@ def _record(
         checks=found,
         metrics=checks.numbers(pair.winner, pair.base, pair.mine, pair.theirs),
         held_reads=parts.ledger.held_reads(campaign.conditions),
-        sandbox=parts.walls.name,
+        sandbox=parts.sandbox.name,
         seconds=round(seconds, 3),
         at=utc_now(),
     )
@@ -140,7 +140,7 @@ def _with_checkpoint(parts: CampaignContext, evidence: CampaignView, name: str, 
     """A run with its checkpoint; where that is gone, its seed runs once more."""
     if checkpoint(parts, chosen).is_file():
         return chosen
-    parts.tell(Notice(f"the checkpoint of {name}, seed {chosen.seed}, is gone: it runs once more"))
+    parts.emit(Notice(f"the checkpoint of {name}, seed {chosen.seed}, is gone: it runs once more"))
     job = jobs.make_job(parts, evidence, name, chosen.seed, chosen.role)
     return jobs.record_result(parts, evidence, job, jobs.run_one(parts, job))
 
@@ -198,4 +198,4 @@ def _answering(parts: CampaignContext, saved: Path, tree: Path, profile: Profile
     """The model's process, in a sandbox that shows it its code and its checkpoint."""
     device, gpus = ("cuda", 1) if profile == "full" else ("cpu", 0)
     argv = (parts.python, str(checks.MODEL_SERVER), str(saved), device)
-    return parts.walls.wrap(argv, cwd=tree, readable=(tree, checks.MODEL_SERVER, saved), writable=(), gpus=gpus)
+    return parts.sandbox.wrap(argv, cwd=tree, readable=(tree, checks.MODEL_SERVER, saved), writable=(), gpus=gpus)

@@ -19,7 +19,7 @@ class Throttle:
     def __init__(self, seconds: float) -> None:
         self._seconds, self._last = seconds, -math.inf
 
-    def due(self) -> bool:
+    def ready(self) -> bool:
         """Whether it is time; if so, it is not for a while."""
         time_now = time.monotonic()
         if time_now - self._last < self._seconds:
@@ -32,7 +32,7 @@ class Throttle:
 class CampaignContext:
     """What a campaign is made of. `env` goes to every run; `python` is the interpreter that runs the scripts.
 
-    `pace` says how often the tracker is asked between runs what people say.
+    `throttle` says how often the tracker is asked between runs what people say.
     """
 
     repo: Repository
@@ -40,11 +40,11 @@ class CampaignContext:
     tracker: Tracker
     executor: Executor
     machine: Machine
-    walls: Sandbox
+    sandbox: Sandbox
     python: str
     env: Mapping[str, str]
-    tell: Callable[[Event], None]
-    pace: Throttle = field(default_factory=lambda: Throttle(0.0))
+    emit: Callable[[Event], None]
+    throttle: Throttle = field(default_factory=lambda: Throttle(0.0))
     pull: bool = False  # a promoted winner is proposed for merging
     close: bool = False  # an issue whose verdict waits for nobody is closed
 

@@ -34,7 +34,7 @@ def run(parts: CampaignContext, plan: Plan) -> Board:
     """
     while (shown := _run_until_replan(parts, plan)) is None:
         plan = replan(plan, parts.repo, parts.ledger, parts.machine)
-        parts.tell(Notice(f"steered: now {', '.join(plan.order)}, {plan.budget} a run"))
+        parts.emit(Notice(f"steered: now {', '.join(plan.order)}, {plan.budget} a run"))
     return shown
 
 
@@ -46,7 +46,7 @@ def _run_until_replan(parts: CampaignContext, plan: Plan) -> Board | None:
     evidence = CampaignView(plan, done, parts.ledger) if done else begin(parts, plan)
     undecided = parts.ledger.verdict(evidence.campaign) is None
     if undecided and (why := why_not_auditable(evidence.campaign)):
-        parts.tell(Notice(f"no winner will be audited: {why}; a number is what the script says it is"))
+        parts.emit(Notice(f"no winner will be audited: {why}; a number is what the script says it is"))
     if undecided:
         outbox.of(parts).post(plan.spec.issue.number, "status", "running")
     if undecided and not (_calibrate(parts, evidence) and _judge(parts, evidence)):
@@ -108,8 +108,8 @@ def _demanded(parts: CampaignContext, plan: Plan) -> str:
 
     A person who goes on with --no-sandbox asks another question, to which all runs count.
     """
-    written = any(plan.written(name) for name in (BASELINE, *plan.order))
-    return parts.walls.level if written else sandbox.NO_SANDBOX.level
+    written = any(plan.has_model_code(name) for name in (BASELINE, *plan.order))
+    return parts.sandbox.level if written else sandbox.NO_SANDBOX.level
 
 
 def _freeze(parts: CampaignContext, plan: Plan, conditions: Conditions, corpus: jobs.Corpus) -> CampaignRecord:
@@ -130,8 +130,8 @@ def _freeze(parts: CampaignContext, plan: Plan, conditions: Conditions, corpus: 
         commits=commits,
         trees={name: parts.repo.tree(commit) for name, commit in commits.items()},
         at=utc_now(),
-        pins=plan.turn.pins or jobs.current_pins(parts, plan, plan.base, corpus.folder),
-        round=plan.turn.number if plan.spec.proposals else 0,
+        pins=plan.round.pins or jobs.current_pins(parts, plan, plan.base, corpus.folder),
+        round=plan.round.number if plan.spec.proposals else 0,
         sandbox=_demanded(parts, plan),
     )
     parts.ledger.append(campaign)
@@ -147,7 +147,7 @@ def _place_baseline(parts: CampaignContext, plan: Plan) -> None:
     if (here is None or behind) and not parts.repo.move(name, plan.base, here):
         raise HarnessError(f"the branch {name} was moved by another program", next_step="run the command again")
     if behind and here is not None:
-        parts.tell(Notice(f"baseline {plan.track.name} moved along with HEAD, from {here[:7]} to {plan.base[:7]}"))
+        parts.emit(Notice(f"baseline {plan.track.name} moved along with HEAD, from {here[:7]} to {plan.base[:7]}"))
 
 
 def _commit(parts: CampaignContext, plan: Plan, name: str) -> str:
@@ -155,7 +155,9 @@ def _commit(parts: CampaignContext, plan: Plan, name: str) -> str:
     one, issue = plan.resolved(name), plan.spec.issue
     fault_point("commit-before")
     commit = parts.repo.commit(
-        plan.base, one.files, message(plan, one.variant, constants_set(plan, one) if one.variant.constant else {})
+        plan.base,
+        one.files,
+        message(plan, one.variant, constants_set(plan, one) if one.variant.only_sets_constants else {}),
     )
     fault_point("commit-made")
     parts.repo.keep(f"autoresearch/issue-{issue.number}/{name}", commit)
@@ -175,7 +177,7 @@ def _calibrate(parts: CampaignContext, evidence: CampaignView) -> bool:
         return True
     probes = evidence.missing_probes()
     if probes:
-        parts.tell(
+        parts.emit(
             Notice(f"calibrating: {len(probes)} probes of {probe_seconds(evidence.plan.budget):g} s, interleaved")
         )
     while probes := evidence.missing_probes():
@@ -208,7 +210,7 @@ def _measure(parts: CampaignContext, evidence: CampaignView) -> bool:
         jobs.check_disk(parts, evidence.plan)
         batch = [jobs.make_job(parts, evidence, r.variant, r.seed, r.role) for r in wanted[: parts.executor.slots]]
         for event in _started(evidence, batch, len(wanted)):
-            parts.tell(event)
+            parts.emit(event)
         fault_point("run-start")
         for job, result in parts.executor.run(batch):
             fault_point("run-result")

@@ -50,7 +50,7 @@ def prepared(parts: CampaignContext, plan: Plan) -> Corpus:
     argv = (parts.python, plan.track.prepare, "--json", "--corpus", plan.corpus, "--profile", plan.profile)
     folder, env = parts.repo.git_dir / "autoresearch" / "prepare", {**parts.env, **_network()}
     job = Job("prepare", plan.base, 0, "prepare", argv, env, folder, DAY_S, "", gpus=0, trusted=True)
-    parts.tell(Notice(f"preparing corpus {plan.corpus} for profile {plan.profile}"))
+    parts.emit(Notice(f"preparing corpus {plan.corpus} for profile {plan.profile}"))
     result = run_one(parts, job)
     if result.status != "ok":
         raise BadInput(result.reason, next_step=f"the whole output: {result.log}")
@@ -189,7 +189,7 @@ def _cache(parts: CampaignContext, evidence: CampaignView, name: str, run_dir: P
     leave anything behind, be it the variant's or the baseline's. It pays with a compilation each run.
     """
     shared = Path(parts.env["AUTORESEARCH_CACHE"])
-    if evidence.plan.written(name):
+    if evidence.plan.has_model_code(name):
         return run_dir / "cache"
     (shared / "graphs").mkdir(parents=True, exist_ok=True)
     return shared
@@ -270,7 +270,7 @@ def record_result(parts: CampaignContext, evidence: CampaignView, job: Job, resu
     fault_point("append-before")
     parts.ledger.append(record)
     fault_point("append-after")
-    parts.tell(RunEnded(record))
+    parts.emit(RunEnded(record))
     return record
 
 

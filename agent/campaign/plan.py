@@ -60,19 +60,19 @@ class Plan:
     rules: GateRules
     estimate_s: float | None
     notices: tuple[str, ...]
-    asked: CampaignRequest
-    turn: Round  # of an issue in prose; other issues have one that is empty
-    inherited: bool = False  # code that a model wrote is in the base (see `model_wrote`)
+    request: CampaignRequest
+    round: Round  # of an issue in prose; other issues have one that is empty
+    base_has_model_code: bool = False  # a model wrote some of the base (see `has_model_code`)
 
     @property
     def complete(self) -> bool:
         """Whether all variants are known: an issue in prose is without them until an editor has written them."""
-        return not self.spec.proposals or self.turn.complete
+        return not self.spec.proposals or self.round.complete
 
     @property
     def retry(self) -> bool:
         """Whether the question is asked again though it has its answer."""
-        return self.asked.retry
+        return self.request.retry
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -83,9 +83,9 @@ class Plan:
         """The variant (or the baseline) called `name`."""
         return next(one for one in (self.baseline, *self.variants) if one.variant.name == name)
 
-    def written(self, name: str) -> bool:
+    def has_model_code(self, name: str) -> bool:
         """Whether code that a model wrote is in a variant, or in the baseline: its own, or what it is an edit of."""
-        return self.inherited or not self.resolved(name).variant.constant
+        return self.base_has_model_code or not self.resolved(name).variant.only_sets_constants
 
 
 def probe_seconds(budget: Budget) -> float:
@@ -117,37 +117,43 @@ def replan(plan: Plan, repo: Repository, ledger: Ledger, machine: Machine, more:
 
     The issue, the baseline and the user's other choices stay as they were when it was first made.
     """
-    said = (*effective_commands(ledger, plan.spec, plan.asked, plan.turn), *more)
-    return build_plan(plan.asked, plan.spec, plan.track, plan.turn, plan.notices, said, repo, machine)
+    said = (*effective_commands(ledger, plan.spec, plan.request, plan.round), *more)
+    return build_plan(plan.request, plan.spec, plan.track, plan.round, plan.notices, said, repo, machine)
 
 
 def build_plan(
     request: CampaignRequest,
     told: Spec,
     track: Track,
-    turn: Round,
+    round: Round,
     notices: tuple[str, ...],
     said: Sequence[CommandRecord],
     repo: Repository,
     machine: Machine,
 ) -> Plan:
     """What follows from the issue, the base and what people said: the variants resolved, the time counted."""
-    sources = sources_at(repo, track, turn.base)
+    sources = sources_at(repo, track, round.base)
     baseline = preflight.baseline(track, sources)
     propose = _strategy(told.strategy)
-    course = commands.replay(propose(told, turn.base, []), said, commands.Script(track.script, baseline.constants))
+    course = commands.replay(propose(told, round.base, []), said, commands.Script(track.script, baseline.constants))
     variants = preflight.variants(told, track, sources, course.variants)
     preflight.check_profile(variants, request.profile)
     check_device_memory((baseline, *variants), request.profile, machine)
     budget = course.budget or request.budget or told.budget or Budget("seconds", track.budget_s)
     clock = _clock(request, budget)
     rules = _rules(request, told, track)
-    number = len(variants) if turn.complete or not told.proposals else told.proposals
+    number = len(variants) if round.complete or not told.proposals else told.proposals
     estimate = _estimate(budget, clock, request.profile, verdict.plan_size(rules, number), number)
     _check_cap(told, estimate)
-    settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request, turn)
+    settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request, round)
     return Plan(
-        told, track, turn.base, baseline, tuple(variants), *settled, inherited=contains_model_code(repo, turn.base)
+        told,
+        track,
+        round.base,
+        baseline,
+        tuple(variants),
+        *settled,
+        base_has_model_code=contains_model_code(repo, round.base),
     )
 
 

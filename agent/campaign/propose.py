@@ -38,17 +38,17 @@ def propose(parts: CampaignContext, plan: Plan, editor: Editor, guidance: str = 
     told = brief(parts, plan, guidance)
     steer.check_stopped(parts, plan)
     corpus = jobs.prepared(parts, plan)  # first: without it nothing that is paid for could run
-    turn = plan.turn if plan.turn.thought else _think(parts, plan, editor, told, corpus)
+    turn = plan.round if plan.round.thought else _think(parts, plan, editor, told, corpus)
     for idea in turn.open:
         steer.check_stopped(parts, plan)
         _write(parts, plan, editor, told, DraftChecker(parts, plan, idea, corpus))
     done = rounds.all_rounds(parts.ledger, plan.spec.issue.number, plan.spec.body_sha256)[-1]
-    check(replace(plan, turn=done))
+    check(replace(plan, round=done))
 
 
 def check(plan: Plan) -> None:
     """Raise NothingToRun where the plan's round is over without a proposal that can run."""
-    turn = plan.turn
+    turn = plan.round
     if not plan.spec.proposals or not turn.complete or turn.accepted:
         return
     refused = "; ".join(f"{one.variant}: {one.failure}" for one in turn.proposals)
@@ -81,8 +81,8 @@ def _setting(parts: CampaignContext, plan: Plan) -> dict[str, object]:
 
 
 def _think(parts: CampaignContext, plan: Plan, editor: Editor, told: Brief, corpus: jobs.Corpus) -> Round:
-    issue, turn = plan.spec.issue.number, plan.turn
-    parts.tell(Notice(f"round {turn.number}: asking for {plan.spec.proposals} proposals"))
+    issue, turn = plan.spec.issue.number, plan.round
+    parts.emit(Notice(f"round {turn.number}: asking for {plan.spec.proposals} proposals"))
     fault_point("ideas-before")
     ideas = editor.ideas(told, plan.spec.proposals, _folder(parts, issue, f"round-{turn.number}"))
     fault_point("ideas-after")
@@ -104,7 +104,7 @@ def _folder(parts: CampaignContext, issue: int, name: str) -> Path:
 
 def _write(parts: CampaignContext, plan: Plan, editor: Editor, told: Brief, trial: "DraftChecker") -> None:
     idea = trial.idea
-    parts.tell(Notice(f"{idea.name}: {one_line(idea.title, limit=120) or 'an idea of its editor'}"))
+    parts.emit(Notice(f"{idea.name}: {one_line(idea.title, limit=120) or 'an idea of its editor'}"))
     jobs.check_disk(parts, plan)
     fault_point("proposal-before")
     done = _written(parts, plan, editor, told, trial)
@@ -115,7 +115,7 @@ def _write(parts: CampaignContext, plan: Plan, editor: Editor, told: Brief, tria
     parts.ledger.append(record)
     fault_point("proposal-recorded")
     verdict = "accepted" if record.accepted else f"refused: {record.failure}"
-    parts.tell(Notice(f"{idea.name} after {done.attempts} drafts, ${record.usd:.4f}: {verdict}"))
+    parts.emit(Notice(f"{idea.name} after {done.attempts} drafts, ${record.usd:.4f}: {verdict}"))
 
 
 def _written(parts: CampaignContext, plan: Plan, editor: Editor, told: Brief, trial: "DraftChecker") -> DraftOutcome:
@@ -135,7 +135,7 @@ def _record(parts: CampaignContext, plan: Plan, idea: Idea, done: DraftOutcome) 
         parts.repo.keep(f"autoresearch/issue-{plan.spec.issue.number}/{idea.name}", commit)
     return ProposalRecord(
         issue=plan.spec.issue.number,
-        round=plan.turn.number,
+        round=plan.round.number,
         variant=idea.name,
         accepted=not done.failure,
         said=one_line(done.said, limit=SAID_CAP),
@@ -180,7 +180,7 @@ class DraftChecker:
         check_device_memory(found, self._plan.profile, self._parts.machine)
 
     def _smoke(self, commit: str, attempt: int) -> Result:
-        self._parts.tell(Notice(f"{self.idea.name}: draft {attempt} runs {jobs.SMOKE_STEPS} steps"))
+        self._parts.emit(Notice(f"{self.idea.name}: draft {attempt} runs {jobs.SMOKE_STEPS} steps"))
         result = jobs.smoke(self._parts, self._plan, self.idea.name, commit, attempt, self._corpus)
         if result.status != "ok":
             jobs.check_disk(self._parts, self._plan)  # its editor could not mend that

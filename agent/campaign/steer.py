@@ -53,13 +53,13 @@ def apply_commands(parts: CampaignContext, plan: Plan, evidence: CampaignView | 
     Raises Paused where a person has edited or withdrawn the issue, or taken it over; Stopped for /stop. What cannot be
     reached, or is just being written, is looked at again the next time.
     """
-    if not parts.pace.due():
+    if not parts.throttle.ready():
         return False
     try:
         _check_asked(parts, plan)
         said = _new(parts, plan)
     except (Unreachable, BadInput) as error:
-        parts.tell(Notice(f"people were not heard: {error.problem}"))
+        parts.emit(Notice(f"people were not heard: {error.problem}"))
         return False
     obeyed = [record for one in said if (record := _apply_command(parts, plan, one, evidence)).obeyed]
     if said:
@@ -79,12 +79,12 @@ def answer_late_commands(parts: CampaignContext, plan: Plan) -> Stopped | None:
     try:
         said = [one for one in _new(parts, plan) if not one.free]
     except (Unreachable, BadInput) as error:
-        parts.tell(Notice(f"people were not heard: {error.problem}"))
+        parts.emit(Notice(f"people were not heard: {error.problem}"))
         return None
-    stops = [one for one in said if plan.asked.follows and isinstance(_understood(plan, one), Stop)]
+    stops = [one for one in said if plan.request.follows and isinstance(_understood(plan, one), Stop)]
     records = [_record(parts, plan, one, "stopped after the verdict", obeyed=True) for one in stops]
     for one in said:
-        if one not in stops and not plan.asked.again:
+        if one not in stops and not plan.request.again:
             command = _understood(plan, one)
             _record(parts, plan, one, command.reason if isinstance(command, Refusal) else _LATE, obeyed=False)
     return _stopped(plan, records[0]) if records else None
@@ -99,7 +99,7 @@ def check_stopped(parts: CampaignContext, plan: Plan) -> None:
         _check_asked(parts, plan)
         stops = [one for one in _new(parts, plan) if isinstance(_understood(plan, one), Stop)]
     except (Unreachable, BadInput) as error:
-        parts.tell(Notice(f"people were not heard: {error.problem}"))
+        parts.emit(Notice(f"people were not heard: {error.problem}"))
         return
     if stops:
         record = _apply_command(parts, plan, stops[0], None)
@@ -239,12 +239,12 @@ def _record(parts: CampaignContext, plan: Plan, said: PendingCommand, told: str,
     fault_point("steer-before")
     parts.ledger.append(record)
     fault_point("steer-after")
-    parts.tell(Notice(f"{said.remark.author or said.remark.id}: {said.command} -> {told}"))
+    parts.emit(Notice(f"{said.remark.author or said.remark.id}: {said.command} -> {told}"))
     return record
 
 
 def _recorded(plan: Plan, said: PendingCommand, told: str, obeyed: bool) -> CommandRecord:
     issue, remark = plan.spec.issue.number, said.remark
-    number = plan.turn.number if plan.spec.proposals else 0
+    number = plan.round.number if plan.spec.proposals else 0
     said_by = (issue, plan.spec.body_sha256, remark.id, remark.author)
     return CommandRecord(*said_by, said.command, told, obeyed, utc_now(), number)

@@ -112,7 +112,7 @@ class Variant:
     usd: float = 0.0  # what it cost to write
 
     @property
-    def constant(self) -> bool:
+    def only_sets_constants(self) -> bool:
         """Whether it sets constants and does nothing else; what does more, a model may have written."""
         return all(isinstance(edit, SetConstant) for edit in self.edits)
 

@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from agent.core.errors import SpendingCapReached
 from agent.core.records import SpendRecord
-from agent.editors.models import Price, Settings
+
+if TYPE_CHECKING:  # building pydantic's models takes long, and whoever only adds up needs none
+    from agent.editors.models import Price, Settings
 
 _MILLION = 1_000_000
 
@@ -23,7 +26,7 @@ class Usage:
     cache_read_tokens: int = 0
 
 
-def cost(price: Price, usage: Usage) -> Decimal:
+def cost(price: "Price", usage: Usage) -> Decimal:
     """Dollars, exactly."""
     rates = price.rates(usage.input_tokens + usage.cache_write_tokens + usage.cache_read_tokens)
     priced = (
@@ -35,7 +38,7 @@ def cost(price: Price, usage: Usage) -> Decimal:
     return priced / _MILLION
 
 
-def most(price: Price, input_tokens: int, output_tokens: int) -> Usage:
+def most(price: "Price", input_tokens: int, output_tokens: int) -> Usage:
     """The dearest use of these tokens: as a rule, all of the input is written to the cache and none read from it."""
     written = Usage(output_tokens=output_tokens, cache_write_tokens=input_tokens)
     plain = Usage(output_tokens=output_tokens, input_tokens=input_tokens)
@@ -65,7 +68,7 @@ class Spending:
     def __init__(
         self,
         issue: int,
-        settings: Settings,
+        settings: "Settings",
         before: Sequence[SpendRecord],
         append: Callable[[SpendRecord], None],
         now: Callable[[], str] = _now,

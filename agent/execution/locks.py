@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from agent.core.errors import InUse
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 
 def _holder(note: Path) -> str:
@@ -35,7 +37,9 @@ def _shared(folder: Path) -> None:
         folder.chmod(0o1777)
 
 
-def _acquired(lock: FileLock) -> bool:
+def _acquired(lock: "FileLock") -> bool:
+    from filelock import Timeout
+
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -50,6 +54,8 @@ def exclusive(path: Path, what: str, wait: Callable[[str], bool] = lambda _: Fal
 
     Raises InUse naming the holder then. The kernel frees the lock of a killed process.
     """
+    from filelock import FileLock  # brings asyncio along, and a command that only shows takes no lock
+
     _shared(path.parent)
     lock, note = FileLock(path, mode=0o666), path.with_suffix(".holder")
     while not _acquired(lock):

@@ -1,14 +1,12 @@
 """What this machine has: accelerators, a name for the ledger, a folder for shared state. Never imports torch."""
 
+import ctypes
 import os
 import platform
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-import psutil
-import pynvml
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Profile
@@ -52,6 +50,10 @@ class Machine:
 
 def _gpus() -> tuple[Gpu, ...]:
     """The devices that the driver answers for; none where there is no driver, or it is broken."""
+    if not _has_driver():
+        return ()
+    import pynvml  # of no use to a machine without a driver, and a tenth of a command's start
+
     try:
         pynvml.nvmlInit()
         gpus = tuple(_gpu(index) for index in range(pynvml.nvmlDeviceGetCount()))
@@ -61,13 +63,26 @@ def _gpus() -> tuple[Gpu, ...]:
     return gpus
 
 
+def _has_driver() -> bool:
+    """Return whether NVIDIA's library can be loaded: the first of what pynvml does."""
+    try:
+        ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return False
+    return True
+
+
 def _gpu(index: int) -> Gpu:
+    import pynvml
+
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     return Gpu(index, str(pynvml.nvmlDeviceGetName(handle)), _memory_mb(handle), str(pynvml.nvmlDeviceGetUUID(handle)))
 
 
 def _memory_mb(handle: object) -> int | None:
     """A device that shares the host's memory has none of its own to tell."""
+    import pynvml
+
     try:
         return int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) >> 20
     except pynvml.NVMLError:
@@ -99,6 +114,8 @@ def _processor() -> str:
 
 def detect() -> Machine:
     """Look at the machine; a driver without a device counts as no GPU."""
+    import psutil  # where a machine is looked at, and not in every test that names one
+
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     memory_mb = psutil.virtual_memory().total >> 20
     every = _gpus()

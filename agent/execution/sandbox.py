@@ -222,7 +222,7 @@ def needing_sandbox(variants: Iterable[Variant], inherited: bool) -> list[str]:
 
     inherited: the base that they are edits of has such code in it already; then it is all of them.
     """
-    return [one.name for one in variants if inherited or not one.constant]
+    return [one.name for one in variants if inherited or not one.only_sets_constants]
 
 
 def check(variants: Iterable[Variant], sandbox: Sandbox, *, waived: bool, inherited: bool = False) -> None:

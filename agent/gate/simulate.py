@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from agent.core.experiment import GateRules
 from agent.gate.verdict import Measurement, judge, next_runs
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ def simulate(
     The first of `variants` has the true gain `gain` (in standard deviations), all others equal the baseline.
     `earlier_dof` degrees of freedom for sigma come from earlier replicates. `campaigns` is at least 1.
     """
+    import numpy as np  # a fifth of a command's start, and only --simulate draws numbers
+
     random = np.random.default_rng(seed)
     order = [f"v{number}" for number in range(variants)]
     ended = [_simulated(rules, order, gain, random, earlier_dof) for _ in range(campaigns)]
@@ -44,7 +48,7 @@ def simulate(
 
 
 def _simulated(
-    rules: GateRules, order: Sequence[str], gain: float, random: np.random.Generator, earlier_dof: int
+    rules: GateRules, order: Sequence[str], gain: float, random: "np.random.Generator", earlier_dof: int
 ) -> tuple[str | None, int]:
     """One simulated campaign: who was promoted, and after how many runs."""
     seen: list[Measurement] = []
@@ -60,4 +64,6 @@ def _simulated(
 
 
 def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    import numpy as np
+
     return float(np.mean(values)), float(np.std(values) / math.sqrt(len(values)))

@@ -116,7 +116,7 @@ def _resolve(variant: Variant, files: Mapping[str, str], track: Track, sources: 
 
 def _check_reach(resolved: Resolved, track: Track, sources: Sources) -> None:
     """Code that somebody wrote for this variant keeps its hands off the seed, the budget and the evaluator."""
-    if resolved.variant.constant:
+    if resolved.variant.only_sets_constants:
         return
     new = resolved.files.get(track.script, sources.files[track.script])
     found = policy.forbidden_uses(sources.files[track.script], new)

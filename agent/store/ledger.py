@@ -9,8 +9,6 @@ from io import FileIO
 from pathlib import Path
 from typing import TypeVar, cast
 
-from filelock import FileLock
-
 from agent.core.errors import BadInput, HarnessError
 from agent.core.experiment import GateRules
 from agent.core.proposals import Idea
@@ -131,7 +129,7 @@ class Ledger:
     def __init__(self, path: Path, lock: Path) -> None:
         """Load `path`; a torn last line is left out. Raises BadInput naming the first damaged line elsewhere."""
         self.path = path
-        self._lock = FileLock(lock)
+        self._lock = lock
         self._records = list(self._load())
 
     def _load(self) -> Iterator[Record]:
@@ -151,8 +149,10 @@ class Ledger:
 
     def append(self, record: Record) -> None:
         """Add one record durably. Raises HarnessError where the disk is full; the ledger is then unchanged."""
+        from filelock import FileLock  # brings asyncio along, and a command that only shows adds nothing
+
         line = f"{encode(record)}\n".encode()
-        with self._lock:
+        with FileLock(self._lock):
             try:
                 self._write(line)
             except OSError as error:

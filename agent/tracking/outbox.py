@@ -119,7 +119,7 @@ class Outbox:
 
 def of(parts: CampaignContext) -> Outbox:
     """The outbox of a campaign's parts."""
-    return Outbox(parts.repo, parts.ledger, parts.tracker, parts.tell)
+    return Outbox(parts.repo, parts.ledger, parts.tracker, parts.emit)
 
 
 def _known(ledger: Ledger, issue: int) -> set[str]:

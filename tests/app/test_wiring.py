@@ -1,5 +1,7 @@
 """Which parts are picked: the editor by its name or as a command, and money counted from where it should be."""
 
+import io
+
 import pytest
 
 from agent.app import wiring
@@ -7,6 +9,8 @@ from agent.app.options import parser
 from agent.campaign.context import CampaignContext
 from agent.core.errors import BadInput
 from agent.editors.command import Command
+from agent.tracking.live import LiveView
+from agent.tracking.terminal import PlainView
 
 
 class _Unused:
@@ -30,3 +34,13 @@ def test_a_command_that_is_not_there_is_said() -> None:
 def test_an_unknown_model_is_refused_before_anything_else() -> None:
     with pytest.raises(BadInput, match="there is no price for the model 'gpt'"):
         chosen("--model", "gpt")
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_pipe_and_a_terminal_have_their_own_views() -> None:
+    assert isinstance(wiring.view(io.StringIO()), PlainView)
+    assert isinstance(wiring.view(_Terminal()), LiveView)

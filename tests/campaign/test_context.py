@@ -12,6 +12,6 @@ def test_times_sort_as_text() -> None:
 
 def test_a_pace_lets_the_first_through_and_then_waits() -> None:
     pace = Throttle(3600)
-    assert [pace.due() for _ in range(3)] == [True, False, False]
+    assert [pace.ready() for _ in range(3)] == [True, False, False]
     always = Throttle(0)
-    assert [always.due() for _ in range(3)] == [True, True, True]
+    assert [always.ready() for _ in range(3)] == [True, True, True]

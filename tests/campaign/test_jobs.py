@@ -56,7 +56,7 @@ def test_what_a_model_wrote_compiles_for_itself_and_leaves_nothing_to_later_runs
 
 
 def test_on_a_baseline_that_a_model_wrote_every_run_compiles_for_itself(court: trial.Court) -> None:
-    plan = replace(court.evidence.plan, inherited=True)
+    plan = replace(court.evidence.plan, base_has_model_code=True)
     job = jobs.make_job(court.parts, replace(court.evidence, plan=plan), BASELINE, 0, "baseline")
     assert (job.writable, job.env["AUTORESEARCH_CACHE"]) == ((), str(job.run_dir / "cache"))
 

@@ -55,8 +55,8 @@ def test_a_baseline_that_a_model_wrote_is_known_by_its_history(
         edit(project, "train.py", "import hashlib, json", "import json, hashlib")
         commit(project, "My own")
     made = plan(project)
-    assert made.inherited == expected
-    assert {made.written(name) for name in ("baseline", *made.order)} == {expected}
+    assert made.base_has_model_code == expected
+    assert {made.has_model_code(name) for name in ("baseline", *made.order)} == {expected}
 
 
 def test_the_command_line_outranks_the_issue(project: Path) -> None:

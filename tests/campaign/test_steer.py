@@ -262,7 +262,7 @@ def test_a_tracker_that_cannot_be_reached_or_read_is_asked_again_the_next_time(p
             assert not steer.answer_late_commands(parts, plan)
         assert told == [f"people were not heard: {why}" for why in ("no route",) * 2 + ("half saved",) * 2]
         tracker.error = None
-        assert not steer.apply_commands(replace(parts, pace=asked_already()), plan)
+        assert not steer.apply_commands(replace(parts, throttle=asked_already()), plan)
         assert steer.apply_commands(parts, plan)
         assert replan(plan, repo, book, LAPTOP).order == ("1D", "1C", "1A")
         assert not steer.apply_commands(parts, plan)
@@ -285,7 +285,7 @@ class NoExecutor:
 
 def asked_already() -> Throttle:
     pace = Throttle(3600)
-    assert pace.due()
+    assert pace.ready()
     return pace
 
 

@@ -125,14 +125,14 @@ def test_no_usage_that_a_server_bills_gets_beyond_the_cap(
 KILLED = """
 import sys
 from pathlib import Path
-from agent import models
-from agent.account import Account
-from agent.core import Brief, Idea
-from agent.ledger import Ledger
-from agent.llm import Claude
+from agent.core.proposals import Brief, Idea
+from agent.editors import models
+from agent.editors.anthropic import Claude
+from agent.editors.spending import Spending
+from agent.store.ledger import Ledger
 book = Ledger(Path(sys.argv[1]), Path(sys.argv[2]))
 settings = models.read({})
-Claude(settings, Account(5, settings, [], book.append)).write(Brief("r", "q", {"train.py": "a = 1"}),
+Claude(settings, Spending(5, settings, [], book.append)).write(Brief("r", "q", {"train.py": "a = 1"}),
     Idea("1A", "t", "h", "e"), "", Path(sys.argv[3]))
 """
 

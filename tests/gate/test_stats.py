@@ -1,7 +1,9 @@
-"""Student's t against scipy, over all that the gate may ask of it."""
+"""Student's t against scipy, over all that the gate may ask of it, and the median against numpy."""
 
 import math
+from statistics import variance
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,11 @@ from scipy.special import stdtr, stdtrit
 from agent.gate import stats
 
 DOFS = st.integers(1, 500)
+
+
+@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=9))
+def test_the_median_is_numpys_to_the_last_bit(values: list[float]) -> None:
+    assert stats.median(values) == float(np.median(values))
 
 
 @given(DOFS, st.floats(-60, 60))
@@ -36,3 +43,13 @@ def test_at_the_ends_and_in_the_middle(dof: int) -> None:
 def test_far_out_it_is_still_a_number() -> None:
     assert 0 < stats.cdf(3, -1e6) < 1e-15
     assert stats.quantile(1, 1 - 1e-12) == pytest.approx(float(stdtrit(1, 1 - 1e-12)), rel=1e-3)
+
+
+@given(st.lists(st.lists(st.floats(-100, 100), max_size=6), max_size=6))
+def test_sigma_is_pooled_over_the_groups_that_have_replicates(groups: list[list[float]]) -> None:
+    several = [group for group in groups if len(group) > 1]
+    dof = sum(len(group) - 1 for group in several)
+    squares = sum((len(group) - 1) * variance(group) for group in several)
+    noise = stats.pool(groups)
+    assert noise.dof == dof
+    assert noise.sigma == pytest.approx(math.sqrt(squares / dof) if dof else 0.0, abs=1e-9)

@@ -71,7 +71,7 @@ class Court:
         """The audits of variants that have run, as if the gate had kept each."""
         free: SimpleQueue[LocalExecutor] = SimpleQueue()
         for slot in SLOTS:  # one each: two that want the same device would go one after the other
-            free.put(_executor(self.parts.repo, self.parts.walls, [slot]))
+            free.put(_executor(self.parts.repo, self.parts.sandbox, [slot]))
 
         def one(name: str) -> AuditRecord:
             executor = free.get()
@@ -143,8 +143,8 @@ def _plan(repo: Repository, scripts: Mapping[str, str], steps: int, corpus: str)
         rules=GateRules(seeds=(0, 1, 2)),
         estimate_s=None,
         notices=(),
-        asked=CampaignRequest(60, "mini", corpus),
-        turn=Round(0, base),
+        request=CampaignRequest(60, "mini", corpus),
+        round=Round(0, base),
     )
 
 

@@ -1,4 +1,4 @@
-"""What people see: plain lines in a pipe, a board on a terminal."""
+"""What people see of a campaign in a pipe: plain lines."""
 
 import io
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent.core.protocols import Event, Notice, RunEnded, RunOutput, RunStarted
 from agent.core.runs import Job
-from agent.tracking.terminal import LiveView, PlainView, view
+from agent.tracking.terminal import PlainView
 from tests.store.test_ledger import RUN
 
 JOB = Job("1A", "c" * 40, 0, "screen", ("python",), {}, Path("logs"), 60, "val_bpb")
@@ -21,50 +21,14 @@ EVENTS: list[Event] = [
 ]
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def shown(stream: io.StringIO, events: list[Event]) -> str:
-    with view(stream) as seen:
-        for event in events:
-            seen.tell(event)
-            if isinstance(seen, LiveView):
-                seen._live.refresh()
-    return stream.getvalue()
-
-
 def test_a_pipe_gets_one_line_an_event() -> None:
-    lines = shown(io.StringIO(), EVENTS).splitlines()
-    assert [line.partition("] ")[2] for line in lines] == [
+    stream = io.StringIO()
+    with PlainView(stream) as seen:
+        for event in EVENTS:
+            seen.tell(event)
+    assert [line.partition("] ")[2] for line in stream.getvalue().splitlines()] == [
         "hello",
         "run 4/10: 1A seed 0 (screen)",
         "1A screen seed 0: 2.5000, 10,000 tok/s in 25.5 s",
         "1B screen seed 0: crash: exit status 1 (logs/issue-3/1A/seed-0/run.log) in 25.5 s",
     ]
-
-
-def test_a_terminal_gets_progress_loss_and_the_board() -> None:
-    during, after = shown(Terminal(), EVENTS[:3]), shown(Terminal(), EVENTS)
-    assert "step 120 · loss 3.4120 · 12,034 tok/s · 13s left" in during
-    assert "run 4 of 10" in during
-    assert "2.5000, 10,000 tok/s" in after
-    assert "crash: exit status 1" in after
-
-
-def test_a_run_that_has_said_nothing_yet_is_shown_with_what_it_should_take() -> None:
-    assert "about 28 s" in shown(Terminal(), EVENTS[:2])
-
-
-def test_a_pipe_and_a_terminal_have_their_own_views() -> None:
-    assert isinstance(view(io.StringIO()), PlainView)
-    assert isinstance(view(Terminal()), LiveView)
-
-
-def test_a_reason_in_square_brackets_is_no_markup() -> None:
-    assert "[/red] [bold]x" in shown(Terminal(), [RunEnded(replace(FAILED, reason="[/red] [bold]x"))])
-
-
-def test_output_that_is_no_progress_changes_nothing() -> None:
-    assert "Traceback" not in shown(Terminal(), [*EVENTS[:2], RunOutput(JOB, "Traceback (most recent call last)")])
