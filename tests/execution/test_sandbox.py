@@ -156,7 +156,7 @@ def test_a_run_writes_to_its_own_folder_and_nowhere_else(attack: Attack, tmp_pat
     for folder in (shared, given):
         folder.mkdir()
         (folder / "there").write_text("as it was")
-    outside = [given / "x", given / "there", "/x", "/usr/x", "/etc/x", "/dev/x", "/sys/x", "/home/x"]
+    outside: list[Path | str] = [given / "x", given / "there", "/x", "/usr/x", "/etc/x", "/dev/x", "/sys/x", "/home/x"]
     outside += [Path(sys.prefix) / "x", ROOT / "x", Path.home() / "x", tmp_path / "logs" / "run" / "run.log"]
     result, log = attack(
         """
@@ -171,7 +171,7 @@ def test_a_run_writes_to_its_own_folder_and_nowhere_else(attack: Attack, tmp_pat
         args=(*outside, shared / "x"), readable=(given,), writable=(shared,),
     )  # fmt: skip
     assert result.status == "ok", log
-    private = [path for path in outside if str(path).startswith("/tmp/") and not path.exists()]  # its own /tmp
+    private = [path for path in outside if str(path).startswith("/tmp/") and not Path(path).exists()]  # its own /tmp
     assert [path for path in outside if f"{path} failed" not in log and path not in private] == []
     assert [name for name in ("own", "tmp", "home", shared / "x") if f"{name} worked" not in log] == []
     assert "unlink failed" in log
