@@ -138,7 +138,7 @@ class Workspace:
             self.repo.export,
             on_line=lambda job, line: tell(RunOutput(job, line)),
             on_wait=lambda holder: tell(Notice(f"waiting: the device is in use by {holder}")),
-            walls=self.walls,
+            sandbox=self.walls,
         )
 
 
