@@ -63,7 +63,7 @@ def make_editor(args: argparse.Namespace, issue: int, ctx: CampaignContext, sinc
     from agent.editors.anthropic import Claude
 
     settings = models.read(os.environ, args.model, args.max_usd)
-    before = [one for one in ctx.ledger.about(SpendRecord, issue) if one.at >= since]
+    before = [one for one in ctx.ledger.records_of(SpendRecord, issue) if one.at >= since]
     again = shlex.join(["python", "agent/run.py", *sys.argv[1:]])
     return Claude(settings, Spending(issue, settings, before, ctx.ledger.append), again=again)
 
@@ -148,7 +148,7 @@ class Workspace:
             self.repo.export,
             on_line=lambda job, line: emit(RunOutput(job, line)),
             on_wait=lambda holder: emit(Notice(f"waiting: the device is in use by {holder}")),
-            walls=sandbox,
+            sandbox=sandbox,
         )
 
 
