@@ -174,23 +174,9 @@ def test_every_module_has_its_tests_where_it_stands() -> None:
     assert sorted(map(str, missing)) == []
 
 
-OLD_WORDS = set(
-    [
-        "told",
-        "said",
-        "asked",
-        "found",
-        "meant",
-        "turn",
-        "course",
-        "walls",
-        "parts",
-        "thing",
-        "written",
-        "again",
-        "wanted",
-        "owed",
-    ]
+OLD_WORDS = frozenset(
+    ("told", "said", "asked", "found", "meant", "turn", "course", "walls", "parts")
+    + ("thing", "written", "again", "wanted", "owed")
 )
 PRODUCT = sorted(
     path for place in ("agent", "fixed", "bench", "train.py", "prepare.py") for path in _python(ROOT / place)

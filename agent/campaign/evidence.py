@@ -1,23 +1,19 @@
-"""What the ledger knows of a campaign: observations for the gate, steps for the clock, the board for a reader."""
+"""What the ledger knows of a campaign: observations for the gate, steps for the clock."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from agent.audit import checks
 from agent.audit.integrity import HOLDOUT_FILE
-from agent.campaign.plan import PROBE_ROUNDS, Plan, all_commands
-from agent.core.experiment import BASELINE, SetConstant, Shape
-from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord, SpendRecord
-from agent.core.runs import Role, Verdict
-from agent.editors.spending import spent
-from agent.gate.verdict import Measurement, spread
+from agent.campaign.plan import PROBE_ROUNDS, Plan
+from agent.core.experiment import BASELINE, SetConstant
+from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord
+from agent.core.runs import Role
+from agent.gate.verdict import Measurement
 from agent.spec.commands import changes
 from agent.spec.preflight import Resolved
-from agent.store import rounds
 from agent.store.ledger import Ledger
-from agent.tracking.comment import Board, Row
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ class CampaignView:
     def audits(self) -> list[AuditRecord]:
         """The audits of this campaign and of those that it took over from; and what binds it of others (`binding`)."""
         own = campaign_chain(self.ledger, self.campaign)
-        made = [one for one in self.ledger.about(AuditRecord, self.campaign.issue) if one.campaign in own]
+        made = [one for one in self.ledger.records_of(AuditRecord, self.campaign.issue) if one.campaign in own]
         held = (self.binding(name) for name in self.campaign.trees if name != BASELINE)
         return [one for one in held if one and one not in made and one.campaign not in own] + made
 
@@ -132,7 +128,7 @@ class CampaignView:
 
         Screening runs are left out: the one that led was selected for being low. So are trees that failed an audit.
         """
-        own, values = {*self.campaign.trees.values(), *self.ledger.refused()}, dict[str, list[float]]()
+        own, values = {*self.campaign.trees.values(), *self.ledger.failed_trees()}, dict[str, list[float]]()
         for run in self.ledger.runs(self.campaign.conditions):
             if run.tree not in own and run.role != "screen" and run.status == "ok" and run.metric is not None:
                 values.setdefault(run.tree, []).append(run.metric)
@@ -168,7 +164,7 @@ def campaign_chain(ledger: Ledger, campaign: CampaignRecord) -> set[str]:
     """
     same = [c for c in ledger.campaigns(campaign.issue) if c.body_sha256 == campaign.body_sha256]
     found = {campaign.at}
-    said = ledger.about(CommandRecord, campaign.issue)
+    said = ledger.records_of(CommandRecord, campaign.issue)
     if not any(one.obeyed and changes(one) and one.body_sha256 == campaign.body_sha256 for one in said):
         return found
     before = [c for c in same if c.at < campaign.at]
@@ -199,62 +195,7 @@ def _refused(found: AuditRecord) -> Measurement:
     return Measurement(found.variant, -1, "confirm", None, failure=failure)  # on no seed that any run has
 
 
-def board(
-    evidence: CampaignView, current: str, current_shape: Shape | None, command: str, notices: Sequence[str] = ()
-) -> Board:
-    """Everything a report of the campaign speaks from; `current` is the track's baseline commit as it is now."""
-    plan, record = evidence.plan, evidence.ledger.verdict(evidence.campaign)
-    judged = {row.variant: row for row in record.variants} if record else {}
-    resolved = (plan.baseline, *plan.variants)
-    published = {one.variant.name: _published(evidence.runs(one.variant.name), one.variant.name) for one in resolved}
-    rows = tuple(_row(evidence, one, published, judged.get(one.variant.name)) for one in resolved)
-    return Board(
-        plan.spec,
-        plan.track,
-        evidence.campaign,
-        rows,
-        record.verdict if record else None,
-        current,
-        current_shape,
-        command,
-        (*plan.notices, *notices),
-        tuple(evidence.audits()),
-        steering=tuple(all_commands(evidence.ledger, plan.spec)),
-        proposals=tuple(rounds.proposal_rows(plan.round)),
-        rounds=tuple(rounds.history(evidence.ledger, evidence.campaign.issue, plan.spec.body_sha256)),
-        usd=float(spent(evidence.ledger.about(SpendRecord, evidence.campaign.issue))),
-    )
-
-
 def constants_set(plan: Plan, one: Resolved) -> dict[str, str]:
     """The constants that any variant of the plan sets, with this one's values."""
     edits = [edit for other in plan.variants for edit in other.variant.edits if isinstance(edit, SetConstant)]
     return {name: str(one.constants[name]) for name in dict.fromkeys(edit.name for edit in edits)}
-
-
-def _row(
-    evidence: CampaignView, one: Resolved, published: Mapping[str, Sequence[float]], verdict: Verdict | None
-) -> Row:
-    plan, name = evidence.plan, one.variant.name
-    values = published[name]
-    others = [group for other, group in published.items() if other != name]
-    return Row(
-        name=name,
-        sets=constants_set(plan, one),
-        why=one.variant.why,
-        commit=evidence.campaign.commits[name],
-        shape=one.shapes.get(plan.profile),
-        runs=tuple(evidence.runs(name)),
-        verdict=verdict,
-        mean=sum(values) / len(values) if values else None,
-        spread=spread(values, [*others, *evidence.groups()]),
-        n=len(values),
-    )
-
-
-def _published(runs: Sequence[RunRecord], name: str) -> list[float]:
-    """The values whose mean is a variant's: never the screening run where there are others (it was selected)."""
-    quiet = [run for run in runs if run.status == "ok"]
-    unselected = [run for run in quiet if run.role != "screen"]
-    chosen = unselected if unselected or name == BASELINE else quiet
-    return [run.metric for run in chosen if run.metric is not None]

@@ -2,25 +2,28 @@
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from agent.campaign.context import CampaignContext
-from agent.campaign.evidence import CampaignView, board, campaign_chain, why_not_auditable
+from agent.campaign.evidence import CampaignView, campaign_chain, constants_set, why_not_auditable
 from agent.campaign.plan import Plan, all_commands, resolved_at
 from agent.core.errors import BadInput
-from agent.core.experiment import BASELINE, IssueStatus
+from agent.core.experiment import BASELINE, IssueStatus, Shape
 from agent.core.faults import fault_point
 from agent.core.protocols import Notice
-from agent.core.records import AuditRecord, CampaignRecord, PromotionRecord, RunRecord, utc_now
+from agent.core.records import AuditRecord, CampaignRecord, PromotionRecord, RunRecord, SpendRecord, utc_now
 from agent.core.runs import Delivery, Verdict
 from agent.core.sanitize import one_line, redact, secrets
+from agent.editors.spending import spent
+from agent.gate.verdict import spread
+from agent.spec.preflight import Resolved
 from agent.store import rounds
 from agent.store.baseline import baseline_branch, same_files
 from agent.store.ledger import Ledger
 from agent.store.repository import NOTES
 from agent.tracking import comment as comment_module
 from agent.tracking import outbox
-from agent.tracking.comment import Board, IssueSummary, marker, note, results_tsv, unbegun
+from agent.tracking.comment import Board, IssueSummary, Row, marker, note, results_tsv, unbegun
 
 
 def pending_promotion(ledger: Ledger, campaign: CampaignRecord) -> str | None:
@@ -46,12 +49,22 @@ def promote(parts: CampaignContext, evidence: CampaignView) -> None:
     here = parts.repo.resolve(f"refs/heads/{baseline_branch(track)}")
     new = _promoted(parts, evidence, campaign.commits[variant], here)
     fault_point("promotion-before")
-    if new is None or not (here == new or parts.repo.move(baseline_branch(track), new, here)):
+    if new is None or not (here == new or parts.repo.compare_and_swap(baseline_branch(track), new, here)):
         return
     fault_point("promotion-moved")
     old = here if here not in (None, new) else campaign.base
-    told = (variant, campaign.conditions.profile, old, new, utc_now())
-    parts.ledger.append(PromotionRecord(campaign.issue, campaign.at, track, *told))
+    parts.ledger.append(
+        PromotionRecord(
+            issue=campaign.issue,
+            campaign=campaign.at,
+            track=track,
+            variant=variant,
+            profile=campaign.conditions.profile,
+            old=old,
+            new=new,
+            at=utc_now(),
+        )
+    )
     fault_point("promotion-recorded")
     parts.emit(Notice(f"baseline {track} is now {new[:7]} ({variant})"))
 
@@ -90,7 +103,59 @@ def make_board(parts: CampaignContext, evidence: CampaignView) -> Board:
     plan = evidence.plan
     here = parts.repo.resolve(f"refs/heads/{baseline_branch(plan.track.name)}") or plan.base
     shape = resolved_at(parts.repo, plan.track, here).shapes.get("full")
-    return board(evidence, here, shape, _command(plan), _notices(parts.ledger, evidence, here))
+    return build_board(evidence, here, shape, _command(plan), _notices(parts.ledger, evidence, here))
+
+
+def build_board(
+    view: CampaignView, current: str, current_shape: Shape | None, command: str, notices: Sequence[str] = ()
+) -> Board:
+    """Return all that a report shows of a campaign; `current` is the track's baseline commit as it is now."""
+    plan, record = view.plan, view.ledger.verdict(view.campaign)
+    verdicts = {one.variant: one for one in record.variants} if record else {}
+    resolved = (plan.baseline, *plan.variants)
+    values = {one.variant.name: _published(view.runs(one.variant.name), one.variant.name) for one in resolved}
+    return Board(
+        spec=plan.spec,
+        track=plan.track,
+        campaign=view.campaign,
+        rows=tuple(_row(view, one, values, verdicts.get(one.variant.name)) for one in resolved),
+        verdict=record.verdict if record else None,
+        current=current,
+        current_shape=current_shape,
+        command=command,
+        notices=(*plan.notices, *notices),
+        audits=tuple(view.audits()),
+        steering=tuple(all_commands(view.ledger, plan.spec)),
+        proposals=tuple(rounds.proposal_rows(plan.round)),
+        rounds=tuple(rounds.history(view.ledger, view.campaign.issue, plan.spec.body_sha256)),
+        usd=float(spent(view.ledger.records_of(SpendRecord, view.campaign.issue))),
+    )
+
+
+def _row(view: CampaignView, one: Resolved, published: Mapping[str, Sequence[float]], verdict: Verdict | None) -> Row:
+    plan, name = view.plan, one.variant.name
+    values = published[name]
+    others = [group for other, group in published.items() if other != name]
+    return Row(
+        name=name,
+        sets=constants_set(plan, one),
+        why=one.variant.why,
+        commit=view.campaign.commits[name],
+        shape=one.shapes.get(plan.profile),
+        runs=tuple(view.runs(name)),
+        verdict=verdict,
+        mean=sum(values) / len(values) if values else None,
+        spread=spread(values, [*others, *view.groups()]),
+        n=len(values),
+    )
+
+
+def _published(runs: Sequence[RunRecord], name: str) -> list[float]:
+    """Return the values whose mean is a variant's: no screening run where there are others (it was selected)."""
+    quiet = [run for run in runs if run.status == "ok"]
+    unselected = [run for run in quiet if run.role != "screen"]
+    chosen = unselected if unselected or name == BASELINE else quiet
+    return [run.metric for run in chosen if run.metric is not None]
 
 
 def _notices(ledger: Ledger, evidence: CampaignView, here: str) -> list[str]:
@@ -131,7 +196,7 @@ def publish(parts: CampaignContext, shown: Board) -> None:
     """Write notes, results.tsv and the comment. All are derived from the ledger, and written only where they differ."""
     for commit in shown.campaign.commits.values():
         text = _note(parts.ledger, commit, shown.track.metric)
-        if parts.repo.noted(commit) != text:
+        if parts.repo.read_note(commit) != text:
             fault_point("note-before")
             parts.repo.note(commit, text)
             fault_point("note-after")

@@ -1,11 +1,13 @@
-"""A median, and Student's t: its distribution function and quantiles. The tests hold it against numpy and scipy.
+"""A median, Student's t (its distribution function and quantiles) and the noise from run to run.
 
-Standard library alone: the imports of numpy and scipy.special take half a second of every command.
+Standard library alone: the imports of numpy and scipy.special take half a second of every command. The tests hold this
+module against both.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cache
+from typing import NamedTuple
 
 _TINY = 1e-300
 _STEPS = 10_000  # of the continued fraction; it converges within a few dozen wherever it is used
@@ -65,3 +67,28 @@ def _fraction(a: float, b: float, x: float) -> float:
         if abs(c * d - 1) < 1e-15:
             break
     return value
+
+
+# --- the noise from run to run --------------------------------------------------------------------------
+
+
+class Noise(NamedTuple):
+    """The run-to-run standard deviation in units of the metric, and its degrees of freedom (0: unknown)."""
+
+    sigma: float
+    dof: int
+
+
+def mean(values: Collection[float]) -> float:
+    """Return the mean, exact where all values are the same: deterministic runs must not differ by rounding."""
+    first = next(iter(values))
+    return first + math.fsum(value - first for value in values) / len(values)
+
+
+def pool(groups: Iterable[Collection[float]]) -> Noise:
+    """Return sigma over groups whose means may differ (the pooled variance of the t test and of one-way ANOVA)."""
+    several = [group for group in groups if len(group) > 1]
+    dof = sum(len(group) - 1 for group in several)
+    means = [mean(group) for group in several]
+    off = [value - mean for group, mean in zip(several, means, strict=True) for value in group]
+    return Noise(math.hypot(*off) / math.sqrt(dof) if dof else 0.0, dof)

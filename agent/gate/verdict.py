@@ -9,14 +9,14 @@ promote a variant that is no better than the baseline (normal noise of one size)
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, islice
 from typing import NamedTuple
 
 from agent.core.experiment import BASELINE, GateRules
 from agent.core.runs import Decision, Role, Verdict
-from agent.gate.stats import cdf, median, quantile
+from agent.gate.stats import Noise, cdf, mean, median, pool, quantile
 
 _LEVEL = 0.05  # each tail of the published interval: two-sided 90 %, above 0 exactly when the one-sided p is below 0.05
 _FURTHER = 50  # the most further runs of each that a verdict counts out
@@ -96,7 +96,7 @@ class _History:
 
     def shown(self, values: Collection[float]) -> str:
         """The mean as a researcher knows it, with the metric's own sign."""
-        return f"{_sign(self.rules) * _mean(values):.6g}"
+        return f"{_sign(self.rules) * mean(values):.6g}"
 
 
 def _sign(rules: GateRules) -> int:
@@ -230,19 +230,12 @@ def _seeds(rules: GateRules, again: Sequence[int], used: Collection[int], wanted
 
 def _leader(campaign: _History) -> str | None:
     """The variant with the best screening run, if that beats the baseline; the earlier one in the order on a tie."""
-    limit = _mean(campaign.reference)
+    limit = mean(campaign.reference)
     ahead = [name for name in campaign.order if campaign.screen(name) < limit]
     return min(ahead, key=campaign.screen, default=None)
 
 
 # --- the statistics ---------------------------------------------------------------------------------------
-
-
-class _Noise(NamedTuple):
-    """The run-to-run standard deviation in units of the metric, and its degrees of freedom (0: unknown)."""
-
-    sigma: float
-    dof: int
 
 
 class _Gain(NamedTuple):
@@ -258,7 +251,7 @@ def spread(values: Sequence[float], groups: Sequence[Sequence[float]] = (), alph
 
     Sigma is pooled over `values` and `groups` (replicates of other models under the same conditions).
     """
-    noise = _pooled([values, *groups])
+    noise = pool([values, *groups])
     if not values or noise.dof == 0:
         return None
     return float(quantile(noise.dof, 1 - alpha)) * noise.sigma / math.sqrt(len(values))
@@ -280,22 +273,7 @@ def chance_of_false_winner(variants: int) -> float:
     return variants / (variants + 1)
 
 
-def _mean(values: Collection[float]) -> float:
-    """The mean, exact where all values are the same: deterministic runs must not differ by rounding."""
-    first = next(iter(values))
-    return first + math.fsum(value - first for value in values) / len(values)
-
-
-def _pooled(groups: Iterable[Collection[float]]) -> _Noise:
-    """Sigma over groups that may differ in their means (the pooled variance of the t test and of one-way ANOVA)."""
-    several = [group for group in groups if len(group) > 1]
-    dof = sum(len(group) - 1 for group in several)
-    means = [_mean(group) for group in several]
-    off = [value - mean for group, mean in zip(several, means, strict=True) for value in group]
-    return _Noise(math.hypot(*off) / math.sqrt(dof) if dof else 0.0, dof)
-
-
-def _test(gain: float, n_base: int, n: int, noise: _Noise) -> _Gain:
+def _test(gain: float, n_base: int, n: int, noise: Noise) -> _Gain:
     """Student's two-sample t with the pooled sigma. Without any spread the sign of the gain decides."""
     if noise.dof == 0:
         return _Gain(gain, None, None)
@@ -333,7 +311,7 @@ def judge(
     leader = _leader(campaign)
     sound = [name for name in order if not campaign.tallies[name].failure]  # what failed may have made its numbers up
     own = [campaign.reference, *(campaign.confirmations(name) for name in sound)]
-    noise = _pooled([] if campaign.lowest else [*own, *groups])
+    noise = pool([] if campaign.lowest else [*own, *groups])
     estimates = {name: _estimate(campaign, name, leader, noise) for name in order}
     return GateResult(_nobody(campaign) if leader is None else estimates[leader], tuple(estimates.values()))
 
@@ -358,12 +336,12 @@ def _nobody(campaign: _History) -> Verdict:
     return _unmeasured(None, "discard", f"no variant beat {base} in its first run{named}{_chance(campaign)}")
 
 
-def _estimate(campaign: _History, name: str, leader: str | None, noise: _Noise) -> Verdict:
+def _estimate(campaign: _History, name: str, leader: str | None, noise: Noise) -> Verdict:
     """What is known of one variant. p is given for the leader only, since only one variant is tested."""
     if campaign.tallies[name].failure:
         return _unmeasured(name, "failed", f"{name}: {campaign.tallies[name].failure}")
     values, base = campaign.confirmations(name) or [campaign.screen(name)], campaign.reference
-    found = _test(_mean(base) - _mean(values), len(base), len(values), noise)
+    found = _test(mean(base) - mean(values), len(base), len(values), noise)
     found = found if name == leader else found._replace(p=None)
     decision = _decide(campaign.rules, found)
     if campaign.lowest:
@@ -383,13 +361,13 @@ def _told(campaign: _History, name: str, values: Collection[float], found: _Gain
     return f"{what} against {base}: gain {found.gain:.3g}{bounds}{p}"
 
 
-def _why_leader(campaign: _History, decision: Decision, values: Collection[float], noise: _Noise) -> str:
+def _why_leader(campaign: _History, decision: Decision, values: Collection[float], noise: Noise) -> str:
     """What the numbers alone do not say."""
     if campaign.lowest:
         return f"; the best of one run each{_chance(campaign)}"
     if decision == "discard":
         return f"; on fresh seeds no gain that counts (min_gain {campaign.rules.min_gain:.3g})"
-    gain = _mean(campaign.reference) - _mean(values)
+    gain = mean(campaign.reference) - mean(values)
     further = _further(campaign.rules, gain, len(campaign.reference), len(values), noise)
     return f"; {further} would settle it at this gain" if decision == "inconclusive" else ""
 
@@ -399,10 +377,10 @@ def _why_other(decision: Decision, leader: str | None) -> str:
     return f"; not confirmed, since {better}" if decision == "inconclusive" else ""
 
 
-def _further(rules: GateRules, gain: float, n_base: int, n: int, noise: _Noise) -> str:
+def _further(rules: GateRules, gain: float, n_base: int, n: int, noise: Noise) -> str:
     """How many more runs of baseline and variant would decide, were the gain and sigma to stay as they are."""
     for more in range(1, _FURTHER + 1) if noise.dof else ():
-        found = _test(gain, n_base + more, n + more, _Noise(noise.sigma, noise.dof + 2 * more))
+        found = _test(gain, n_base + more, n + more, Noise(noise.sigma, noise.dof + 2 * more))
         if _decide(rules, found) != "inconclusive":
             return f"about {more} further run{'s' if more > 1 else ''} of each"
     return f"more than {_FURTHER} further runs of each" if noise.dof else "replicates, which tell the noise,"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.campaign.evidence import CampaignView, board, why_not_auditable
+from agent.campaign.evidence import CampaignView, why_not_auditable
 from agent.campaign.plan import CampaignRequest
 from agent.core.experiment import BASELINE, GateRules
 from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord, VerdictRecord
@@ -174,18 +174,6 @@ def test_what_was_spent_probed_or_failed_before_somebody_steered_counts_and_of_a
     assert evidence.spent() == 0
     evidence.ledger.append(CommandRecord(3, "s", "line-2", "", "/skip 1D", "", True, "2"))
     assert (evidence.spent(), len(evidence.seen()), len(evidence.probes("1B"))) == (17.0, 1, 1)
-
-
-def test_a_variants_published_value_is_its_confirmation_mean_never_the_screening_minimum(
-    evidence: CampaignView,
-) -> None:
-    for seed, (metric, role) in enumerate([(1.0, "screen"), (2.0, "confirm"), (3.0, "confirm")]):
-        evidence.ledger.append(run("1D", seed, metric, role=role))
-    evidence.ledger.append(run("1C", 0, 2.5, role="screen"))
-    rows = {row.name: row for row in board(evidence, "b" * 40, None, "command").rows}
-    assert (rows["1D"].mean, rows["1D"].n) == (2.5, 2)
-    assert (rows["1C"].mean, rows["1C"].n) == (2.5, 1)
-    assert rows[BASELINE].mean is None
 
 
 def test_what_a_run_should_take_follows_from_the_slowest_and_the_flops_of_both(evidence: CampaignView) -> None:

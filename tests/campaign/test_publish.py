@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from agent.campaign.evidence import CampaignView
+from agent.campaign.publish import build_board
+from agent.campaign.plan import CampaignRequest
+from agent.core.experiment import BASELINE
 from agent.execution.locks import exclusive
+from agent.store.ledger import Ledger
 from tests.campaign.test_engine import STEPS
+from tests.campaign.test_evidence import CAMPAIGN, run
+from tests.campaign.test_plan import plan
 from tests.support.project import ROOT, agent, commit, edit, environment, git
 
 
@@ -154,3 +161,15 @@ def test_exports_that_something_spoilt_are_written_anew(project: Path) -> None:
         path.write_bytes(b"\xff\xfe")
     assert agent(project, *STEPS).returncode == 0
     assert [path.read_bytes() for path in spoilt] == good
+
+
+def test_a_variants_published_value_is_its_confirmation_mean_never_the_screening_minimum(project: Path) -> None:
+    ledger = Ledger(project / "ledger.jsonl", project / "lock")
+    view = CampaignView(plan(project, CampaignRequest(3, "mini", "stdlib")), CAMPAIGN, ledger)
+    for seed, (metric, role) in enumerate([(1.0, "screen"), (2.0, "confirm"), (3.0, "confirm")]):
+        ledger.append(run("1D", seed, metric, role=role))
+    ledger.append(run("1C", 0, 2.5, role="screen"))
+    rows = {row.name: row for row in build_board(view, "b" * 40, None, "command").rows}
+    assert (rows["1D"].mean, rows["1D"].n) == (2.5, 2)
+    assert (rows["1C"].mean, rows["1C"].n) == (2.5, 1)
+    assert rows[BASELINE].mean is None

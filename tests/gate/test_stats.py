@@ -1,6 +1,7 @@
 """Student's t against scipy, over all that the gate may ask of it, and the median against numpy."""
 
 import math
+from statistics import variance
 
 import numpy as np
 import pytest
@@ -42,3 +43,13 @@ def test_at_the_ends_and_in_the_middle(dof: int) -> None:
 def test_far_out_it_is_still_a_number() -> None:
     assert 0 < stats.cdf(3, -1e6) < 1e-15
     assert stats.quantile(1, 1 - 1e-12) == pytest.approx(float(stdtrit(1, 1 - 1e-12)), rel=1e-3)
+
+
+@given(st.lists(st.lists(st.floats(-100, 100), max_size=6), max_size=6))
+def test_sigma_is_pooled_over_the_groups_that_have_replicates(groups: list[list[float]]) -> None:
+    several = [group for group in groups if len(group) > 1]
+    dof = sum(len(group) - 1 for group in several)
+    squares = sum((len(group) - 1) * variance(group) for group in several)
+    noise = stats.pool(groups)
+    assert noise.dof == dof
+    assert noise.sigma == pytest.approx(math.sqrt(squares / dof) if dof else 0.0, abs=1e-9)
