@@ -90,7 +90,7 @@ def run_session(options: RunOptions, plan: Plan, limits: Limits) -> dict[str, ob
             where=plan.spec.issue.source,
             next_step="run it without --loop, or name another issue",
         )
-    rounds = replace(options, close=False, request=replace(options.request, again=True))
+    rounds = replace(options, close=False, request=replace(options.request, new_round=True))
     ctx = replace(options.context(plan), close=False)
     _check_sandbox(options, plan)
     options.editor(ctx, "")  # what is wrong with it is said before the time begins to run

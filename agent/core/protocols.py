@@ -52,6 +52,9 @@ class Tracker(Protocol):
     def remarks(self, number: int) -> Sequence[HumanComment]:
         """What people with write access say about the issue, oldest first; our own comment is not among it."""
 
+    def revision(self, number: int) -> str:
+        """Return a text that changes with the issue and with what people write; empty where only a look can tell."""
+
     def waiting(self) -> Sequence[int]:
         """The open issues labelled `experiment`, by number."""
 
