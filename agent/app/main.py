@@ -124,7 +124,7 @@ def _run(args: argparse.Namespace, asked: CampaignRequest, wiring: Workspace) ->
     writable(wiring.state)
     writable(machine.cache(), "set AUTORESEARCH_CACHE to a folder that can be written to")
     with wiring.alone(f"issue {args.issue}"), view(_events(args)) as screen, _signals():
-        order = RunOptions(asked, wiring, partial(editor, args), args.no_sandbox, screen.tell)
+        order = RunOptions(asked, wiring, partial(editor, args), args.no_sandbox, screen.show)
         if args.loop:
             told = research.run_session(order, Limits(args.hours, args.max_usd))
         else:
@@ -165,14 +165,14 @@ def _queue(args: argparse.Namespace, wiring: Workspace) -> int:
 
 
 def _settle(args: argparse.Namespace, wiring: Workspace) -> None:
-    """Post what earlier campaigns owe, of whatever issue; with the repository to ourselves."""
-    if not wiring.outbox().owed():
+    """Deliver what the tracker has not received yet, of whatever issue; with the repository to ourselves."""
+    if not wiring.outbox().undelivered():
         return
     try:
         with wiring.alone(f"issue {args.issue}"), _signals():
-            wiring.outbox().settle()
+            wiring.outbox().redeliver()
     except InUse as busy:
-        print(f"what is owed to the tracker waits: {busy.problem}", file=sys.stderr)
+        print(f"what the tracker has not received yet waits: {busy.problem}", file=sys.stderr)
 
 
 def _events(args: argparse.Namespace) -> TextIO:

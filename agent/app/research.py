@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from agent.app import preview
 from agent.app.session import Limits, Session, current_session, run_rounds
-from agent.app.wiring import Tell, Workspace
+from agent.app.wiring import Emit, Workspace
 from agent.campaign import engine, propose, steer
 from agent.campaign.context import CampaignContext
 from agent.campaign.plan import CampaignRequest, Plan
@@ -16,7 +16,6 @@ from agent.core.experiment import Rewrite, Variant
 from agent.core.protocols import Editor, Notice
 from agent.execution import sandbox
 from agent.execution.sandbox import Sandbox
-from agent.tracking import outbox
 from agent.tracking.comment import Board
 
 _PROPOSED = Variant("a proposal", (Rewrite("", ""),))  # what is to come of an issue in prose
@@ -30,23 +29,23 @@ class RunOptions:
     wiring: Workspace
     editor: Callable[[CampaignContext, str], Editor]
     waived: bool  # walls, by --no-sandbox
-    tell: Tell
+    emit: Emit
 
 
 def run_issue(order: RunOptions, session: Session | None = None) -> Board:
     """One question to its board; an issue in prose first gets its variants. Raises what loop.run and propose raise."""
     ledger = session.ledger if session else order.wiring.ledger()  # anew: another harness may just have finished
-    plan, parts = order.wiring.ready(order.asked, order.tell, ledger)
+    plan, parts = order.wiring.ready(order.asked, order.emit, ledger)
     with report_no_proposals(parts, plan):
         propose.check(plan)
     _check_walls(order, plan)
     for line in (*preview.intent(plan), *_unwalled(order.wiring.walls)):
-        order.tell(Notice(line))
+        order.emit(Notice(line))
     if not plan.complete:
         editor = order.editor(parts, session.began.at if session else "")
         with report_no_proposals(parts, plan):
             propose.propose(parts, plan, editor, steer.guidance(parts, plan))
-        plan, parts = order.wiring.ready(order.asked, order.tell, ledger)
+        plan, parts = order.wiring.ready(order.asked, order.emit, ledger)
     return engine.run(parts, plan)
 
 
@@ -73,7 +72,7 @@ def _unwalled(walls: Sandbox) -> list[str]:
 def run_session(order: RunOptions, limits: Limits) -> dict[str, object]:
     """Round after round until the session is over; what came of it. Raises BadInput for an issue that has a table."""
     closes, order = order.wiring.close, replace(order, wiring=replace(order.wiring, close=False))
-    plan, parts = order.wiring.ready(order.asked, order.tell)
+    plan, parts = order.wiring.ready(order.asked, order.emit)
     if not plan.spec.proposals:
         raise BadInput(
             "--loop is for an issue in prose, and this one has a table",
@@ -85,10 +84,10 @@ def run_session(order: RunOptions, limits: Limits) -> dict[str, object]:
     session = current_session(parts.ledger, plan.spec.issue.number, plan.spec.body_sha256, limits)
     again = replace(order, asked=replace(order.asked, again=True))
     reason = run_rounds(
-        session, lambda: _catch_up(parts, plan), lambda: run_issue(again, session), plan.estimate_s, order.tell
+        session, lambda: _catch_up(parts, plan), lambda: run_issue(again, session), plan.estimate_s, order.emit
     )
     if closes:
-        outbox.of(parts).post(plan.spec.issue.number, "close", "")
+        parts.outbox.post(plan.spec.issue.number, "close", "")
     return session.summary(plan.track.name) | {"reason": reason}
 
 

@@ -29,7 +29,7 @@ from agent.tracking.local import MarkdownTracker
 from agent.tracking.outbox import Outbox
 from agent.tracking.terminal import PlainView, View
 
-Tell = Callable[[Event], None]
+Emit = Callable[[Event], None]
 
 
 def tracker(args: argparse.Namespace, repo: Repository) -> Tracker:
@@ -73,7 +73,7 @@ def view(stream: IO[str]) -> View:
 
 
 def say(event: Event) -> None:
-    """Tell a notice where no campaign shows it."""
+    """Emit a notice where no campaign shows it."""
     if isinstance(event, Notice):
         print(event.text, file=sys.stderr)
 
@@ -95,25 +95,25 @@ class Workspace:
         path = self.repo.root / "experiments" / "ledger.jsonl"
         return Ledger(path, self.state / "ledger.lock")
 
-    def ready(self, asked: CampaignRequest, tell: Tell, ledger: Ledger | None = None) -> tuple[Plan, CampaignContext]:
-        """Make the plan and pick the parts. `tell` hears the events."""
+    def ready(self, asked: CampaignRequest, emit: Emit, ledger: Ledger | None = None) -> tuple[Plan, CampaignContext]:
+        """Make the plan and pick the parts. `emit` gets the events."""
         ledger = self.ledger() if ledger is None else ledger
         plan = make_plan(asked, self.repo, ledger, self.tracker, self.here)
-        return plan, self.parts(ledger, plan, tell)
+        return plan, self.parts(ledger, plan, emit)
 
-    def parts(self, ledger: Ledger, plan: Plan, tell: Tell) -> CampaignContext:
+    def parts(self, ledger: Ledger, plan: Plan, emit: Emit) -> CampaignContext:
         """The parts for a plan that is made."""
         return CampaignContext(
             self.repo,
             ledger,
             self.tracker,
-            self._executor(plan, tell),
+            self._executor(plan, emit),
             self.here,
             self.walls,
             sys.executable,
             _run_env(),
-            tell,
-            Throttle(self.tracker.upstream.look_s if self.tracker.upstream else 0.0),
+            emit,
+            Throttle(self.tracker.upstream.poll_s if self.tracker.upstream else 0.0),
             self.pull,
             self.close,
         )
@@ -131,13 +131,13 @@ class Workspace:
         """The repository to ourselves. Raises InUse at once where another harness has it."""
         return exclusive(self.state / "repository.lock", what)
 
-    def _executor(self, plan: Plan, tell: Tell) -> Executor:
+    def _executor(self, plan: Plan, emit: Emit) -> Executor:
         return LocalExecutor(
             self.here.gpus if plan.profile == "full" else (),
             machine.locks(),
             self.repo.export,
-            on_line=lambda job, line: tell(RunOutput(job, line)),
-            on_wait=lambda holder: tell(Notice(f"waiting: the device is in use by {holder}")),
+            on_line=lambda job, line: emit(RunOutput(job, line)),
+            on_wait=lambda holder: emit(Notice(f"waiting: the device is in use by {holder}")),
             walls=self.walls,
         )
 
