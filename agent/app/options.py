@@ -145,7 +145,7 @@ def _corpus(name: str) -> str:
 def last_request(issue: int, ledger: Ledger) -> CampaignRequest:
     """The request that an issue's latest campaign answered. Raises BadInput where there was none."""
     campaigns = ledger.campaigns(issue)
-    if not campaigns and (failed := [one for one in ledger.about(ProposalRecord, issue) if not one.accepted]):
+    if not campaigns and (failed := [one for one in ledger.records_of(ProposalRecord, issue) if not one.accepted]):
         refused = "; ".join(f"{one.variant}: {one.failure}" for one in failed)
         raise BadInput(
             f"issue {issue} has had no campaign; refused: {refused}", next_step="ask for another round: --retry"

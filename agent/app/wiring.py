@@ -58,7 +58,7 @@ def editor(args: argparse.Namespace, parts: CampaignContext, since: str) -> Edit
     from agent.editors.anthropic import Claude
 
     settings = models.read(os.environ, args.model, args.max_usd)
-    before = [one for one in parts.ledger.about(SpendRecord, args.issue) if one.at >= since]
+    before = [one for one in parts.ledger.records_of(SpendRecord, args.issue) if one.at >= since]
     again = shlex.join(["python", "agent/run.py", *sys.argv[1:]])
     return Claude(settings, Spending(args.issue, settings, before, parts.ledger.append), again=again)
 
@@ -138,7 +138,7 @@ class Workspace:
             self.repo.export,
             on_line=lambda job, line: emit(RunOutput(job, line)),
             on_wait=lambda holder: emit(Notice(f"waiting: the device is in use by {holder}")),
-            walls=self.walls,
+            sandbox=self.walls,
         )
 
 

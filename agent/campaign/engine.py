@@ -113,7 +113,7 @@ def _demanded(parts: CampaignContext, plan: Plan) -> str:
 
 def _freeze(parts: CampaignContext, plan: Plan, conditions: Conditions, corpus: jobs.Corpus) -> CampaignRecord:
     """The question: the baseline, a commit and a branch for every variant, what is pinned, then the record."""
-    parts.repo.ignore(WRITTEN)
+    parts.repo.exclude(WRITTEN)
     _place_baseline(parts, plan)
     fault_point("baseline-placed")
     commits = {BASELINE: plan.base} | {
@@ -143,7 +143,7 @@ def _place_baseline(parts: CampaignContext, plan: Plan) -> None:
     name = baseline_branch(plan.track.name)
     here = parts.repo.resolve(f"refs/heads/{name}")
     behind = here is not None and here != plan.base and parts.repo.is_ancestor(here, plan.base)
-    if (here is None or behind) and not parts.repo.move(name, plan.base, here):
+    if (here is None or behind) and not parts.repo.compare_and_swap(name, plan.base, here):
         raise HarnessError(f"the branch {name} was moved by another program", next_step="run the command again")
     if behind and here is not None:
         parts.emit(Notice(f"baseline {plan.track.name} moved along with HEAD, from {here[:7]} to {plan.base[:7]}"))
@@ -159,7 +159,7 @@ def _commit(parts: CampaignContext, plan: Plan, name: str) -> str:
         message(plan, one.variant, constants_set(plan, one) if one.variant.only_sets_constants else {}),
     )
     fault_point("commit-made")
-    parts.repo.keep(f"autoresearch/issue-{issue.number}/{name}", commit)
+    parts.repo.set_branch(f"autoresearch/issue-{issue.number}/{name}", commit)
     fault_point("commit-after")
     return commit
 

@@ -1,6 +1,6 @@
 """DEPTH, ASPECT_RATIO and HEAD_DIM to widths, heads, parameters, FLOPs and memory. Pure: numbers in, numbers out.
 
-The formulas describe the model of train.py; tests/test_shape.py holds them to the built one.
+The formulas describe the model of train.py; tests/spec/test_shape.py holds them to the built one.
 """
 
 import math

@@ -78,12 +78,16 @@ class Outbox:
 
     def undelivered(self) -> list[DeliveryRecord]:
         """Return what this place has not received yet, in the order in which it is to be delivered."""
-        latest = {(one.issue, one.what): one for one in self.ledger.about(DeliveryRecord) if one.place == self.place}
+        latest = {
+            (one.issue, one.what): one for one in self.ledger.records_of(DeliveryRecord) if one.place == self.place
+        }
         pending = [one for one in latest.values() if not one.done]
         return sorted(pending, key=lambda one: (one.issue, ORDER.index(one.what)))
 
     def _latest(self, issue: int, what: Delivery) -> DeliveryRecord | None:
-        mine = [one for one in self.ledger.about(DeliveryRecord, issue) if (one.what, one.place) == (what, self.place)]
+        mine = [
+            one for one in self.ledger.records_of(DeliveryRecord, issue) if (one.what, one.place) == (what, self.place)
+        ]
         return mine[-1] if mine else None
 
     def _record_failure(self, issue: int, what: Delivery, text: str, reason: str) -> None:
@@ -126,8 +130,8 @@ class Outbox:
 
 def _own_baselines(ledger: Ledger, issue: int) -> set[str]:
     """Return the commits from which a baseline may be moved: bases of campaigns here, and what was promoted here."""
-    promoted = (record for record in ledger.about(PromotionRecord, issue))
-    bases = {record.base for record in ledger.about(CampaignRecord, issue)}
+    promoted = (record for record in ledger.records_of(PromotionRecord, issue))
+    bases = {record.base for record in ledger.records_of(CampaignRecord, issue)}
     return bases | {commit for record in promoted for commit in (record.old, record.new)}
 
 

@@ -262,7 +262,7 @@ def test_a_terminal_of_another_alphabet_ends_nothing(project: Path) -> None:
 
 TIDYING = """
 import time
-from agent.run import _signals
+from agent.app.main import _signals
 with _signals():
     try:
         print("begun", flush=True)

@@ -15,7 +15,7 @@ from types import ModuleType
 from tests.cheats import honest
 
 ROOT = Path(__file__).parents[2]
-CHECKS = (  # of agent/audit.py; `edit` comes before any run
+CHECKS = (  # of agent/campaign/auditing.py; `edit` comes before any run
     "edit", "checkpoint", "logits", "agreement", "causality", "order", "bytes", "held-out", "clock", "plausible",
     "sandbox",  # no check but a wall: what the file wants to read or keep is not there, so it fails or gains nothing
 )  # fmt: skip
@@ -62,7 +62,9 @@ def train_py(cheat: Cheat, **constants: object) -> str:
 
 def _in(package: ModuleType) -> list[Cheat]:
     names = sorted(
-        found.name for found in pkgutil.iter_modules(package.__path__) if not (found.ispkg or found.name == "__main__")
+        module.name
+        for module in pkgutil.iter_modules(package.__path__)
+        if not (module.ispkg or module.name.startswith(("__main__", "test_")))
     )
     return [_read(name, importlib.import_module(f"{package.__name__}.{name}")) for name in names]
 

@@ -1,6 +1,6 @@
 """The cheats of tests/cheats: each applies to the real train.py, runs in the sandbox, and is caught by its check.
 
-Every edit is trained and audited as a winner would be (tests/trial.py). What the static check refuses goes past it
+Every edit is trained and audited as a winner would be (tests/support/trial.py). What the static check refuses goes past it
 here where another check is named: behind each wall the next one has to stand.
 """
 

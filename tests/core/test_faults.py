@@ -15,10 +15,10 @@ from tests.support.project import ROOT, agent, commit, edit
 REACHED = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from agent.failpoints import reach
+from agent.core.faults import fault_point
 for name in ("run-start", "run-result", "run-start"):
     print(name, flush=True)
-    reach(name)
+    fault_point(name)
 """
 
 
@@ -32,7 +32,7 @@ def passing_by(asked: str | None, folder: Path = ROOT) -> subprocess.CompletedPr
 
 def test_every_moment_is_reached_in_one_place_and_every_place_is_a_moment() -> None:
     sources = [path.read_text() for path in sorted((ROOT / "agent").rglob("*.py"))]
-    reached = [name for text in sources for name in re.findall(r'\breach\("([\w-]+)"\)', text)]
+    reached = [name for text in sources for name in re.findall(r'\bfault_point\("([\w-]+)"\)', text)]
     assert sorted(reached) == sorted(POINTS)
 
 

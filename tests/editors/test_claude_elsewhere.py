@@ -1,6 +1,6 @@
 """Claude as the editor against a stand-in that was not written here: npm's @copilotkit/aimock.
 
-It bills nothing and accepts what the API no longer does, so tests/claude.py stays beside it.
+It bills nothing and accepts what the API no longer does, so tests/support/claude.py stays beside it.
 """
 
 import json

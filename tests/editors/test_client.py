@@ -125,14 +125,14 @@ def test_no_usage_that_a_server_bills_gets_beyond_the_cap(
 KILLED = """
 import sys
 from pathlib import Path
-from agent import models
-from agent.account import Account
-from agent.core import Brief, Idea
-from agent.ledger import Ledger
-from agent.llm import Claude
+from agent.core.proposals import Brief, Idea
+from agent.editors import models
+from agent.editors.anthropic import Claude
+from agent.editors.spending import Spending
+from agent.store.ledger import Ledger
 book = Ledger(Path(sys.argv[1]), Path(sys.argv[2]))
 settings = models.read({})
-Claude(settings, Account(5, settings, [], book.append)).write(Brief("r", "q", {"train.py": "a = 1"}),
+Claude(settings, Spending(5, settings, [], book.append)).write(Brief("r", "q", {"train.py": "a = 1"}),
     Idea("1A", "t", "h", "e"), "", Path(sys.argv[3]))
 """
 
@@ -147,7 +147,7 @@ def test_a_kill_in_the_middle_of_a_call_leaves_its_reservation_counted(bench: Be
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    spent = Ledger(paths[0], paths[1]).about(SpendRecord, 5)
+    spent = Ledger(paths[0], paths[1]).records_of(SpendRecord, 5)
     assert [record.settled for record in spent] == [False]
     book = Spending(5, models.read({}, max_usd=0.4), spent, bench.records.append)
     assert book.usd() > 0.32

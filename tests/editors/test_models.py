@@ -72,5 +72,5 @@ def test_a_file_that_is_not_there_is_bad_input() -> None:
 def test_the_packaged_harness_has_the_file() -> None:
     told = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert told == {"packages": ["agent"]}  # all of the folder, whatever its files are called
-    assert models.OURS.parent == ROOT / "agent"
+    assert models.OURS.parent == ROOT / "agent" / "editors"
     assert git(ROOT, "ls-files", "agent/editors/models.yaml") != ""  # hatch leaves out what git ignores

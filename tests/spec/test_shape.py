@@ -1,4 +1,4 @@
-"""agent/shape.py: what it predicts is what train.py builds."""
+"""agent/spec/shape.py: what it predicts is what train.py builds."""
 
 import ast
 from collections.abc import Mapping
