@@ -284,7 +284,7 @@ def _record_verdict(ctx: CampaignContext, view: CampaignView, result: GateResult
     ctx.ledger.append(
         VerdictRecord(
             issue=view.campaign.issue,
-            campaign_id=view.campaign.at,
+            campaign=view.campaign.at,
             verdict=result.verdict,
             variants=tuple(result.variants),
             at=utc_now(),
