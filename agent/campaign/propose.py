@@ -29,7 +29,7 @@ SAID_CAP = 300  # of an editor's own words, in its record
 FAILURE_CAP = 600  # of why a proposal was refused, in its record
 
 
-def propose(parts: CampaignContext, plan: Plan, editor: Editor, guidance: str = "") -> None:
+def propose(parts: CampaignContext, plan: Plan, editor: Editor, guidance: str = "") -> Round:
     """Bring the plan's round to its end: ideas, then a proposal of each. What the ledger has is not done again.
 
     Raises Paused where money or time is used up, NothingToRun where the editor had no idea or none could be used.
@@ -44,6 +44,7 @@ def propose(parts: CampaignContext, plan: Plan, editor: Editor, guidance: str = 
         _write(parts, plan, editor, told, DraftChecker(parts, plan, idea, corpus))
     done = rounds.all_rounds(parts.ledger, plan.spec.issue.number, plan.spec.body_sha256)[-1]
     check(replace(plan, round=done))
+    return done
 
 
 def check(plan: Plan) -> None:
