@@ -257,7 +257,7 @@ def _judge(parts: CampaignContext, evidence: CampaignView) -> bool:
 
 
 def hold_for_review(verdict: Verdict, audit_found: AuditRecord | None) -> Verdict:
-    """What the audit doubts and does not refuse (checks.DOUBTS): nothing is promoted until a person has looked."""
+    """Hold what the audit doubts and does not refuse (REVIEW_CHECKS): nothing is promoted until a person has looked."""
     assert audit_found is not None
     told = "; ".join(audit_found.checks[name] for name in audit_found.failed)
     reason = f"quarantined, for a person to judge: {told}. Look at its diff and its log before you promote it by hand"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from agent.audit import checks
+from agent.audit import timing
 from agent.audit.integrity import HOLDOUT_FILE
 from agent.campaign.plan import PROBE_ROUNDS, Plan
 from agent.core.experiment import BASELINE, SetConstant
@@ -118,10 +118,10 @@ class CampaignView:
         good = self.good(name)
         return list({run.seed: run for run in [run for run in good if run.role != "screen"] or good}.values())
 
-    def timed(self, name: str) -> checks.Timing:
+    def timed(self, name: str) -> timing.Timing:
         """What the audit's clock looks at."""
         flops = self._work(name) / self._work(BASELINE)
-        return checks.Timing(self.counting(name), self.counting(BASELINE), flops, self.plan.has_model_code(name))
+        return timing.Timing(self.counting(name), self.counting(BASELINE), flops, self.plan.has_model_code(name))
 
     def groups(self) -> list[list[float]]:
         """Replicates of other trees under the same conditions: more degrees of freedom for sigma.
