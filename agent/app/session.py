@@ -36,7 +36,7 @@ class Session:
 
     def spent(self) -> Decimal:
         """Dollars since it began."""
-        return spent([one for one in self.ledger.about(SpendRecord, self.began.issue) if one.at >= self.began.at])
+        return spent([one for one in self.ledger.records_of(SpendRecord, self.began.issue) if one.at >= self.began.at])
 
     def rounds(self) -> list[rounds.Round]:
         """The rounds since it began that are over."""
@@ -103,7 +103,7 @@ class Session:
 
 def current_session(ledger: Ledger, issue: int, body_sha256: str, limits: Limits) -> Session:
     """The session that has not ended, under the same limits; else a new one."""
-    known = [one for one in ledger.about(SessionRecord, issue) if one.body_sha256 == body_sha256]
+    known = [one for one in ledger.records_of(SessionRecord, issue) if one.body_sha256 == body_sha256]
     same = known and (known[-1].hours, known[-1].max_usd) == (limits.hours, limits.max_usd)
     if same and not known[-1].ended:
         return Session(ledger, known[-1])

@@ -49,7 +49,7 @@ def promote(parts: CampaignContext, evidence: CampaignView) -> None:
     here = parts.repo.resolve(f"refs/heads/{baseline_branch(track)}")
     new = _promoted(parts, evidence, campaign.commits[variant], here)
     fault_point("promotion-before")
-    if new is None or not (here == new or parts.repo.move(baseline_branch(track), new, here)):
+    if new is None or not (here == new or parts.repo.compare_and_swap(baseline_branch(track), new, here)):
         return
     fault_point("promotion-moved")
     old = here if here not in (None, new) else campaign.base
@@ -128,7 +128,7 @@ def build_board(
         steering=tuple(all_commands(view.ledger, plan.spec)),
         proposals=tuple(rounds.proposal_rows(plan.round)),
         rounds=tuple(rounds.history(view.ledger, view.campaign.issue, plan.spec.body_sha256)),
-        usd=float(spent(view.ledger.about(SpendRecord, view.campaign.issue))),
+        usd=float(spent(view.ledger.records_of(SpendRecord, view.campaign.issue))),
     )
 
 
@@ -196,7 +196,7 @@ def publish(parts: CampaignContext, shown: Board) -> None:
     """Write notes, results.tsv and the comment. All are derived from the ledger, and written only where they differ."""
     for commit in shown.campaign.commits.values():
         text = _note(parts.ledger, commit, shown.track.metric)
-        if parts.repo.noted(commit) != text:
+        if parts.repo.read_note(commit) != text:
             fault_point("note-before")
             parts.repo.note(commit, text)
             fault_point("note-after")

@@ -151,7 +151,7 @@ def _stopped(plan: Plan, stop: CommandRecord) -> Stopped:
 def _new(parts: CampaignContext, plan: Plan) -> list[PendingCommand]:
     """The commands that concern this issue and that no campaign has answered."""
     number = plan.spec.issue.number
-    known = {(one.issue, one.remark, one.command) for one in parts.ledger.about(CommandRecord)}
+    known = {(one.issue, one.remark, one.command) for one in parts.ledger.records_of(CommandRecord)}
     anywhere = {(remark, command) for _, remark, command in known}
     said = [
         PendingCommand(remark, line.text, line.issue)

@@ -20,7 +20,8 @@ from agent.core.proposals import Brief, Draft, Idea, Ideas
 from agent.core.runs import Job, Result
 from agent.core.sanitize import one_line, redact, secrets
 from agent.editors import prompt
-from agent.execution.process import RunningJob, discard, fresh_folder
+from agent.execution.folders import discard, fresh_folder
+from agent.execution.process import RunningJob
 
 TIMEOUT_S = 1800.0
 FILE_BYTES = 256 << 10  # the largest file that may come out

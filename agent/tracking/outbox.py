@@ -75,13 +75,17 @@ class Outbox:
 
     def owed(self) -> list[DeliveryRecord]:
         """What is owed to this place, in the order in which it is to be done."""
-        latest = {(one.issue, one.what): one for one in self.ledger.about(DeliveryRecord) if one.place == self.place}
+        latest = {
+            (one.issue, one.what): one for one in self.ledger.records_of(DeliveryRecord) if one.place == self.place
+        }
         return sorted(
             (one for one in latest.values() if not one.done), key=lambda one: (one.issue, ORDER.index(one.what))
         )
 
     def _latest(self, issue: int, what: Delivery) -> DeliveryRecord | None:
-        mine = [one for one in self.ledger.about(DeliveryRecord, issue) if (one.what, one.place) == (what, self.place)]
+        mine = [
+            one for one in self.ledger.records_of(DeliveryRecord, issue) if (one.what, one.place) == (what, self.place)
+        ]
         return mine[-1] if mine else None
 
     def _owe(self, issue: int, what: Delivery, text: str, reason: str) -> None:
@@ -124,8 +128,8 @@ def of(parts: CampaignContext) -> Outbox:
 
 def _known(ledger: Ledger, issue: int) -> set[str]:
     """Commits from which a baseline may be moved: where campaigns here began, and what was promoted here."""
-    promoted = (record for record in ledger.about(PromotionRecord, issue))
-    began = {record.base for record in ledger.about(CampaignRecord, issue)}
+    promoted = (record for record in ledger.records_of(PromotionRecord, issue))
+    began = {record.base for record in ledger.records_of(CampaignRecord, issue)}
     return began | {commit for record in promoted for commit in (record.old, record.new)}
 
 

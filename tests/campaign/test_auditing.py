@@ -39,7 +39,7 @@ def test_a_cheat_that_leads_is_refused_and_the_honest_winner_behind_it_is_promot
     promoted = asked.parts.repo.resolve(f"refs/heads/{baseline_branch('main')}")
     assert promoted == asked.evidence.campaign.commits["saved_counts"]
     assert {run.sandbox for row in board.rows for run in row.runs} == {needs.SANDBOX.name}
-    reads = asked.parts.ledger.held_reads(asked.evidence.campaign.conditions)
+    reads = asked.parts.ledger.holdout_reads(asked.evidence.campaign.conditions)
     assert 2 <= reads <= 4  # of either, a second run may be so much better than the drawn one that it is scored too
 
 

@@ -147,7 +147,7 @@ def test_a_kill_in_the_middle_of_a_call_leaves_its_reservation_counted(bench: Be
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    spent = Ledger(paths[0], paths[1]).about(SpendRecord, 5)
+    spent = Ledger(paths[0], paths[1]).records_of(SpendRecord, 5)
     assert [record.settled for record in spent] == [False]
     book = Spending(5, models.read({}, max_usd=0.4), spent, bench.records.append)
     assert book.usd() > 0.32

@@ -348,20 +348,20 @@ def test_what_is_owed_twice_is_written_once_and_the_latest_text_is_posted(box: O
     hub.faults.append(Fault(".*", "503", times=10_000))
     for text in ("running", "running", "review", "review", "running"):
         box.post(3, "status", text)
-    assert [one.text for one in box.ledger.about(DeliveryRecord)] == ["running", "review", "running"]
+    assert [one.text for one in box.ledger.records_of(DeliveryRecord)] == ["running", "review", "running"]
     assert [one.text for one in box.owed()] == ["running"]
     hub.faults.clear()
     box.settle()
     box.settle()
     assert "status: running" in hub.issues[3]["labels"]
-    assert [one.done for one in box.ledger.about(DeliveryRecord)] == [False, False, False, True]
+    assert [one.done for one in box.ledger.records_of(DeliveryRecord)] == [False, False, False, True]
     assert box.owed() == []
 
 
 def test_what_was_never_owed_leaves_no_record(box: Outbox) -> None:
     box.post(3, "status", "done")
     box.post(3, "comment", "<!-- autoresearch: issue 3 -->")
-    assert box.ledger.about(DeliveryRecord) == []
+    assert box.ledger.records_of(DeliveryRecord) == []
 
 
 def test_what_is_owed_to_another_repository_is_left_alone(box: Outbox, hub: GitHub) -> None:
