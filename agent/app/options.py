@@ -108,11 +108,11 @@ def validate(args: argparse.Namespace) -> argparse.Namespace:
     return args
 
 
-def request(args: argparse.Namespace, here: Machine) -> CampaignRequest:
-    """What the user asked for. Raises BadInput where a choice cannot be."""
+def request(args: argparse.Namespace, machine: Machine, issue: int) -> CampaignRequest:
+    """Return what the user asks of an issue. Raises BadInput for a choice that there is not."""
     return CampaignRequest(
-        issue=args.issue,
-        profile=_profile(args.profile or os.environ.get("AUTORESEARCH_PROFILE") or here.profile),
+        issue=issue,
+        profile=_profile(args.profile or os.environ.get("AUTORESEARCH_PROFILE") or machine.profile),
         corpus=_corpus(args.corpus or os.environ.get("AUTORESEARCH_CORPUS") or "stdlib"),
         budget=prose.parse_budget(args.budget) if args.budget else None,
         clock=args.clock,
@@ -145,7 +145,7 @@ def _corpus(name: str) -> str:
 def last_request(issue: int, ledger: Ledger) -> CampaignRequest:
     """The request that an issue's latest campaign answered. Raises BadInput where there was none."""
     campaigns = ledger.campaigns(issue)
-    if not campaigns and (failed := [one for one in ledger.about(ProposalRecord, issue) if not one.accepted]):
+    if not campaigns and (failed := [one for one in ledger.records_of(ProposalRecord, issue) if not one.accepted]):
         refused = "; ".join(f"{one.variant}: {one.failure}" for one in failed)
         raise BadInput(
             f"issue {issue} has had no campaign; refused: {refused}", next_step="ask for another round: --retry"

@@ -36,7 +36,7 @@ class Session:
 
     def spent(self) -> Decimal:
         """Dollars since it began."""
-        return spent([one for one in self.ledger.about(SpendRecord, self.began.issue) if one.at >= self.began.at])
+        return spent([one for one in self.ledger.records_of(SpendRecord, self.began.issue) if one.at >= self.began.at])
 
     def rounds(self) -> list[rounds.Round]:
         """The rounds since it began that are over."""
@@ -103,7 +103,7 @@ class Session:
 
 def current_session(ledger: Ledger, issue: int, body_sha256: str, limits: Limits) -> Session:
     """The session that has not ended, under the same limits; else a new one."""
-    known = [one for one in ledger.about(SessionRecord, issue) if one.body_sha256 == body_sha256]
+    known = [one for one in ledger.records_of(SessionRecord, issue) if one.body_sha256 == body_sha256]
     same = known and (known[-1].hours, known[-1].max_usd) == (limits.hours, limits.max_usd)
     if same and not known[-1].ended:
         return Session(ledger, known[-1])
@@ -118,7 +118,7 @@ def run_rounds(
     catch_up: Callable[[], object],
     one_round: Callable[[], object],
     estimate_s: float | None,
-    tell: Callable[[Event], None],
+    emit: Callable[[Event], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
     """First what a crash left to do, then rounds until the session is over; the reason, then in the ledger.
@@ -133,7 +133,7 @@ def run_rounds(
         except NothingToRun:
             pass
         except Unreachable as away:
-            _wait(away, waits, tell, sleep)
+            _wait(away, waits, emit, sleep)
             continue
         except Stopped as stopped:
             reason = stopped.problem
@@ -148,11 +148,11 @@ def run_rounds(
 
 
 def _wait(
-    away: Unreachable, waits: Iterator[float], tell: Callable[[Event], None], sleep: Callable[[float], None]
+    away: Unreachable, waits: Iterator[float], emit: Callable[[Event], None], sleep: Callable[[float], None]
 ) -> None:
     """Wait for a service that is away; where it was too often, raise what it said."""
     wait = next(waits, None)
     if wait is None:
         raise away
-    tell(Notice(f"{away.problem}; on with it in {wait / 60:.0f} min"))
+    emit(Notice(f"{away.problem}; on with it in {wait / 60:.0f} min"))
     sleep(wait)

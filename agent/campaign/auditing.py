@@ -92,7 +92,7 @@ def _record(
         failed=failed,
         checks=found,
         metrics=checks.numbers(pair.winner, pair.base, pair.mine, pair.theirs),
-        held_reads=parts.ledger.held_reads(campaign.conditions),
+        held_reads=parts.ledger.holdout_reads(campaign.conditions),
         sandbox=parts.sandbox.name,
         seconds=round(seconds, 3),
         at=utc_now(),
@@ -103,7 +103,7 @@ def _findings(parts: CampaignContext, evidence: CampaignView, pair: _Pair) -> di
     """Every check by name: what the scorer reports, then what only the harness can tell."""
     found = dict(pair.mine.checks)
     if found.get("held-out") == OK:
-        reads = parts.ledger.held_reads(evidence.campaign.conditions)
+        reads = parts.ledger.holdout_reads(evidence.campaign.conditions)
         found["held-out"] = checks.check_holdout(pair.mine, pair.theirs)
         found["certain"] = checks.check_significance(pair.mine, pair.theirs, reads)
     home = checkpoint(parts, pair.winner.record).with_name("compiled")

@@ -7,7 +7,7 @@ from agent.campaign import auditing, jobs, steer
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView, constants_set, why_not_auditable
 from agent.campaign.plan import Plan, message, probe_seconds, replan
-from agent.campaign.publish import make_board, promote, publish
+from agent.campaign.publish import make_board, pending_promotion, promote, publish
 from agent.core.errors import HarnessError
 from agent.core.experiment import BASELINE
 from agent.core.faults import fault_point
@@ -18,7 +18,6 @@ from agent.execution import sandbox
 from agent.gate.verdict import ScheduledRun, judge, next_runs, plan_size
 from agent.store.baseline import baseline_branch
 from agent.store.repository import writable
-from agent.tracking import outbox
 from agent.tracking.comment import Board
 
 # What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
@@ -48,7 +47,7 @@ def _run_until_replan(parts: CampaignContext, plan: Plan) -> Board | None:
     if undecided and (why := why_not_auditable(evidence.campaign)):
         parts.emit(Notice(f"no winner will be audited: {why}; a number is what the script says it is"))
     if undecided:
-        outbox.of(parts).post(plan.spec.issue.number, "status", "running")
+        parts.outbox.post(plan.spec.issue.number, "status", "running")
     if undecided and not (_calibrate(parts, evidence) and _judge(parts, evidence)):
         return None
     stop = steer.answer_late_commands(parts, plan)
@@ -67,6 +66,12 @@ def find_answered(parts: CampaignContext, plan: Plan) -> CampaignRecord | None:
     """The latest campaign that asked the same question, where it has its answer and is not to be asked again."""
     asked = [c for c in parts.ledger.campaigns(plan.spec.issue.number) if _same_question(parts, plan, c)]
     return asked[-1] if asked and parts.ledger.verdict(asked[-1]) and not plan.retry else None
+
+
+def find_complete(parts: CampaignContext, plan: Plan) -> CampaignRecord | None:
+    """Return the campaign that answers a plan's question, where the winner of its verdict is promoted too."""
+    done = find_answered(parts, plan)
+    return None if done is None or pending_promotion(parts.ledger, done) else done
 
 
 def _same_question(parts: CampaignContext, plan: Plan, campaign: CampaignRecord) -> bool:
@@ -114,7 +119,7 @@ def _demanded(parts: CampaignContext, plan: Plan) -> str:
 
 def _freeze(parts: CampaignContext, plan: Plan, conditions: Conditions, corpus: jobs.Corpus) -> CampaignRecord:
     """The question: the baseline, a commit and a branch for every variant, what is pinned, then the record."""
-    parts.repo.ignore(WRITTEN)
+    parts.repo.exclude(WRITTEN)
     _place_baseline(parts, plan)
     fault_point("baseline-placed")
     commits = {BASELINE: plan.base} | {
@@ -144,7 +149,7 @@ def _place_baseline(parts: CampaignContext, plan: Plan) -> None:
     name = baseline_branch(plan.track.name)
     here = parts.repo.resolve(f"refs/heads/{name}")
     behind = here is not None and here != plan.base and parts.repo.is_ancestor(here, plan.base)
-    if (here is None or behind) and not parts.repo.move(name, plan.base, here):
+    if (here is None or behind) and not parts.repo.compare_and_swap(name, plan.base, here):
         raise HarnessError(f"the branch {name} was moved by another program", next_step="run the command again")
     if behind and here is not None:
         parts.emit(Notice(f"baseline {plan.track.name} moved along with HEAD, from {here[:7]} to {plan.base[:7]}"))
@@ -160,7 +165,7 @@ def _commit(parts: CampaignContext, plan: Plan, name: str) -> str:
         message(plan, one.variant, constants_set(plan, one) if one.variant.only_sets_constants else {}),
     )
     fault_point("commit-made")
-    parts.repo.keep(f"autoresearch/issue-{issue.number}/{name}", commit)
+    parts.repo.set_branch(f"autoresearch/issue-{issue.number}/{name}", commit)
     fault_point("commit-after")
     return commit
 

@@ -94,7 +94,7 @@ class CampaignView:
     def audits(self) -> list[AuditRecord]:
         """The audits of this campaign and of those that it took over from; and what binds it of others (`binding`)."""
         own = campaign_chain(self.ledger, self.campaign)
-        made = [one for one in self.ledger.about(AuditRecord, self.campaign.issue) if one.campaign in own]
+        made = [one for one in self.ledger.records_of(AuditRecord, self.campaign.issue) if one.campaign in own]
         held = (self.binding(name) for name in self.campaign.trees if name != BASELINE)
         return [one for one in held if one and one not in made and one.campaign not in own] + made
 
@@ -128,7 +128,7 @@ class CampaignView:
 
         Screening runs are left out: the one that led was selected for being low. So are trees that failed an audit.
         """
-        own, values = {*self.campaign.trees.values(), *self.ledger.refused()}, dict[str, list[float]]()
+        own, values = {*self.campaign.trees.values(), *self.ledger.failed_trees()}, dict[str, list[float]]()
         for run in self.ledger.runs(self.campaign.conditions):
             if run.tree not in own and run.role != "screen" and run.status == "ok" and run.metric is not None:
                 values.setdefault(run.tree, []).append(run.metric)
@@ -164,7 +164,7 @@ def campaign_chain(ledger: Ledger, campaign: CampaignRecord) -> set[str]:
     """
     same = [c for c in ledger.campaigns(campaign.issue) if c.body_sha256 == campaign.body_sha256]
     found = {campaign.at}
-    said = ledger.about(CommandRecord, campaign.issue)
+    said = ledger.records_of(CommandRecord, campaign.issue)
     if not any(one.obeyed and changes(one) and one.body_sha256 == campaign.body_sha256 for one in said):
         return found
     before = [c for c in same if c.at < campaign.at]

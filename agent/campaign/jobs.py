@@ -17,7 +17,7 @@ from agent.core.faults import fault_point
 from agent.core.protocols import Notice, RunEnded
 from agent.core.records import RunRecord, utc_now
 from agent.core.runs import Job, JobRole, Result
-from agent.execution import process
+from agent.execution.folders import discard
 from agent.gate import verdict
 
 DAY_S = 24 * 3600.0
@@ -240,9 +240,9 @@ def measure_compile_s(parts: CampaignContext, evidence: CampaignView, home: Path
     plan = evidence.plan
     if compile_env(plan.profile, plan.budget).get("AUTORESEARCH_COMPILE") == "0":
         return 0.0
-    process.discard(home)
+    discard(home)
     cold, warm = (_probed(parts, evidence, home / name, home / "cache") for name in ("cold", "warm"))
-    process.discard(home)
+    discard(home)
     return max(0.0, cold - warm)
 
 

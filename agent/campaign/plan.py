@@ -205,13 +205,15 @@ def effective_commands(ledger: Ledger, told: Spec, request: CampaignRequest, tur
 
 def all_commands(ledger: Ledger, told: Spec) -> list[CommandRecord]:
     """What people said of the issue as it reads now, obeyed or not, oldest first."""
-    said = ledger.about(CommandRecord, told.issue.number)
+    said = ledger.records_of(CommandRecord, told.issue.number)
     return [record for record in said if record.body_sha256 == told.body_sha256]
 
 
 def _outdated(ledger: Ledger, told: Spec) -> tuple[str, ...]:
     """That commands were given to another text of the issue."""
-    changing = [one for one in ledger.about(CommandRecord, told.issue.number) if one.obeyed and commands.changes(one)]
+    changing = [
+        one for one in ledger.records_of(CommandRecord, told.issue.number) if one.obeyed and commands.changes(one)
+    ]
     old = sum(record.body_sha256 != told.body_sha256 for record in changing)
     heard = f"the issue was edited since: {old} of the commands given before it no longer count; give them again"
     return (heard,) if old else ()
@@ -220,7 +222,7 @@ def _outdated(ledger: Ledger, told: Spec) -> tuple[str, ...]:
 def _closed_by_us(ledger: Ledger, issue: Issue) -> bool:
     """Whether the issue is closed because it has its verdict: it then answers as if it were open."""
     asked = [one for one in ledger.campaigns(issue.number) if one.body_sha256 == parser.digest(issue.body)]
-    closed = any(post.what == "close" for post in ledger.about(DeliveryRecord, issue.number))
+    closed = any(post.what == "close" for post in ledger.records_of(DeliveryRecord, issue.number))
     return closed and any(ledger.verdict(one) for one in asked)
 
 
@@ -248,7 +250,7 @@ def _notices(repo: Repository, track: Track, base: str, machine: Machine) -> tup
 
 def _check_branches(repo: Repository, track: Track, issue: int) -> None:
     for wanted in (baseline_branch(track.name), f"autoresearch/issue-{issue}/x"):
-        blocking = repo.in_the_way(wanted)
+        blocking = repo.conflicting_branch(wanted)
         if blocking is not None:
             raise BadInput(
                 f"the branch {blocking} keeps git from making branches below it",

@@ -86,7 +86,7 @@ def _think(parts: CampaignContext, plan: Plan, editor: Editor, told: Brief, corp
     fault_point("ideas-before")
     ideas = editor.ideas(told, plan.spec.proposals, _folder(parts, issue, f"round-{turn.number}"))
     fault_point("ideas-after")
-    found = rounds.named(ideas.found[: plan.spec.proposals], turn.number)
+    found = rounds.named(ideas.ideas[: plan.spec.proposals], turn.number)
     failure = ideas.failure if found else ideas.failure or "the editor had no idea"
     asked = (issue, plan.spec.body_sha256, plan.track.name, turn.number, turn.base)
     pins = jobs.current_pins(parts, plan, plan.base, corpus.folder)
@@ -132,7 +132,7 @@ def _written(parts: CampaignContext, plan: Plan, editor: Editor, told: Brief, tr
 def _record(parts: CampaignContext, plan: Plan, idea: Idea, done: DraftOutcome) -> ProposalRecord:
     commit = commit_of(parts, plan, idea, done.files, one_line(done.said, limit=SAID_CAP)) if done.files else ""
     if commit:
-        parts.repo.keep(f"autoresearch/issue-{plan.spec.issue.number}/{idea.name}", commit)
+        parts.repo.set_branch(f"autoresearch/issue-{plan.spec.issue.number}/{idea.name}", commit)
     return ProposalRecord(
         issue=plan.spec.issue.number,
         round=plan.round.number,
@@ -143,7 +143,7 @@ def _record(parts: CampaignContext, plan: Plan, idea: Idea, done: DraftOutcome) 
         tree=parts.repo.tree(commit) if commit else "",
         failure=one_line(done.failure, secrets(os.environ), limit=FAILURE_CAP),
         attempts=done.attempts,
-        usd=float(spent(parts.ledger.about(SpendRecord, plan.spec.issue.number), idea.name)),
+        usd=float(spent(parts.ledger.records_of(SpendRecord, plan.spec.issue.number), idea.name)),
         at=utc_now(),
     )
 

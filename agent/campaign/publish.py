@@ -22,7 +22,6 @@ from agent.store.baseline import baseline_branch, same_files
 from agent.store.ledger import Ledger
 from agent.store.repository import NOTES
 from agent.tracking import comment as comment_module
-from agent.tracking import outbox
 from agent.tracking.comment import Board, IssueSummary, Row, marker, note, results_tsv, unbegun
 
 
@@ -49,7 +48,7 @@ def promote(parts: CampaignContext, evidence: CampaignView) -> None:
     here = parts.repo.resolve(f"refs/heads/{baseline_branch(track)}")
     new = _promoted(parts, evidence, campaign.commits[variant], here)
     fault_point("promotion-before")
-    if new is None or not (here == new or parts.repo.move(baseline_branch(track), new, here)):
+    if new is None or not (here == new or parts.repo.compare_and_swap(baseline_branch(track), new, here)):
         return
     fault_point("promotion-moved")
     old = here if here not in (None, new) else campaign.base
@@ -128,7 +127,7 @@ def build_board(
         steering=tuple(all_commands(view.ledger, plan.spec)),
         proposals=tuple(rounds.proposal_rows(plan.round)),
         rounds=tuple(rounds.history(view.ledger, view.campaign.issue, plan.spec.body_sha256)),
-        usd=float(spent(view.ledger.about(SpendRecord, view.campaign.issue))),
+        usd=float(spent(view.ledger.records_of(SpendRecord, view.campaign.issue))),
     )
 
 
@@ -196,14 +195,14 @@ def publish(parts: CampaignContext, shown: Board) -> None:
     """Write notes, results.tsv and the comment. All are derived from the ledger, and written only where they differ."""
     for commit in shown.campaign.commits.values():
         text = _note(parts.ledger, commit, shown.track.metric)
-        if parts.repo.noted(commit) != text:
+        if parts.repo.read_note(commit) != text:
             fault_point("note-before")
             parts.repo.note(commit, text)
             fault_point("note-after")
     fault_point("export-before")
     _export(parts.ledger)
     fault_point("comment-before")
-    outbox.of(parts).post_all(shown.spec.issue.number, _posts(parts, shown))
+    parts.outbox.post_all(shown.spec.issue.number, _posts(parts, shown))
     fault_point("comment-after")
 
 
@@ -211,14 +210,14 @@ def publish_replies(parts: CampaignContext, plan: Plan, evidence: CampaignView |
     """Show in the comment what became of people's commands, before there is a verdict or even a campaign."""
     number = plan.spec.issue.number
     text = comment(make_board(parts, evidence)) if evidence else _safe(unbegun(_said(parts, plan)))
-    outbox.of(parts).post(number, "comment", text)
+    parts.outbox.post(number, "comment", text)
 
 
 def publish_no_proposals(parts: CampaignContext, plan: Plan, why: str) -> None:
     """Tell the issue that none of its proposals could run."""
     number = plan.spec.issue.number
     told = _safe(comment_module.fruitless(_said(parts, plan), why))
-    outbox.of(parts).post_all(number, [("comment", told), ("status", "review")])
+    parts.outbox.post_all(number, [("comment", told), ("status", "review")])
 
 
 def _said(parts: CampaignContext, plan: Plan) -> IssueSummary:

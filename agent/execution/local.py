@@ -8,10 +8,10 @@ from pathlib import Path
 from threading import Lock
 
 from agent.core.runs import Job, Result
-from agent.execution import process
+from agent.execution.folders import fresh_folder
 from agent.execution.locks import exclusive
 from agent.execution.machine import Gpu
-from agent.execution.process import LIMITS, Limits
+from agent.execution.process import LIMITS, Limits, RunningJob
 from agent.execution.sandbox import Sandbox
 
 
@@ -39,22 +39,23 @@ class LocalExecutor:
         export: Callable[[str, Path], None],
         on_line: Callable[[Job, str], None],
         on_wait: Callable[[str], None],
-        walls: Sandbox,
+        sandbox: Sandbox,
         limits: Limits = LIMITS,
     ) -> None:
         """Without `gpus` jobs run on the processor, one at a time.
 
-        `locks` is the folder of the device locks, `export` writes a commit into a folder, `on_line` hears a run's
-        output, `on_wait` who holds a device; `walls` and `limits` are what every run gets, or less where it is trusted.
+        `locks` is the folder of the device locks, `export` writes a commit into a folder, `on_line` gets a run's
+        output, `on_wait` who holds a device; `sandbox` and `limits` are what every run gets (no sandbox
+        where it is trusted).
         """
-        self._walls, self._limits = walls, limits
+        self._sandbox, self._limits = sandbox, limits
         self._locks = locks
         self._export, self._on_line, self._on_wait = export, on_line, on_wait
         self._free: queue.Queue[_Slot] = queue.Queue()
         for slot in [_slot(gpu) for gpu in gpus] or [_Slot("cpu", {})]:
             self._free.put(slot)
         self.slots = self._free.qsize()
-        self._running: list[process.RunningJob] = []
+        self._running: list[RunningJob] = []
         self._starting = Lock()
         self._stopped = False
 
@@ -80,12 +81,12 @@ class LocalExecutor:
     def _one(self, job: Job) -> Result:
         if job.gpus == 0:
             return self._in(_Slot("none", {}), job)
-        slot, told = self._free.get(), set[str]()
+        slot, named = self._free.get(), set[str]()
 
         def wait(holder: str) -> bool:
             """Go on waiting for the device unless the campaign was stopped; name each holder once."""
-            if holder not in told:
-                told.add(holder)
+            if holder not in named:
+                named.add(holder)
                 self._on_wait(holder)
             return not self._stopped
 
@@ -97,12 +98,12 @@ class LocalExecutor:
 
     def _in(self, slot: _Slot, job: Job) -> Result:
         """Export the job's commit into a fresh run folder and run it there; its results stay, without the export."""
-        tree = process.fresh_folder(job.run_dir) / "tree"
+        tree = fresh_folder(job.run_dir) / "tree"
         self._export(job.commit, tree)
         with self._starting:
             if self._stopped:
                 return Result("crash", reason="stopped before it began")
-            running = process.RunningJob(replace(job, env={**job.env, **slot.env}), tree, self._walls, self._limits)
+            running = RunningJob(replace(job, env={**job.env, **slot.env}), tree, self._sandbox, self._limits)
             self._running.append(running)
         result = running.wait(lambda line: self._on_line(job, line))
         self._running.remove(running)

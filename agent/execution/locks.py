@@ -49,9 +49,10 @@ def _acquired(lock: "FileLock") -> bool:
 
 @contextmanager
 def exclusive(path: Path, what: str, wait: Callable[[str], bool] = lambda _: False) -> Iterator[None]:
-    """Hold `path` while the block runs. Where another holds it, `wait` is told who, twice a second, until it says no.
+    """Hold `path` while the block runs. Where another holds it, `wait` is called with who, twice a second, until it
+    returns False.
 
-    Raises InUse naming the holder when `wait` says no. The kernel frees the lock of a killed process.
+    Raises InUse naming the holder then. The kernel frees the lock of a killed process.
     """
     from filelock import FileLock  # brings asyncio along, and a command that only shows takes no lock
 

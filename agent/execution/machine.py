@@ -39,7 +39,7 @@ class Machine:
 
     @property
     def profile(self) -> Profile:
-        """The profile that this machine runs unless told otherwise."""
+        """The profile that this machine runs unless a command names another."""
         return "full" if self.gpus else "mini"
 
     def name_for(self, profile: Profile) -> str:
@@ -93,15 +93,15 @@ def visible(gpus: tuple[Gpu, ...], shown: str | None) -> tuple[Gpu, ...]:
     """Those that CUDA_VISIBLE_DEVICES (None: unset) leaves: indices or beginnings of UUIDs, up to the first unknown."""
     if shown is None:
         return gpus
-    found = []
+    chosen = []
     for part in map(str.strip, shown.split(",")):
         match = [
             gpu for gpu in gpus if part == str(gpu.index) or (part.startswith("GPU-") and gpu.uuid.startswith(part))
         ]
         if not match:
             break
-        found.append(match[0])
-    return tuple(found)
+        chosen.append(match[0])
+    return tuple(chosen)
 
 
 def _processor() -> str:
@@ -132,7 +132,7 @@ def _torch() -> str | None:
 
 
 def expanded(what: str, path: str) -> Path:
-    """A path that may begin with `~`. Raises BadInput, naming `what` said it, where that is nobody's home."""
+    """Return a path that may begin with `~`. Raises BadInput at `what` where that is nobody's home."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

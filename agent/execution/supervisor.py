@@ -1,6 +1,6 @@
 """A small parent for one run: nothing the run starts outlives it. A script of its own; standard library only.
 
-    python -I reaper.py STATUS_FD [LIMIT=NUMBER ...] [FOLDER] -- COMMAND...
+    python -I supervisor.py STATUS_FD [LIMIT=NUMBER ...] [FOLDER] -- COMMAND...
 
 Whatever the command forks, daemons included, is re-parented here (Linux) and killed when the command ends or when
 standard input closes. The harness holds the other end of that pipe, so a harness that is killed with SIGKILL takes
@@ -9,7 +9,7 @@ its run along. STATUS_FD receives two lines: `cpu SECONDS`, of all processors fo
 
     processes, threads   of all that the command started, at once
     memory               bytes that all of it holds
-    room                 bytes that must stay free on the disk of FOLDER (and a few files, too)
+    min_free_bytes       bytes that must stay free on the disk of FOLDER (and a few files, too)
     files                files that may be added there
     file                 bytes of one file: the kernel's own limit, which fails the write
 """
@@ -37,8 +37,8 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _bind(limits: dict[str, int]) -> None:
-    """In the child, before the command: it dies with the reaper, and before others where memory is short."""
+def _restrict(limits: dict[str, int]) -> None:
+    """In the child, before the command: it dies with the supervisor, and before others where memory is short."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if "file" in limits:
@@ -51,7 +51,7 @@ def _bind(limits: dict[str, int]) -> None:
 
 
 def _stat(pid: int) -> tuple[int, int, int] | None:
-    """Parent, threads and resident bytes of a process (proc_pid_stat(5)); None where it has just ended."""
+    """Return parent, threads and resident bytes of a process (proc_pid_stat(5)); None where it has just ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123 (pathlib would double the start-up time)
             fields = stat.read().rpartition(b")")[2].split()
@@ -65,16 +65,16 @@ def _pids() -> set[int]:
 
 
 def _below(roots: set[int], parents: dict[int, int]) -> set[int]:
-    """Everything in `parents` that descends from `roots`."""
+    """Return everything in `parents` that descends from `roots`."""
     children: dict[int, list[int]] = {}
     for pid, parent in parents.items():
         children.setdefault(parent, []).append(pid)
-    found, left = set[int](), list(roots)
+    below, left = set[int](), list(roots)
     while left:
         new = children.pop(left.pop(), [])
-        found.update(new)
+        below.update(new)
         left += new
-    return found
+    return below
 
 
 class _Tree:
@@ -85,7 +85,7 @@ class _Tree:
         self._others: set[int] = set()
 
     def look(self) -> dict[int, tuple[int, int, int]]:
-        """Each process of the run, with its parent, threads and resident bytes."""
+        """Return each process of the run, with its parent, threads and resident bytes."""
         present = _pids()
         self._others &= present
         seen = {pid: stat for pid in present - self._others - {self._me} if (stat := _stat(pid)) is not None}
@@ -95,11 +95,16 @@ class _Tree:
         return {pid: seen[pid] for pid in mine}
 
 
-def _shared_out(pid: int) -> int:
-    """Bytes that a process holds, with what it shares counted in shares; 0 where that cannot be read."""
+def _shared_out(pid: int, resident: int) -> int:
+    """Return the bytes that a process holds, with what it shares counted in shares.
+
+    One that has just ended holds nothing; one that lets nobody look is taken for what is `resident`.
+    """
     try:
         with open(f"/proc/{pid}/smaps_rollup", "rb") as rollup:  # noqa: PTH123
             lines = rollup.read().splitlines()
+    except PermissionError:
+        return resident
     except OSError:
         return 0
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(b"Pss:"))
@@ -112,12 +117,12 @@ class _Watch:
         self._limits, self._folder, self._tree = limits, folder, _Tree()
         self._files_before = os.statvfs(folder).f_ffree
 
-    def broken(self) -> str:
-        """The name of a limit that the run is beyond, or nothing."""
+    def limit_hit(self) -> str:
+        """Return the name of a limit that the run is beyond, or nothing."""
         return next(self._crowded(), "") or self.full()
 
     def full(self) -> str:
-        """The name of a limit of the disk that the run is beyond, or nothing."""
+        """Return the name of a limit of the disk that the run is beyond, or nothing."""
         return next(self._full(), "")
 
     def _crowded(self) -> Iterator[str]:
@@ -129,14 +134,16 @@ class _Watch:
         memory = self._limits.get("memory", sys.maxsize)
         # Resident bytes count what processes share once for each: a sum that is too high is looked at more closely.
         resident = sum(size for *_, size in tree.values())
-        if resident > memory and sum(_shared_out(pid) or size for pid, (*_, size) in tree.items()) > memory:
+        if resident > memory and sum(_shared_out(pid, size) for pid, (*_, size) in tree.items()) > memory:
             yield "memory"
 
     def _full(self) -> Iterator[str]:
         disk = os.statvfs(self._folder)
         scarce = disk.f_files > 0 and disk.f_favail < _FEW_FILES
-        if "room" in self._limits and (disk.f_bavail * disk.f_frsize < self._limits["room"] or scarce):
-            yield "room"
+        if "min_free_bytes" in self._limits and (
+            disk.f_bavail * disk.f_frsize < self._limits["min_free_bytes"] or scarce
+        ):
+            yield "min_free_bytes"
         if self._files_before - disk.f_ffree > self._limits.get("files", sys.maxsize):
             yield "files"
 
@@ -144,8 +151,8 @@ class _Watch:
 # --- waiting and ending -----------------------------------------------------------------------------------
 
 
-def _ended(child: subprocess.Popen[bytes]) -> list[int]:
-    """A descriptor that becomes readable when the command ends, where there is such a thing."""
+def _end_of(child: subprocess.Popen[bytes]) -> list[int]:
+    """Return a descriptor that becomes readable when the command ends, where there is such a thing."""
     try:
         return [os.pidfd_open(child.pid)]
     except (AttributeError, OSError):  # not Linux, or a kernel without it
@@ -153,19 +160,19 @@ def _ended(child: subprocess.Popen[bytes]) -> list[int]:
 
 
 def _wait(child: subprocess.Popen[bytes], watch: _Watch) -> str:
-    """Return when the command has ended or the harness has let go of standard input, or with the limit it broke.
+    """Return when the command has ended or the harness has let go of standard input, or with the limit it is beyond.
 
     A command may have failed of the disk that it filled before anybody looked.
     """
-    ended = _ended(child)
+    ended = _end_of(child)
     while child.poll() is None and not select.select([0, *ended], [], [], PERIOD_S if ended else 0.05)[0]:
-        if broken := watch.broken():
-            return broken
+        if name := watch.limit_hit():
+            return name
     return watch.full() if child.poll() else ""
 
 
 def _children() -> list[int]:
-    """Direct children of this process, which as a subreaper has every orphan among them."""
+    """Return the direct children of this process, which as a subreaper has every orphan among them."""
     me = os.getpid()
     return [pid for pid in _pids() if (stat := _stat(pid)) is not None and stat[0] == me]
 
@@ -195,7 +202,7 @@ def _reaped() -> bool:
 
 
 def _limits(options: list[str]) -> tuple[dict[str, int], str]:
-    """The options before the command: limits by name, and the folder whose disk is watched."""
+    """Return the options before the command: limits by name, and the folder whose disk is watched."""
     named = [option.split("=", 1) for option in options if "=" in option and not option.startswith("/")]
     return {name: int(value) for name, value in named}, next((o for o in options if o.startswith("/")), "/")
 
@@ -205,15 +212,15 @@ def main() -> None:
     status_fd, (limits, folder), command = int(sys.argv[1]), _limits(sys.argv[2:cut]), sys.argv[cut + 1 :]
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=lambda: _bind(limits), close_fds=True
+        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=lambda: _restrict(limits), close_fds=True
     )
-    broken = _wait(child, _Watch(limits, folder))
+    limit_hit = _wait(child, _Watch(limits, folder))
     code = child.poll()
     if code is None:
         child.kill()
         code = child.wait()
     _kill_all(child)
-    ending = f"limit {broken}" if broken else f"exit {code}" if code >= 0 else f"signal {-code}"
+    ending = f"limit {limit_hit}" if limit_hit else f"exit {code}" if code >= 0 else f"signal {-code}"
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     os.write(status_fd, f"{ending}\ncpu {spent.ru_utime + spent.ru_stime:.3f}\n".encode())
 

@@ -47,7 +47,7 @@ def contains_model_code(repo: Repository, base: str) -> bool:
     commit's author tells it all the same. Later commits of a person do not clear it, since they need not touch that
     code; what a person has committed as their own (a squashed merge) is a person's.
     """
-    return any(not _only_sets_constants(repo, commit) for commit in repo.ours(base))
+    return any(not _only_sets_constants(repo, commit) for commit in repo.harness_commits(base))
 
 
 def _only_sets_constants(repo: Repository, commit: str) -> bool:

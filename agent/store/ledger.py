@@ -209,7 +209,7 @@ class Ledger:
         asked = [campaign for campaign in self.campaigns() if campaign.conditions == conditions]
         return [one for campaign in asked for one in self.audits(campaign) if campaign.trees.get(one.variant) == tree]
 
-    def about(self, kind: type[_OfIssue], issue: int | None = None) -> list[_OfIssue]:
+    def records_of(self, kind: type[_OfIssue], issue: int | None = None) -> list[_OfIssue]:
         """The records of one kind that belong to an issue, or to any, oldest first."""
         found = (record for record in self._records if isinstance(record, kind))
         return [record for record in found if issue is None or record.issue == issue]
@@ -218,12 +218,12 @@ class Ledger:
         """The issues that have records of one kind."""
         return {record.issue for record in self._records if isinstance(record, kind)}
 
-    def refused(self) -> set[str]:
+    def failed_trees(self) -> set[str]:
         """The trees that failed an audit, in any campaign."""
         commits = {r.commit for r in self._records if isinstance(r, AuditRecord) and r.status == "failed"}
         return {run.tree for run in self.runs() if run.commit in commits}
 
-    def held_reads(self, conditions: Conditions) -> int:
+    def holdout_reads(self, conditions: Conditions) -> int:
         """How often the second held-out set of a track's corpus was read so far, or was about to be.
 
         An audit from before there were records of the reading itself counts as one.

@@ -112,7 +112,7 @@ class Repository:
         """Whether `newer` contains `older`; a commit contains itself."""
         return self._try("merge-base", "--is-ancestor", older, newer) is not None
 
-    def ours(self, commit: str) -> list[str]:
+    def harness_commits(self, commit: str) -> list[str]:
         """The commits among `commit` and its ancestors that the harness made, whoever put them there."""
         author = f"--author=<{_IDENTITY['EMAIL']}>"
         return self._git("log", "--fixed-strings", author, "--format=%H", commit).splitlines()
@@ -121,7 +121,7 @@ class Repository:
         """The paths in which two commits differ."""
         return self._git("diff-tree", "-r", "--name-only", old, new).splitlines()
 
-    def in_the_way(self, branch: str) -> str | None:
+    def conflicting_branch(self, branch: str) -> str | None:
         """A branch that keeps git from making `branch`: one that is called like a folder of its path."""
         parts = branch.split("/")
         above = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
@@ -144,7 +144,7 @@ class Repository:
             tree = self._git("write-tree", env=env)
             return self._git("commit-tree", tree, "-p", base, "-m", message, env=env)
 
-    def move(self, branch: str, new: str, old: str | None) -> bool:
+    def compare_and_swap(self, branch: str, new: str, old: str | None) -> bool:
         """Compare-and-swap `branch` from `old` (None: it must not exist) to `new`; False where it was elsewhere."""
         if not _BRANCH.fullmatch(branch) or ".." in branch or branch.endswith((".lock", ".")):
             raise HarnessError(f"{branch!r} is no branch of ours", next_step="expected autoresearch/<name>/<name>")
@@ -156,14 +156,14 @@ class Repository:
             return False
         return True
 
-    def keep(self, branch: str, commit: str) -> None:
+    def set_branch(self, branch: str, commit: str) -> None:
         """Make `branch` name `commit`; what it named before stays reachable as `<branch>-<commit>`."""
         now = self.resolve(f"refs/heads/{branch}")
         if now == commit:
             return
         if now is not None:
-            self.move(f"{branch}-{now[:7]}", now, None)
-        if not self.move(branch, commit, now):
+            self.compare_and_swap(f"{branch}-{now[:7]}", now, None)
+        if not self.compare_and_swap(branch, commit, now):
             raise HarnessError(f"the branch {branch} was moved by another program", next_step="run the command again")
 
     def note(self, commit: str, text: str) -> None:
@@ -174,11 +174,11 @@ class Repository:
             blob = self._git("hash-object", "-w", "--no-filters", file.name)
         self._git("notes", f"--ref={NOTES}", "add", "--force", "--reuse-message", blob, commit, env=_environment())
 
-    def noted(self, commit: str) -> str | None:
+    def read_note(self, commit: str) -> str | None:
         """The note on a commit, or None."""
         return self._try("notes", f"--ref={NOTES}", "show", commit, strip=False)
 
-    def ignore(self, patterns: Sequence[str]) -> None:
+    def exclude(self, patterns: Sequence[str]) -> None:
         """Have git overlook what a campaign writes, in a repository whose .gitignore does not: in info/exclude."""
         path = self.git_dir / "info" / "exclude"
         path.parent.mkdir(exist_ok=True)

@@ -53,7 +53,7 @@ def named(ideas: Sequence[Idea], number: int) -> tuple[Idea, ...]:
 
 def all_rounds(ledger: Ledger, issue: int, body_sha256: str) -> list[Round]:
     """The rounds that the issue had as its body is now, oldest first."""
-    proposals = ledger.about(ProposalRecord, issue)
+    proposals = ledger.records_of(ProposalRecord, issue)
     return [
         Round(
             one.round,
@@ -65,14 +65,14 @@ def all_rounds(ledger: Ledger, issue: int, body_sha256: str) -> list[Round]:
             one.at,
             one.pins,
         )
-        for one in ledger.about(RoundRecord, issue)
+        for one in ledger.records_of(RoundRecord, issue)
         if one.body_sha256 == body_sha256
     ]
 
 
 def next_number(ledger: Ledger, issue: int) -> int:
     """The number of the next round: never one that an earlier body of the issue had, for its branches are there."""
-    return max((one.round for one in ledger.about(RoundRecord, issue)), default=0) + 1
+    return max((one.round for one in ledger.records_of(RoundRecord, issue)), default=0) + 1
 
 
 def campaign(ledger: Ledger, issue: int, turn: Round) -> CampaignRecord | None:
@@ -136,9 +136,9 @@ def _effect(said: Verdict, asked: CampaignRecord) -> str:
 
 
 def _refused(ledger: Ledger, issue: int, track: str) -> list[tuple[str, PastAttempt]]:
-    own = [one for one in ledger.about(RoundRecord, issue) if one.track == track]
+    own = [one for one in ledger.records_of(RoundRecord, issue) if one.track == track]
     ideas = {idea.name: idea for one in own for idea in one.ideas}
-    found = [one for one in ledger.about(ProposalRecord, issue) if not one.accepted and one.variant in ideas]
+    found = [one for one in ledger.records_of(ProposalRecord, issue) if not one.accepted and one.variant in ideas]
     return [
         (
             one.at,
@@ -182,5 +182,5 @@ def duplicate_of(ledger: Ledger, tree: str) -> str | None:
     ran = next((f"{run.variant} of issue {run.issue}" for run in ledger.runs() if run.tree == tree), None)
     if ran:
         return ran
-    said = [one for issue in ledger.issues(ProposalRecord) for one in ledger.about(ProposalRecord, issue)]
+    said = [one for issue in ledger.issues(ProposalRecord) for one in ledger.records_of(ProposalRecord, issue)]
     return next((f"{one.variant} of issue {one.issue}" for one in said if one.tree == tree), None)

@@ -29,7 +29,7 @@ def begun(ledger: Ledger, hours: float | None = None, max_usd: float | None = No
 
 
 def loops(ledger: Ledger) -> list[SessionRecord]:
-    return ledger.about(SessionRecord, 5)
+    return ledger.records_of(SessionRecord, 5)
 
 
 def ignore(_: Event) -> None:

@@ -49,7 +49,7 @@ def test_a_baseline_that_a_model_wrote_is_known_by_its_history(
             assert text is not None
             assert old in text
             base = repo.commit(base, {"train.py": text.replace(old, new)}, "experiment: winner")
-        repo.move("autoresearch/baseline/main", base, None)
+        repo.compare_and_swap("autoresearch/baseline/main", base, None)
     if ahead:  # a person goes on from there
         git(project, "merge", "--quiet", "autoresearch/baseline/main")
         edit(project, "train.py", "import hashlib, json", "import json, hashlib")

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 HOLDER = """
 import sys, time
 from pathlib import Path
-from agent.locks import exclusive
+from agent.execution.locks import exclusive
 with exclusive(Path(sys.argv[1]), "issue 3"):
     print("held", flush=True)
     time.sleep(60)
@@ -49,17 +49,17 @@ def test_a_killed_holder_holds_nothing(held) -> None:  # type: ignore[no-untyped
     assert not path.with_suffix(".holder").exists()
 
 
-def test_who_waits_is_told_for_whom_and_gets_the_lock_then(held) -> None:  # type: ignore[no-untyped-def]
+def test_who_waits_learns_for_whom_and_gets_the_lock_then(held) -> None:  # type: ignore[no-untyped-def]
     path, program = held
-    told: list[str] = []
+    holders: list[str] = []
 
     def wait(holder: str) -> bool:
-        told.append(holder)
+        holders.append(holder)
         program.kill()
         return True
 
     with exclusive(path, "issue 4", wait):
-        assert told[0].startswith(f"process {program.pid} (issue 3)")
+        assert holders[0].startswith(f"process {program.pid} (issue 3)")
 
 
 def test_a_note_that_cannot_be_written_or_removed_does_not_hold_the_lock(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,7 +12,9 @@ import pytest
 
 from agent.core.runs import Job, Result, Status
 from agent.execution import process
-from agent.execution.process import ExitInfo, RunningJob, classify
+from agent.execution.folders import fresh_folder
+from agent.execution.outcome import LINE_CAP
+from agent.execution.process import RunningJob
 
 DONE = """
 import json, os, pathlib
@@ -28,7 +29,7 @@ def job(tmp_path: Path) -> Callable[..., Job]:
 
     def make(text: str, timeout_s: float = 20, **env: str) -> Job:
         argv = (sys.executable, "-c", DONE + text)
-        return Job("1A", "c" * 40, 0, "screen", argv, env, process.fresh_folder(tmp_path / "run"), timeout_s, "val_bpb")
+        return Job("1A", "c" * 40, 0, "screen", argv, env, fresh_folder(tmp_path / "run"), timeout_s, "val_bpb")
 
     return make
 
@@ -117,19 +118,6 @@ def test_the_time_limit_kills_and_says_so(job: Callable[..., Job]) -> None:
     assert Path(result.log).read_text() == "begun\n"
 
 
-def test_the_kernels_kill_for_memory_is_told_from_any_other(job: Callable[..., Job]) -> None:
-    killed = ExitInfo(timed_out=False, signal=9, code=None, oom_kills=1, seconds=1)
-    assert classify(job(""), killed).status == "oom"
-    assert classify(job(""), replace(killed, oom_kills=0)).status == "crash"
-
-
-@pytest.mark.parametrize(("starved", "status"), [(True, "oom"), (False, "crash")])
-def test_a_run_beyond_a_limit_is_told_by_that_limit(job: Callable[..., Job], starved: bool, status: Status) -> None:
-    ending = ExitInfo(False, 9, None, 0, 1, broken=process.Limits(processes=7).broken("processes"), starved=starved)
-    told = classify(job(""), ending)
-    assert (told.status, told.reason) == (status, "killed: more than 7 processes at once")
-
-
 def test_a_log_is_never_written_through_a_link(job: Callable[..., Job], tmp_path: Path) -> None:
     made = job("print('from the run'); result(metrics={'val_bpb': 1.0})")
     (tmp_path / "victim").write_text("as it was")
@@ -142,15 +130,6 @@ def test_a_run_that_failed_leaves_its_log_and_no_checkpoint(job: Callable[..., J
     made = job("(pathlib.Path(os.environ['AUTORESEARCH_RUN_DIR']) / 'model.pt').write_text('x'); os._exit(1)")
     assert run(made).status == "crash"
     assert [path.name for path in made.run_dir.iterdir()] == ["run.log"]
-
-
-def test_a_probe_needs_no_metric(job: Callable[..., Job]) -> None:
-    result = run(replace(job("result(metrics={'step_seconds': 0.1})"), role="probe"))
-    assert (result.status, result.metrics) == ("ok", {"step_seconds": 0.1})
-
-
-def test_a_probe_that_tells_no_step_time_is_of_no_use(job: Callable[..., Job]) -> None:
-    assert run(replace(job("result(metrics={'val_bpb': 1.0})"), role="probe")).status == "no_metric"
 
 
 DAEMON = """
@@ -179,11 +158,12 @@ def test_a_run_dies_with_a_harness_that_is_killed(tmp_path: Path) -> None:
     harness = f"""
 import sys
 from pathlib import Path
-from agent.core import Job
-from agent.process import Running, fresh
+from agent.core.runs import Job
+from agent.execution.folders import fresh_folder
+from agent.execution.process import RunningJob
 argv = (sys.executable, "-c", {DAEMON.replace("MARK", mark)!r} + "print('up', flush=True); time.sleep(300)", "{mark}")
-job = Job("1A", "c", 0, "screen", argv, {{}}, fresh(Path({str(tmp_path / "run")!r})), 60, "m")
-Running(job, job.run_dir).wait(lambda line: print(line, flush=True))
+job = Job("1A", "c", 0, "screen", argv, {{}}, fresh_folder(Path({str(tmp_path / "run")!r})), 60, "m")
+RunningJob(job, job.run_dir).wait(lambda line: print(line, flush=True))
 """
     root = Path(__file__).parents[2]
     with psutil.Popen([sys.executable, "-c", harness], cwd=root, stdout=-1) as program:
@@ -217,7 +197,7 @@ def test_output_that_is_no_text_is_logged_as_it_is(job: Callable[..., Job]) -> N
 def test_a_line_without_an_end_does_not_fill_memory(job: Callable[..., Job]) -> None:
     lines: list[str] = []
     run(job("os.write(1, b'y' * 5_000_000); print(); print('z')"), lines.append)
-    assert len(lines[0]) <= process.LINE_CAP
+    assert len(lines[0]) <= LINE_CAP
     assert lines[1] == "z"
 
 

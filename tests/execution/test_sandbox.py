@@ -23,12 +23,14 @@ from agent.core.errors import BadInput
 from agent.core.experiment import Edit, Replace, Rewrite, SetConstant, Variant
 from agent.core.runs import Job, Result
 from agent.execution import process, sandbox
+from agent.execution.folders import fresh_folder
 from agent.execution.local import LocalExecutor
 from agent.execution.process import Limits
 from agent.execution.sandbox import Sandbox, probe
+from tests.support import needs
 from tests.support.project import ROOT, agent, commit, edit, environment
 
-FOUND = probe()
+FOUND = needs.SANDBOX
 CANARY = "canary-7f3a9"
 HEAD = """
 import json, os, pathlib, socket, subprocess, sys, time
@@ -56,12 +58,12 @@ def walled(request: pytest.FixtureRequest) -> None:
 def attack(tmp_path: Path) -> Attack:
     """Run a Python text as a job of the executor and return its result and what it printed."""
 
-    def go(text: str, limits: Limits = process.LIMITS, walls: Sandbox = FOUND, **fields: object) -> tuple[Result, str]:
+    def go(text: str, limits: Limits = process.LIMITS, within: Sandbox = FOUND, **fields: object) -> tuple[Result, str]:
         def export(commit: str, folder: Path) -> None:  # noqa: ARG001
             folder.mkdir()
             (folder / "script.py").write_text(HEAD + textwrap.dedent(text) + "\ndone()\n")
 
-        executor = LocalExecutor((), tmp_path / "locks", export, lambda *_: None, lambda _: None, walls, limits)
+        executor = LocalExecutor((), tmp_path / "locks", export, lambda *_: None, lambda _: None, within, limits)
         argv = (sys.executable, "script.py", *map(str, fields.pop("args", ())))  # type: ignore[call-overload]
         job = Job("1A", "c", 0, "screen", argv, {}, tmp_path / "logs" / "run", 60, "m")
         [(_, result)] = executor.run([replace(job, **fields)])  # type: ignore[arg-type]
@@ -155,7 +157,7 @@ def test_a_run_writes_to_its_own_folder_and_nowhere_else(attack: Attack, tmp_pat
     for folder in (shared, given):
         folder.mkdir()
         (folder / "there").write_text("as it was")
-    outside = [given / "x", given / "there", "/x", "/usr/x", "/etc/x", "/dev/x", "/sys/x", "/home/x"]
+    outside: list[Path | str] = [given / "x", given / "there", "/x", "/usr/x", "/etc/x", "/dev/x", "/sys/x", "/home/x"]
     outside += [Path(sys.prefix) / "x", ROOT / "x", Path.home() / "x", tmp_path / "logs" / "run" / "run.log"]
     result, log = attack(
         """
@@ -343,7 +345,7 @@ def test_a_job_of_ours_runs_outside(attack: Attack, tmp_path: Path) -> None:
 
 def test_limits_bind_without_a_sandbox_too(attack: Attack) -> None:
     limits = Limits(memory=300 << 20)
-    result, _ = attack("held = bytearray(b'x' * (600 << 20)); time.sleep(60)", limits=limits, walls=sandbox.NO_SANDBOX)
+    result, _ = attack("held = bytearray(b'x' * (600 << 20)); time.sleep(60)", limits=limits, within=sandbox.NO_SANDBOX)
     assert (result.status, result.sandbox) == ("oom", "none")
 
 
@@ -492,7 +494,7 @@ def test_the_wheels_bwrap_serves_where_the_systems_does_not_work(fake_bwrap: Cal
 def test_a_run_killed_from_another_thread_takes_its_sandbox_along(tmp_path: Path) -> None:
     mark = f"mark-{os.getpid()}-{time.monotonic_ns()}"
     argv = (sys.executable, "-c", "import time; time.sleep(60)", mark)
-    job = Job("1A", "c", 0, "screen", argv, {}, process.fresh_folder(tmp_path / "run"), 60, "m")
+    job = Job("1A", "c", 0, "screen", argv, {}, fresh_folder(tmp_path / "run"), 60, "m")
     running = process.RunningJob(job, job.run_dir, FOUND)
     threading.Timer(0.5, running.kill).start()
     assert running.wait().status == "crash"

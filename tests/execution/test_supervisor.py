@@ -1,4 +1,4 @@
-"""The reaper by itself: how it reports an ending, and that it ends with its standard input."""
+"""The supervisor by itself: how it reports an ending, and that it ends with its standard input."""
 
 import os
 import subprocess
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-REAPER = Path(__file__).parents[2] / "agent" / "execution" / "supervisor.py"
+SUPERVISOR = Path(__file__).parents[2] / "agent" / "execution" / "supervisor.py"
 
 
-def reap(text: str, stdin: int) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the reaper over a Python text; returns it and the end of the pipe that its status comes from."""
+def supervise(text: str, stdin: int) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the supervisor over a Python text; returns it and the end of the pipe that its status comes from."""
     read, write = os.pipe()
-    argv = [sys.executable, "-I", "-S", str(REAPER), str(write), "--", sys.executable, "-c", text]
+    argv = [sys.executable, "-I", "-S", str(SUPERVISOR), str(write), "--", sys.executable, "-c", text]
     program = subprocess.Popen(argv, stdin=stdin, pass_fds=[write])
     os.close(write)
     return program, read
@@ -24,7 +24,7 @@ def reap(text: str, stdin: int) -> tuple[subprocess.Popen[bytes], int]:
     ("text", "status"), [("pass", "exit 0"), ("raise SystemExit(7)", "exit 7"), ("import os; os.abort()", "signal 6")]
 )
 def test_the_ending_of_the_command_is_reported(text: str, status: str) -> None:
-    program, read = reap(text, subprocess.PIPE)
+    program, read = supervise(text, subprocess.PIPE)
     with program, os.fdopen(read) as answer:
         ending, cpu = answer.read().splitlines()
         assert ending == status
@@ -32,7 +32,7 @@ def test_the_ending_of_the_command_is_reported(text: str, status: str) -> None:
 
 
 def test_when_standard_input_closes_everything_ends() -> None:
-    program, read = reap("import time; time.sleep(60)", subprocess.PIPE)
+    program, read = supervise("import time; time.sleep(60)", subprocess.PIPE)
     with program, os.fdopen(read) as answer:
         time.sleep(0.2)
         assert program.poll() is None

@@ -132,12 +132,12 @@ def test_a_reading_of_the_second_set_is_counted_before_it_is_made_and_an_old_aud
     assert isinstance(audit, AuditRecord)
     assert isinstance(campaign, CampaignRecord)
     ledger.append(replace(campaign, at=RUN.campaign))
-    counts = [ledger.held_reads(CONDITIONS)]
+    counts = [ledger.holdout_reads(CONDITIONS)]
     for record in (replace(audit, variant="old"), read, read, audit, replace(audit, campaign="another")):
         ledger.append(record)
-        counts.append(ledger.held_reads(CONDITIONS))
+        counts.append(ledger.holdout_reads(CONDITIONS))
     assert counts == [0, 1, 2, 3, 3, 3]
-    assert ledger.held_reads(replace(CONDITIONS, corpus="another")) == 0
+    assert ledger.holdout_reads(replace(CONDITIONS, corpus="another")) == 0
 
 
 def test_a_torn_last_line_is_cut_off_at_the_next_append(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ APPENDER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tests.test_ledger import RUN, open_ledger
+from tests.store.test_ledger import RUN, open_ledger
 ledger = open_ledger(Path(sys.argv[1]))
 for seed in range(40):
     ledger.append(replace(RUN, variant=sys.argv[2], seed=seed))

@@ -80,7 +80,7 @@ def test_hooks_do_not_run(project: Path, repo: Repository) -> None:
         hook.write_text(f"#!/bin/sh\ntouch {project}/hooked\n")
         hook.chmod(0o755)
     new = repo.commit(head(project), {"train.py": "DEPTH = 9\n"}, "experiment")
-    repo.keep("autoresearch/issue-3/1A", new)
+    repo.set_branch("autoresearch/issue-3/1A", new)
     repo.note(new, "a note")
     assert not (project / "hooked").exists()
 
@@ -89,11 +89,11 @@ def test_a_branch_moves_only_from_where_it_is_thought_to_be(project: Path, repo:
     old = head(project)
     new = repo.commit(old, {"train.py": "DEPTH = 9\n"}, "experiment")
     name = "autoresearch/baseline/main"
-    assert repo.move(name, old, None)
-    assert not repo.move(name, new, None)
-    assert not repo.move(name, new, new)
+    assert repo.compare_and_swap(name, old, None)
+    assert not repo.compare_and_swap(name, new, None)
+    assert not repo.compare_and_swap(name, new, new)
     assert repo.resolve(f"refs/heads/{name}") == old
-    assert repo.move(name, new, old)
+    assert repo.compare_and_swap(name, new, old)
     assert repo.resolve(f"refs/heads/{name}") == new
 
 
@@ -101,7 +101,7 @@ def test_a_branch_that_gets_another_commit_keeps_the_first_reachable(project: Pa
     first = repo.commit(head(project), {"train.py": "DEPTH = 9\n"}, "experiment")
     second = repo.commit(head(project), {"train.py": "DEPTH = 10\n"}, "experiment")
     for new in (first, first, second, second):
-        repo.keep("autoresearch/issue-3/1A", new)
+        repo.set_branch("autoresearch/issue-3/1A", new)
     kept = git(
         project, "for-each-ref", "--format=%(refname:lstrip=4) %(objectname)", "refs/heads/autoresearch"
     ).splitlines()
@@ -110,8 +110,8 @@ def test_a_branch_that_gets_another_commit_keeps_the_first_reachable(project: Pa
 
 def test_what_a_campaign_writes_is_ignored_without_a_gitignore(project: Path, repo: Repository) -> None:
     (project / ".git" / "info" / "exclude").write_text("# mine")
-    repo.ignore(["/here/"])
-    repo.ignore(["/here/", "/there"])
+    repo.exclude(["/here/"])
+    repo.exclude(["/here/", "/there"])
     assert (project / ".git" / "info" / "exclude").read_text() == "# mine\n/here/\n/there\n"
 
 
@@ -122,16 +122,16 @@ def test_what_the_user_has_git_overlook_survives_a_disk_that_takes_no_more(proje
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
     try:
         with pytest.raises(OSError, match="too large"):
-            repo.ignore(["/logs/"])
+            repo.exclude(["/logs/"])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert exclude.read_text() == "mine\n" * 1000
 
 
 def test_a_branch_in_the_way_is_found(project: Path, repo: Repository) -> None:
-    assert repo.in_the_way("autoresearch/issue-3/1A") is None
+    assert repo.conflicting_branch("autoresearch/issue-3/1A") is None
     git(project, "branch", "autoresearch/issue-3")
-    assert repo.in_the_way("autoresearch/issue-3/1A") == "autoresearch/issue-3"
+    assert repo.conflicting_branch("autoresearch/issue-3/1A") == "autoresearch/issue-3"
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,14 @@ def test_a_branch_in_the_way_is_found(project: Path, repo: Repository) -> None:
 )
 def test_no_branch_outside_our_namespace_is_ever_written(project: Path, repo: Repository, name: str) -> None:
     with pytest.raises(HarnessError, match="is no branch of ours"):
-        repo.move(name, head(project), None)
+        repo.compare_and_swap(name, head(project), None)
 
 
 def test_a_note_is_shown_by_git_log_and_replaced_by_the_next(project: Path, repo: Repository) -> None:
     repo.note(head(project), "first\nline")
     repo.note(head(project), "second\nline")
     assert "second\n    line" in git(project, "log", "-1", "--notes=autoresearch")
-    assert repo.noted(head(project)) == "second\nline"
+    assert repo.read_note(head(project)) == "second\nline"
 
 
 def test_an_export_has_the_committed_files_and_nothing_else(project: Path, repo: Repository, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_note_may_be_long_and_keeps_its_blanks(project: Path, repo: Repository) -> None:
     text = "a line with blanks  \n\n\n" + "x" * 300_000
     repo.note(head(project), text)
-    assert repo.noted(head(project)) == text
+    assert repo.read_note(head(project)) == text
 
 
 # --- a remote ---------------------------------------------------------------------------------------------
@@ -231,8 +231,8 @@ def hook(repository: Path, name: str, script: str) -> None:
 
 def test_what_is_pushed_is_there_and_pushing_again_sends_nothing(project: Path, repo: Repository, remote: Path) -> None:
     new = variant(repo, head(project), 9)
-    repo.keep("autoresearch/issue-3/1A", new)
-    repo.move("autoresearch/baseline/main", new, None)
+    repo.set_branch("autoresearch/issue-3/1A", new)
+    repo.compare_and_swap("autoresearch/baseline/main", new, None)
     repo.note(new, "a note")
     refs = [*repo.branches("autoresearch/issue-3/"), BASELINE, NOTES]
     assert repo.push(UP, refs, ()) == []
@@ -246,7 +246,7 @@ def test_a_branch_that_another_clone_pushed_stays_reachable(
 ) -> None:
     ours, theirs = variant(repo, head(project), 9), variant(other, head(project), 10)
     for clone, new in ((other, theirs), (repo, ours)):
-        clone.keep("autoresearch/issue-3/1A", new)
+        clone.set_branch("autoresearch/issue-3/1A", new)
         assert clone.push(UP, [ONE], ()) == []
     assert there(remote) == {ONE: ours, f"{ONE}-{theirs[:7]}": theirs}
 
@@ -255,8 +255,8 @@ def test_a_push_that_another_one_overtakes_is_made_again_and_loses_nothing(
     project: Path, repo: Repository, remote: Path, other: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, theirs = variant(repo, head(project), 9), variant(other, head(project), 10)
-    repo.keep("autoresearch/issue-3/1A", ours)
-    other.keep("autoresearch/issue-3/1A", theirs)
+    repo.set_branch("autoresearch/issue-3/1A", ours)
+    other.set_branch("autoresearch/issue-3/1A", theirs)
     pushed, overtaken = Repository._pushed, list[bool]()
 
     def late(self: Repository, *args: object) -> tuple[bool, list[str]]:
@@ -278,7 +278,7 @@ def test_two_clones_that_push_at_once_both_arrive(
     for number in range(3):
         for clone, depth in ((repo, 100 + number), (other, 200 + number)):
             new = variant(clone, head(project), depth)
-            clone.keep("autoresearch/issue-3/1A", new)
+            clone.set_branch("autoresearch/issue-3/1A", new)
             clone.note(new, f"depth {depth}")
             made.add(new)
     pushes = [partial(clone.push, UP, [*clone.branches("autoresearch/issue-3/"), NOTES], ()) for clone in (repo, other)]
@@ -297,11 +297,11 @@ def test_the_baseline_is_pushed_forward_or_from_where_it_is_known_and_else_it_is
     name = "autoresearch/baseline/main"
     moves: list[tuple[str, str | None, list[str]]] = [(base, None, []), (first, base, []), (second, first, [first])]
     for new, old, known in moves:
-        repo.move(name, new, old)
+        repo.compare_and_swap(name, new, old)
         assert repo.push(UP, [BASELINE], known) == []
         assert there(remote) == {BASELINE: new}
     assert variant(other, base, 11) == theirs
-    other.move(name, theirs, None)
+    other.compare_and_swap(name, theirs, None)
     (said,) = other.push(UP, [BASELINE], [base])
     assert f"{name} is not pushed: on origin it is at {second[:7]}" in said
     assert there(remote) == {BASELINE: second}
@@ -330,8 +330,8 @@ def test_notes_of_others_are_kept_and_ours_stand_on_our_commits(
 
 def test_what_the_remote_refuses_is_told_and_the_rest_arrives(project: Path, repo: Repository, remote: Path) -> None:
     hook(remote, "update", 'case "$1" in *baseline*) exit 1;; esac')
-    repo.keep("autoresearch/issue-3/1A", head(project))
-    repo.move("autoresearch/baseline/main", head(project), None)
+    repo.set_branch("autoresearch/issue-3/1A", head(project))
+    repo.compare_and_swap("autoresearch/baseline/main", head(project), None)
     (said,) = repo.push(UP, [ONE, BASELINE], ())
     assert said.startswith(f"origin does not take {BASELINE}: ")
     assert list(there(remote)) == [ONE]
@@ -348,7 +348,7 @@ def test_a_remote_that_is_not_there_is_unreachable_and_no_secret_is_shown(projec
 def test_no_hook_of_ours_runs_at_a_push(project: Path, repo: Repository) -> None:
     hook(project / ".git", "pre-push", f"touch {project}/hooked")
     hook(project / ".git", "reference-transaction", f"touch {project}/hooked")
-    repo.keep("autoresearch/issue-3/1A", head(project))
+    repo.set_branch("autoresearch/issue-3/1A", head(project))
     assert repo.push(UP, [ONE], ()) == []
     assert not (project / "hooked").exists()
 
