@@ -92,13 +92,19 @@ class Outbox:
         """Write down that it is owed, once."""
         last = self._latest(issue, what)
         if self.place and (last is None or last.done or last.text != text):
-            self.ledger.append(DeliveryRecord(issue, what, text, False, reason, utc_now(), self.place))
+            self.ledger.append(
+                DeliveryRecord(
+                    issue=issue, what=what, text=text, done=False, reason=reason, at=utc_now(), place=self.place
+                )
+            )
 
     def _settled(self, issue: int, what: Delivery, text: str) -> None:
         """Write down that what was owed is done; of what never was there is no record."""
         last = self._latest(issue, what)
         if last is not None and not last.done:
-            self.ledger.append(DeliveryRecord(issue, what, text, True, "", utc_now(), self.place))
+            self.ledger.append(
+                DeliveryRecord(issue=issue, what=what, text=text, done=True, reason="", at=utc_now(), place=self.place)
+            )
 
     def _act(self, issue: int, what: Delivery, text: str) -> None:
         match what:

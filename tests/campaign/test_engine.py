@@ -12,7 +12,7 @@ import pytest
 
 from agent.core.records import RunRecord
 from agent.execution import sandbox
-from agent.store.ledger import decode, encode
+from agent.store.codec import decode, encode
 from agent.store.repository import Repository
 from tests.support.project import agent, command, commit, edit, environment, git, make
 

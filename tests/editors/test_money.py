@@ -7,7 +7,19 @@ from agent.editors.spending import spent
 
 
 def call(name: str, usd: float, *, settled: bool, variant: str = "1A") -> SpendRecord:
-    return SpendRecord(5, name, variant, "a-model", settled, usd, 1, 1, 0, 0, "2026-01-01T00:00:00+00:00")
+    return SpendRecord(
+        issue=5,
+        call=name,
+        variant=variant,
+        model="a-model",
+        settled=settled,
+        usd=usd,
+        input_tokens=1,
+        output_tokens=1,
+        cache_write_tokens=0,
+        cache_read_tokens=0,
+        at="2026-01-01T00:00:00+00:00",
+    )
 
 
 def test_a_settled_call_costs_what_it_was_and_one_that_was_cut_off_what_it_could_have() -> None:

@@ -118,7 +118,21 @@ def test_one_variants_cap_leaves_the_others_their_own() -> None:
 
 def test_a_cap_is_reached_to_the_last_fraction_and_not_by_a_rounding_error() -> None:
     told = settings(usd_per_campaign=Decimal("0.3"))
-    spent = replace(SpendRecord(5, "x", "", "m", True, 0.1, 0, 0, 0, 0, "now"))
+    spent = replace(
+        SpendRecord(
+            issue=5,
+            call="x",
+            variant="",
+            model="m",
+            settled=True,
+            usd=0.1,
+            input_tokens=0,
+            output_tokens=0,
+            cache_write_tokens=0,
+            cache_read_tokens=0,
+            at="now",
+        )
+    )
     book, _ = account(told, [spent, replace(spent, call="y")])  # 0.1 + 0.1 + 0.1 > 0.3 in floats
     book.reserve("", 0, 10_000)
     assert book.usd() == Decimal("0.3")

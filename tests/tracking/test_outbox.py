@@ -371,7 +371,9 @@ def test_what_was_never_owed_leaves_no_record(box: Outbox) -> None:
 
 
 def test_what_is_owed_to_another_repository_is_left_alone(box: Outbox, hub: GitHub) -> None:
-    box.ledger.append(DeliveryRecord(3, "status", "done", False, "", "2026-01-01", "lab/other"))
+    box.ledger.append(
+        DeliveryRecord(issue=3, what="status", text="done", done=False, reason="", at="2026-01-01", place="lab/other")
+    )
     box.settle()
     assert box.owed() == []
     assert "status: done" not in hub.issues[3]["labels"]
@@ -382,7 +384,9 @@ def test_what_fails_again_stays_owed_and_holds_up_nothing(box: Outbox, hub: GitH
     hub.faults.append(Fault(r".*/issues/4/.*", "410", times=99))
     with pytest.raises(BadInput):
         box.post(4, "status", "done")
-    box.ledger.append(DeliveryRecord(5, "status", "done", False, "", "2026-01-01", REPOSITORY))
+    box.ledger.append(
+        DeliveryRecord(issue=5, what="status", text="done", done=False, reason="", at="2026-01-01", place=REPOSITORY)
+    )
     hub.issue(5, "a body")
     box.settle()
     assert [one.issue for one in box.owed()] == [4]
