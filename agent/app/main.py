@@ -1,4 +1,4 @@
-"""The command line: reads arguments, has the parts picked, prints what comes back. It holds no logic of its own."""
+"""The command line: reads arguments, picks what carries them out, prints what comes back. It holds no other logic."""
 
 import argparse
 import json
@@ -7,29 +7,28 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import TextIO, cast
+from typing import TextIO
 
 from agent.app import doctor, options, preview, queue, research
 from agent.app.queue import QueueRunner
 from agent.app.research import RunOptions
 from agent.app.session import Limits
-from agent.app.wiring import Workspace, editor, say, tracker, view
+from agent.app.wiring import Workspace, choose_tracker, make_editor, make_view
 from agent.campaign import engine, propose, steer
-from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
 from agent.campaign.plan import CampaignRequest, Plan
-from agent.campaign.publish import comment, latest_board, make_board, pending_promotion, publish
+from agent.campaign.publish import comment, latest_board, make_board, publish
 from agent.core.errors import BadInput, HarnessError, InUse
-from agent.core.experiment import GateKind, GateRules, Profile
+from agent.core.experiment import GateRules
 from agent.core.sanitize import strip_control
-from agent.execution import machine, sandbox
-from agent.execution.machine import Machine
+from agent.execution.machine import Machine, cache, detect
+from agent.execution.sandbox import NO_SANDBOX, probe
 from agent.gate import simulate
 from agent.store.repository import Repository, writable
 from agent.tracking.comment import Board, board_text, status_json
@@ -58,121 +57,125 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(args: argparse.Namespace) -> int:
-    args = options.validate(args)
+    options.validate(args)
     if args.simulate:
         return _simulate(args)
-    here = machine.detect()
+    machine = detect()
     if args.doctor:
-        return _doctor(here)
+        return _doctor(machine)
     with Repository(Path.cwd()) as repo:
-        wiring = Workspace(repo, tracker(args, repo), here, args.executor, pull=args.pr, close=args.close)
+        workspace = Workspace(repo, choose_tracker(args, repo), machine)
         if args.verify:
-            return _verify(wiring)
+            return _verify(workspace)
         if args.queue and not (args.status or args.report):
-            return _queue(args, wiring)
+            return _queue(args, workspace)
         if args.issue is None:
             options.parser().error("which issue? --issue N (local issues are in experiments/issues/)")
         if args.status or args.report:
-            asked = options.last_request(args.issue, wiring.ledger())
-            plan, parts = wiring.ready(asked, lambda _: None)
-            return _show_board(latest_board(parts, plan), args)
-        return _plan_or_run(args, wiring)
+            return _show_latest(args, workspace)
+        return _show_plan(args, workspace) if args.plan else _answer(args, workspace, args.issue)
 
 
-def _plan_or_run(args: argparse.Namespace, wiring: Workspace) -> int:
-    """Answer from the ledger where the answer is there; else run, with the repository to ourselves."""
-    asked = options.request(args, wiring.here)
-    if not args.plan:
-        _settle(args, wiring)
-    plan, silent = wiring.ready(asked, lambda _: None)
-    if args.plan:
-        return _show_plan(plan, silent, args)
-    done = engine.find_answered(silent, plan)
-    if done is not None and not pending_promotion(silent.ledger, done) and not args.loop:
-        return _show_again(args, CampaignView(plan, done, silent.ledger), wiring)
-    if plan.profile == "full" and not wiring.here.gpus:
-        raise BadInput("profile full needs a CUDA device, and there is none", next_step="rehearse with --profile mini")
-    return _run(args, asked, wiring)
+def _answer(args: argparse.Namespace, workspace: Workspace, issue: int) -> int:
+    """Answer an issue's question: lock, plan once, then show the answer that is there or run what brings it about.
+
+    A repository that cannot be locked hides no answer: it is shown, and the reason then raised.
+    """
+    with ExitStack() as held:
+        blocked = _lock(held, workspace, issue)
+        plan = workspace.plan(options.request(args, workspace.machine, issue))
+        command = _options(args, workspace, plan.request)
+        complete = engine.find_complete(command.context(plan), plan)
+        if complete is not None and not args.loop:
+            return _show_again(args, command, CampaignView(plan, complete, workspace.ledger), blocked)
+        if blocked is not None:
+            raise blocked
+        if plan.profile == "full" and not workspace.machine.gpus:
+            raise BadInput(
+                "profile full needs a CUDA device, and there is none", next_step="rehearse with --profile mini"
+            )
+        return _run(args, command, plan)
 
 
-def _show_again(args: argparse.Namespace, evidence: CampaignView, wiring: Workspace) -> int:
-    """Print the answer first: neither a disk that cannot take the exports once more nor another harness may hide it."""
-    parts = wiring.parts(evidence.ledger, evidence.plan, say)
-    _show_board(make_board(parts, evidence), args)
+def _lock(held: ExitStack, workspace: Workspace, issue: int) -> HarnessError | None:
+    """Hold the repository and post what earlier campaigns left undelivered; return what keeps that from being done."""
     try:
-        with _signals(), wiring.alone(f"issue {args.issue}"):
-            _publish_again(evidence, wiring)
-    except InUse as busy:
-        print(f"not published again: {busy.problem}, which does that itself", file=sys.stderr)
+        writable(workspace.state)
+        held.enter_context(workspace.lock(f"issue {issue}"))
+    except HarnessError as error:
+        return error
+    held.enter_context(_signals())
+    workspace.outbox().settle()
+    return None
+
+
+def _options(args: argparse.Namespace, workspace: Workspace, request: CampaignRequest) -> RunOptions:
+    return RunOptions(
+        request=request,
+        workspace=workspace,
+        editor=partial(make_editor, args, request.issue),
+        no_sandbox=args.no_sandbox,
+        pull=args.pr,
+        close=args.close,
+    )
+
+
+def _show_again(args: argparse.Namespace, command: RunOptions, view: CampaignView, blocked: HarnessError | None) -> int:
+    """Print the answer first: neither a disk that cannot take the exports once more nor another harness may hide it.
+
+    Then write what a crash may have left to write, and answer the people who came too late.
+    """
+    ctx = command.context(view.plan)
+    _show_board(make_board(ctx, view), args)
+    if isinstance(blocked, InUse):
+        print(f"not published again: {blocked.problem}, which does that itself", file=sys.stderr)
+    elif blocked is not None:
+        raise blocked
+    else:
+        steer.answer_late_commands(ctx, view.plan)
+        publish(ctx, make_board(ctx, view))
     return 0
 
 
-def _publish_again(evidence: CampaignView, wiring: Workspace) -> None:
-    """Write what a crash may have left to write, from the ledger as it is now that the repository is ours alone.
-
-    People who came too late are told so.
-    """
-    ledger = wiring.ledger()
-    parts = wiring.parts(ledger, evidence.plan, say)
-    steer.answer_late_commands(parts, evidence.plan)
-    publish(parts, make_board(parts, replace(evidence, ledger=ledger)))
-
-
-def _run(args: argparse.Namespace, asked: CampaignRequest, wiring: Workspace) -> int:
-    wiring = replace(wiring, walls=sandbox.NO_SANDBOX if args.no_sandbox else sandbox.probe())
-    writable(wiring.repo.root / "experiments")
-    writable(wiring.state)
-    writable(machine.cache(), "set AUTORESEARCH_CACHE to a folder that can be written to")
-    with wiring.alone(f"issue {args.issue}"), view(_events(args)) as screen, _signals():
-        order = RunOptions(asked, wiring, partial(editor, args), args.no_sandbox, screen.tell)
+def _run(args: argparse.Namespace, command: RunOptions, plan: Plan) -> int:
+    writable(command.workspace.repo.root / "experiments")
+    writable(cache(), "set AUTORESEARCH_CACHE to a folder that can be written to")
+    sandbox = NO_SANDBOX if args.no_sandbox else probe()
+    with make_view(_events(args)) as screen:
+        command = replace(command, sandbox=sandbox, emit=screen.tell)
         if args.loop:
-            told = research.run_session(order, Limits(args.hours, args.max_usd))
+            summary = research.run_session(command, plan, Limits(args.hours, args.max_usd))
         else:
-            board = research.run_issue(order)
-    return _show_session(told, args) if args.loop else _show_board(board, args)
+            board = research.run_issue(command, plan)
+    return _show_session(summary, args) if args.loop else _show_board(board, args)
 
 
-def _queue(args: argparse.Namespace, wiring: Workspace) -> int:
+def _queue(args: argparse.Namespace, workspace: Workspace) -> int:
     """Work off the open experiments, each as --issue would, or show in which order."""
-
-    def alone(number: int) -> argparse.Namespace:
-        return argparse.Namespace(**{**vars(args), "issue": number})
-
-    def decided(number: int) -> bool:
-        plan, silent = wiring.ready(options.request(alone(number), wiring.here), lambda _: None)
-        done = engine.find_answered(silent, plan)
-        return done is not None and not pending_promotion(silent.ledger, done)
-
-    def settled(number: int) -> bool:
-        ledger = wiring.ledger()
-        return any(ledger.verdict(campaign) for campaign in ledger.campaigns(number))
-
-    def run(number: int) -> None:
-        print(f"issue {number}", file=_events(args), flush=True)
-        _plan_or_run(alone(number), wiring)
-
-    todo = QueueRunner(
-        wiring.tracker, decided, settled, run, lambda told: print(strip_control(told), file=sys.stderr, flush=True)
+    runner = QueueRunner(
+        workspace.tracker,
+        partial(_is_answered, args, workspace),
+        lambda issue: workspace.reopened().has_verdict(issue),
+        partial(_answer_queued, args, workspace),
+        lambda text: print(strip_control(text), file=sys.stderr, flush=True),
     )
     if not args.plan:
-        return todo.work()
-    found = todo.backlog()
+        return runner.work()
+    backlog = runner.backlog()
     if args.json:
-        _print(queue.queue_json(found))
+        _print(queue.queue_json(backlog))
     else:
-        print(strip_control(queue.queue_text(found)))
+        print(strip_control(queue.queue_text(backlog)))
     return 0
 
 
-def _settle(args: argparse.Namespace, wiring: Workspace) -> None:
-    """Post what earlier campaigns owe, of whatever issue; with the repository to ourselves."""
-    if not wiring.outbox().owed():
-        return
-    try:
-        with wiring.alone(f"issue {args.issue}"), _signals():
-            wiring.outbox().settle()
-    except InUse as busy:
-        print(f"what is owed to the tracker waits: {busy.problem}", file=sys.stderr)
+def _is_answered(args: argparse.Namespace, workspace: Workspace, issue: int) -> bool:
+    return workspace.reopened().is_answered(options.request(args, workspace.machine, issue))
+
+
+def _answer_queued(args: argparse.Namespace, workspace: Workspace, issue: int) -> None:
+    print(f"issue {issue}", file=_events(args), flush=True)
+    _answer(args, workspace.reopened(), issue)
 
 
 def _events(args: argparse.Namespace) -> TextIO:
@@ -203,12 +206,19 @@ def _print(value: object) -> None:
     print(json.dumps(value, indent=2, allow_nan=False))
 
 
-def _show_plan(plan: Plan, parts: CampaignContext, args: argparse.Namespace) -> int:
-    told = propose.brief(parts, plan, steer.guidance(parts, plan)) if plan.spec.proposals else None
+def _show_latest(args: argparse.Namespace, workspace: Workspace) -> int:
+    plan = workspace.plan(options.last_request(args.issue, workspace.ledger))
+    return _show_board(latest_board(workspace.context(plan), plan), args)
+
+
+def _show_plan(args: argparse.Namespace, workspace: Workspace) -> int:
+    plan = workspace.plan(options.request(args, workspace.machine, args.issue))
+    ctx = workspace.context(plan)
+    brief = propose.brief(ctx, plan, steer.guidance(ctx, plan)) if plan.spec.proposals else None
     if args.json:
-        _print(preview.plan_json(plan, cast(Profile, args.profile or "full"), told))
+        _print(preview.plan_json(plan, args.profile or "full", brief))
     else:
-        print(preview.plan_text(plan, told))
+        print(preview.plan_text(plan, brief))
     return 0
 
 
@@ -222,36 +232,35 @@ def _show_board(board: Board, args: argparse.Namespace) -> int:
     return 0
 
 
-def _show_session(told: dict[str, object], args: argparse.Namespace) -> int:
+def _show_session(summary: dict[str, object], args: argparse.Namespace) -> int:
     if args.json:
-        _print(told)
+        _print(summary)
     else:
-        print("\n".join(f"{name}: {value}" for name, value in told.items()))
+        print("\n".join(f"{name}: {value}" for name, value in summary.items()))
     return 0
 
 
 def _simulate(args: argparse.Namespace) -> int:
     if args.variants < 1 or args.campaigns < 1 or not math.isfinite(args.gain):
         raise BadInput("nothing to simulate", next_step="--variants and --campaigns from 1, --gain a number of sigmas")
-    rules = GateRules(kind=cast(GateKind, args.gate or "confirmed"))
-    told = asdict(simulate.simulate(rules, args.variants, args.gain, args.campaigns))
+    rules = GateRules(kind=args.gate or "confirmed")
+    rates = asdict(simulate.simulate(rules, args.variants, args.gain, args.campaigns))
     if args.json:
-        _print(told)
+        _print(rates)
     else:
-        print("\n".join(f"{name}: {'–' if value is None else f'{value:.4f}'}" for name, value in told.items()))
+        print("\n".join(f"{name}: {'–' if value is None else f'{value:.4f}'}" for name, value in rates.items()))
     return 0
 
 
-def _doctor(here: Machine) -> int:
-    findings = doctor.examine(here, machine.cache(), sys.executable)
+def _doctor(machine: Machine) -> int:
+    findings = doctor.examine(machine, cache(), sys.executable)
     for one in findings:
-        print(
-            f"{'ok  ' if one.well else 'LOOK'} {one.name}: {one.told}" + (f" -> {one.advice}" if not one.well else "")
-        )
-    return 0 if all(one.well for one in findings) else 1
+        advice = "" if one.ok else f" -> {one.advice}"
+        print(f"{'ok  ' if one.ok else 'LOOK'} {one.name}: {one.detail}{advice}")
+    return 0 if all(one.ok for one in findings) else 1
 
 
-def _verify(wiring: Workspace) -> int:
-    problems = doctor.verify(wiring.repo, wiring.ledger())
+def _verify(workspace: Workspace) -> int:
+    problems = doctor.verify(workspace.repo, workspace.ledger)
     print("\n".join(problems) if problems else "ledger and git agree")
     return 1 if problems else 0

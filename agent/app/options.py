@@ -108,11 +108,11 @@ def validate(args: argparse.Namespace) -> argparse.Namespace:
     return args
 
 
-def request(args: argparse.Namespace, here: Machine) -> CampaignRequest:
-    """What the user asked for. Raises BadInput where a choice cannot be."""
+def request(args: argparse.Namespace, machine: Machine, issue: int) -> CampaignRequest:
+    """Return what the user asks of an issue. Raises BadInput for a choice that there is not."""
     return CampaignRequest(
-        issue=args.issue,
-        profile=_profile(args.profile or os.environ.get("AUTORESEARCH_PROFILE") or here.profile),
+        issue=issue,
+        profile=_profile(args.profile or os.environ.get("AUTORESEARCH_PROFILE") or machine.profile),
         corpus=_corpus(args.corpus or os.environ.get("AUTORESEARCH_CORPUS") or "stdlib"),
         budget=prose.parse_budget(args.budget) if args.budget else None,
         clock=args.clock,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from agent.app import preview
 from agent.app.session import Limits, Session, current_session, run_rounds
-from agent.app.wiring import Tell, Workspace
+from agent.app.wiring import Emit, Workspace, print_notice
 from agent.campaign import engine, propose, steer
 from agent.campaign.context import CampaignContext
 from agent.campaign.plan import CampaignRequest, Plan
@@ -15,7 +15,7 @@ from agent.core.errors import BadInput, NothingToRun
 from agent.core.experiment import Rewrite, Variant
 from agent.core.protocols import Editor, Notice
 from agent.execution import sandbox
-from agent.execution.sandbox import Sandbox
+from agent.execution.sandbox import NO_SANDBOX, Sandbox
 from agent.tracking import outbox
 from agent.tracking.comment import Board
 
@@ -24,77 +24,92 @@ _PROPOSED = Variant("a proposal", (Rewrite("", ""),))  # what is to come of an i
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What was asked, by what means: `editor` makes the editor, on whose account money from a time on counts."""
+    """How a question is answered. `editor` makes the editor, on whose account money from a time on counts; `emit` hears
+    the events; `no_sandbox` is a person's word that a model's code may run without one.
+    """
 
-    asked: CampaignRequest
-    wiring: Workspace
+    request: CampaignRequest
+    workspace: Workspace
     editor: Callable[[CampaignContext, str], Editor]
-    waived: bool  # walls, by --no-sandbox
-    tell: Tell
+    emit: Emit = print_notice
+    sandbox: Sandbox = NO_SANDBOX
+    no_sandbox: bool = False
+    pull: bool = False
+    close: bool = False
+
+    def context(self, plan: Plan) -> CampaignContext:
+        """Return what a plan's campaign works with."""
+        ctx = self.workspace.context(plan, self.emit, self.sandbox)
+        return replace(ctx, pull=self.pull, close=self.close)
 
 
-def run_issue(order: RunOptions, session: Session | None = None) -> Board:
-    """One question to its board; an issue in prose first gets its variants. Raises what loop.run and propose raise."""
-    ledger = session.ledger if session else order.wiring.ledger()  # anew: another harness may just have finished
-    plan, parts = order.wiring.ready(order.asked, order.tell, ledger)
-    with report_no_proposals(parts, plan):
+def run_issue(options: RunOptions, plan: Plan, session: Session | None = None) -> Board:
+    """Bring a plan to its board; an issue in prose gets its variants first. Raises what engine and propose raise."""
+    ctx = options.context(plan)
+    with report_no_proposals(ctx, plan):
         propose.check(plan)
-    _check_walls(order, plan)
-    for line in (*preview.intent(plan), *_unwalled(order.wiring.walls)):
-        order.tell(Notice(line))
+    _check_sandbox(options, plan)
+    for line in (*preview.intent(plan), *_unsandboxed(options.sandbox)):
+        options.emit(Notice(line))
     if not plan.complete:
-        editor = order.editor(parts, session.began.at if session else "")
-        with report_no_proposals(parts, plan):
-            propose.propose(parts, plan, editor, steer.guidance(parts, plan))
-        plan, parts = order.wiring.ready(order.asked, order.tell, ledger)
-    return engine.run(parts, plan)
+        editor = options.editor(ctx, session.began.at if session else "")
+        with report_no_proposals(ctx, plan):
+            propose.propose(ctx, plan, editor, steer.guidance(ctx, plan))
+        plan = options.workspace.plan(options.request)
+    return engine.run(ctx, plan)
 
 
 @contextmanager
-def report_no_proposals(parts: CampaignContext, plan: Plan) -> Iterator[None]:
+def report_no_proposals(ctx: CampaignContext, plan: Plan) -> Iterator[None]:
     """Where none of a round's proposals can run the issue is told, after a crash too."""
     try:
         yield
     except NothingToRun as nothing:
-        publish_no_proposals(parts, plan, nothing.problem)
+        publish_no_proposals(ctx, plan, nothing.problem)
         raise
 
 
-def _check_walls(order: RunOptions, plan: Plan) -> None:
+def _check_sandbox(options: RunOptions, plan: Plan) -> None:
     every = [one.variant for one in (plan.baseline, *plan.variants)]
-    wanted = every if plan.complete else [*every, _PROPOSED]
-    sandbox.check(wanted, order.wiring.walls, waived=order.waived, inherited=plan.base_has_model_code)
+    needed = every if plan.complete else [*every, _PROPOSED]
+    sandbox.check(needed, options.sandbox, waived=options.no_sandbox, inherited=plan.base_has_model_code)
 
 
-def _unwalled(walls: Sandbox) -> list[str]:
-    return [f"runs go without a sandbox: {walls.reason}; {walls.advice}"] if walls.level == "none" else []
+def _unsandboxed(chosen: Sandbox) -> list[str]:
+    return [f"runs go without a sandbox: {chosen.reason}; {chosen.advice}"] if chosen.level == "none" else []
 
 
-def run_session(order: RunOptions, limits: Limits) -> dict[str, object]:
-    """Round after round until the session is over; what came of it. Raises BadInput for an issue that has a table."""
-    closes, order = order.wiring.close, replace(order, wiring=replace(order.wiring, close=False))
-    plan, parts = order.wiring.ready(order.asked, order.tell)
+def run_session(options: RunOptions, plan: Plan, limits: Limits) -> dict[str, object]:
+    """Run round after round until the session is over; return what came of it.
+
+    `plan` is that of the latest round. Raises BadInput for an issue that has a table.
+    """
     if not plan.spec.proposals:
         raise BadInput(
             "--loop is for an issue in prose, and this one has a table",
             where=plan.spec.issue.source,
             next_step="run it without --loop, or name another issue",
         )
-    _check_walls(order, plan)
-    order.editor(parts, "")  # what is wrong with it is said before the time begins to run
-    session = current_session(parts.ledger, plan.spec.issue.number, plan.spec.body_sha256, limits)
-    again = replace(order, asked=replace(order.asked, again=True))
+    rounds = replace(options, close=False, request=replace(options.request, again=True))
+    ctx = replace(options.context(plan), close=False)
+    _check_sandbox(options, plan)
+    options.editor(ctx, "")  # what is wrong with it is said before the time begins to run
+    session = current_session(ctx.ledger, plan.spec.issue.number, plan.spec.body_sha256, limits)
     reason = run_rounds(
-        session, lambda: _catch_up(parts, plan), lambda: run_issue(again, session), plan.estimate_s, order.tell
+        session,
+        lambda: _catch_up(ctx, plan),
+        lambda: run_issue(rounds, rounds.workspace.plan(rounds.request), session),
+        plan.estimate_s,
+        options.emit,
     )
-    if closes:
-        outbox.of(parts).post(plan.spec.issue.number, "close", "")
+    if options.close:
+        outbox.of(ctx).post(plan.spec.issue.number, "close", "")
     return session.summary(plan.track.name) | {"reason": reason}
 
 
-def _catch_up(parts: CampaignContext, plan: Plan) -> None:
+def _catch_up(ctx: CampaignContext, plan: Plan) -> None:
     """Do what a crash may have left to do when the latest round was over."""
-    with suppress(NothingToRun), report_no_proposals(parts, plan):
+    with suppress(NothingToRun), report_no_proposals(ctx, plan):
         propose.check(plan)
-    if engine.find_answered(parts, plan):
-        engine.run(parts, plan)
+    if engine.find_answered(ctx, plan):
+        engine.run(ctx, plan)

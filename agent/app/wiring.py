@@ -1,4 +1,4 @@
-"""Picks the parts of a campaign by what was asked for: tracker, executor, editor, ledger, environment."""
+"""Picks what a command works with: tracker, executor, editor, ledger, environment."""
 
 import argparse
 import os
@@ -6,10 +6,12 @@ import shlex
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
+from agent.campaign import engine
 from agent.campaign.context import CampaignContext, Throttle
 from agent.campaign.plan import CampaignRequest, Plan, make_plan
 from agent.core.errors import BadInput
@@ -17,11 +19,11 @@ from agent.core.protocols import Editor, Event, Executor, Notice, RunOutput, Tra
 from agent.core.records import SpendRecord
 from agent.editors.command import Command
 from agent.editors.spending import Spending
-from agent.execution import machine, sandbox
+from agent.execution import machine as machine_module
 from agent.execution.local import LocalExecutor
 from agent.execution.locks import exclusive
 from agent.execution.machine import Machine
-from agent.execution.sandbox import Sandbox
+from agent.execution.sandbox import NO_SANDBOX, Sandbox
 from agent.store.ledger import Ledger
 from agent.store.repository import Repository
 from agent.tracking import address
@@ -29,19 +31,22 @@ from agent.tracking.local import MarkdownTracker
 from agent.tracking.outbox import Outbox
 from agent.tracking.terminal import PlainView, View
 
-Tell = Callable[[Event], None]
+Emit = Callable[[Event], None]
 
 
-def tracker(args: argparse.Namespace, repo: Repository) -> Tracker:
-    """Where issues are. Raises BadInput for what only GitHub has where they are elsewhere."""
-    told = address.automatic(repo.addresses("origin"), os.environ) if args.tracker == "auto" else None
-    if told:
-        print(told, file=sys.stderr)
-    chosen = ("github" if told else "markdown") if args.tracker == "auto" else args.tracker
-    found = _github(repo.root) if chosen == "github" else MarkdownTracker(repo.root)
-    if (args.pr or args.close) and found.upstream is None:
+def choose_tracker(args: argparse.Namespace, repo: Repository) -> Tracker:
+    """Return where issues are. Raises BadInput for what only GitHub has where they are elsewhere."""
+    reason = address.automatic(repo.addresses("origin"), os.environ) if args.tracker == "auto" else None
+    if reason:
+        print(reason, file=sys.stderr)
+    tracker = _github(repo.root) if reason or args.tracker == "github" else _local(repo.root)
+    if (args.pr or args.close) and tracker.upstream is None:
         raise BadInput("--pr and --close are for issues on GitHub", next_step="add --tracker github, or leave them out")
-    return found
+    return tracker
+
+
+def _local(root: Path) -> Tracker:
+    return MarkdownTracker(root)
 
 
 def _github(root: Path) -> Tracker:
@@ -50,20 +55,20 @@ def _github(root: Path) -> Tracker:
     return connect(root)
 
 
-def editor(args: argparse.Namespace, parts: CampaignContext, since: str) -> Editor:
-    """Whoever writes the changes of an issue; money spent from `since` on counts. Raises BadInput for a missing key."""
+def make_editor(args: argparse.Namespace, issue: int, ctx: CampaignContext, since: str) -> Editor:
+    """Return who writes the changes of an issue; money spent from `since` on counts. Raises BadInput without a key."""
     if args.editor != "anthropic":
         return Command(args.editor)
     from agent.editors import models  # with the SDK it takes a third of a second, and few commands need it
     from agent.editors.anthropic import Claude
 
     settings = models.read(os.environ, args.model, args.max_usd)
-    before = [one for one in parts.ledger.records_of(SpendRecord, args.issue) if one.at >= since]
+    before = [one for one in ctx.ledger.records_of(SpendRecord, issue) if one.at >= since]
     again = shlex.join(["python", "agent/run.py", *sys.argv[1:]])
-    return Claude(settings, Spending(args.issue, settings, before, parts.ledger.append), again=again)
+    return Claude(settings, Spending(issue, settings, before, ctx.ledger.append), again=again)
 
 
-def view(stream: IO[str]) -> View:
+def make_view(stream: IO[str]) -> View:
     """Return the live view where `stream` is a terminal, else plain lines."""
     if not stream.isatty():
         return PlainView(stream)
@@ -72,78 +77,83 @@ def view(stream: IO[str]) -> View:
     return LiveView(stream)
 
 
-def say(event: Event) -> None:
-    """Tell a notice where no campaign shows it."""
+def print_notice(event: Event) -> None:
+    """Print a notice where no view shows it."""
     if isinstance(event, Notice):
         print(event.text, file=sys.stderr)
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """What is chosen before the issue is read."""
+    """The repository that a command works in, with its tracker, its machine and its ledger."""
 
     repo: Repository
     tracker: Tracker
-    here: Machine
-    executor: str
-    walls: Sandbox = sandbox.NO_SANDBOX  # what runs get; found out where something is to run
-    pull: bool = False
-    close: bool = False
+    machine: Machine
 
+    @cached_property
     def ledger(self) -> Ledger:
-        """The ledger as it is now."""
-        path = self.repo.root / "experiments" / "ledger.jsonl"
-        return Ledger(path, self.state / "ledger.lock")
-
-    def ready(self, asked: CampaignRequest, tell: Tell, ledger: Ledger | None = None) -> tuple[Plan, CampaignContext]:
-        """Make the plan and pick the parts. `tell` hears the events."""
-        ledger = self.ledger() if ledger is None else ledger
-        plan = make_plan(asked, self.repo, ledger, self.tracker, self.here)
-        return plan, self.parts(ledger, plan, tell)
-
-    def parts(self, ledger: Ledger, plan: Plan, tell: Tell) -> CampaignContext:
-        """The parts for a plan that is made."""
-        return CampaignContext(
-            self.repo,
-            ledger,
-            self.tracker,
-            self._executor(plan, tell),
-            self.here,
-            self.walls,
-            sys.executable,
-            _run_env(),
-            tell,
-            Throttle(self.tracker.upstream.look_s if self.tracker.upstream else 0.0),
-            self.pull,
-            self.close,
-        )
-
-    def outbox(self) -> Outbox:
-        """The way to the tracker where there is no campaign."""
-        return Outbox(self.repo, self.ledger(), self.tracker, say)
+        """The ledger as it is when it is first needed: under the lock, where there is one."""
+        return Ledger(self.repo.root / "experiments" / "ledger.jsonl", self.state / "ledger.lock")
 
     @property
     def state(self) -> Path:
         """The folder of what the harness keeps for itself."""
         return self.repo.git_dir / "autoresearch"
 
-    def alone(self, what: str) -> AbstractContextManager[None]:
-        """The repository to ourselves. Raises InUse at once where another harness has it."""
-        return exclusive(self.state / "repository.lock", what)
+    def reopened(self) -> Self:
+        """Return the same with the ledger as it is now: another harness may have written to it."""
+        return replace(self)
 
-    def _executor(self, plan: Plan, tell: Tell) -> Executor:
+    def lock(self, purpose: str) -> AbstractContextManager[None]:
+        """Hold the repository while a block runs. Raises InUse at once where another harness holds it."""
+        return exclusive(self.state / "repository.lock", purpose)
+
+    def plan(self, request: CampaignRequest) -> Plan:
+        """Return the plan that answers a request. Raises BadInput for whatever would stop its campaign."""
+        return make_plan(request, self.repo, self.ledger, self.tracker, self.machine)
+
+    def context(self, plan: Plan, emit: Emit = print_notice, sandbox: Sandbox = NO_SANDBOX) -> CampaignContext:
+        """Return what a plan's campaign works with; `emit` hears its events."""
+        return CampaignContext(
+            repo=self.repo,
+            ledger=self.ledger,
+            tracker=self.tracker,
+            executor=self._executor(plan, emit, sandbox),
+            machine=self.machine,
+            sandbox=sandbox,
+            python=sys.executable,
+            env=_run_env(),
+            emit=emit,
+            throttle=Throttle(self.tracker.upstream.look_s if self.tracker.upstream else 0.0),
+        )
+
+    def outbox(self) -> Outbox:
+        """Return the way to the tracker where there is no campaign."""
+        return Outbox(self.repo, self.ledger, self.tracker, print_notice)
+
+    def is_answered(self, request: CampaignRequest) -> bool:
+        """Return whether a request has its answer, with the promotion that follows. Raises BadInput as `plan` does."""
+        plan = self.plan(request)
+        return engine.find_complete(self.context(plan), plan) is not None
+
+    def has_verdict(self, issue: int) -> bool:
+        """Return whether any campaign of an issue has its verdict."""
+        return any(self.ledger.verdict(campaign) for campaign in self.ledger.campaigns(issue))
+
+    def _executor(self, plan: Plan, emit: Emit, sandbox: Sandbox) -> Executor:
         return LocalExecutor(
-            self.here.gpus if plan.profile == "full" else (),
-            machine.locks(),
+            self.machine.gpus if plan.profile == "full" else (),
+            machine_module.locks(),
             self.repo.export,
-            on_line=lambda job, line: tell(RunOutput(job, line)),
-            on_wait=lambda holder: tell(Notice(f"waiting: the device is in use by {holder}")),
-            sandbox=self.walls,
+            on_line=lambda job, line: emit(RunOutput(job, line)),
+            on_wait=lambda holder: emit(Notice(f"waiting: the device is in use by {holder}")),
+            sandbox=sandbox,
         )
 
 
 def _run_env() -> dict[str, str]:
-    """What every run is told of this machine."""
-    data = machine.folder("AUTORESEARCH_DATA")
+    """Return what every run gets to know of this machine."""
+    data = machine_module.folder("AUTORESEARCH_DATA")
     shared = {"AUTORESEARCH_DATA": str(data)} if data else {}
-    return {"AUTORESEARCH_CACHE": str(machine.cache()), **shared}
+    return {"AUTORESEARCH_CACHE": str(machine_module.cache()), **shared}

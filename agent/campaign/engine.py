@@ -7,7 +7,7 @@ from agent.campaign import auditing, jobs, steer
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView, constants_set, why_not_auditable
 from agent.campaign.plan import Plan, message, probe_seconds, replan
-from agent.campaign.publish import make_board, promote, publish
+from agent.campaign.publish import make_board, pending_promotion, promote, publish
 from agent.core.errors import HarnessError
 from agent.core.experiment import BASELINE
 from agent.core.faults import fault_point
@@ -67,6 +67,12 @@ def find_answered(parts: CampaignContext, plan: Plan) -> CampaignRecord | None:
     """The latest campaign that asked the same question, where it has its answer and is not to be asked again."""
     asked = [c for c in parts.ledger.campaigns(plan.spec.issue.number) if _same_question(parts, plan, c)]
     return asked[-1] if asked and parts.ledger.verdict(asked[-1]) and not plan.retry else None
+
+
+def find_complete(parts: CampaignContext, plan: Plan) -> CampaignRecord | None:
+    """Return the campaign that answers a plan's question, where the winner of its verdict is promoted too."""
+    done = find_answered(parts, plan)
+    return None if done is None or pending_promotion(parts.ledger, done) else done
 
 
 def _same_question(parts: CampaignContext, plan: Plan, campaign: CampaignRecord) -> bool:

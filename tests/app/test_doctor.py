@@ -22,7 +22,7 @@ from tests.support.project import git
 def test_a_gpu_that_torch_cannot_use_is_named_with_what_to_do(tmp_path: Path) -> None:
     here = Machine("cpu", (Gpu(0, "NVIDIA H200", None),), 2, 1000)
     [found] = [one for one in examine(here, tmp_path, sys.executable) if one.name == "GPU"]
-    assert not found.well
+    assert not found.ok
     assert "torch cannot use it" in found.advice
     assert "--profile mini" in found.advice
 
@@ -47,7 +47,7 @@ def test_the_level_of_the_sandbox_is_named_with_how_to_raise_it(
     monkeypatch.setenv("PATH", str(tools))
     monkeypatch.setattr(sandbox, "find_spec", lambda _: None)
     [found] = [one for one in examine(Machine("cpu", (), 2, 1), tmp_path, sys.executable) if one.name == "sandbox"]
-    assert (found.well, found.told) == (False, "none: bubblewrap is not installed")
+    assert (found.ok, found.detail) == (False, "none: bubblewrap is not installed")
     assert "apt install bubblewrap" in found.advice
 
 
@@ -55,7 +55,7 @@ def test_prepared_corpora_are_listed(tmp_path: Path) -> None:
     (tmp_path / "stdlib-mini-abc").mkdir()
     (tmp_path / "stdlib-mini-abc" / "meta.json").write_text("{}")
     [found] = [one for one in examine(Machine("cpu", (), 2, 1000), tmp_path, sys.executable) if one.name == "corpora"]
-    assert "stdlib-mini-abc" in found.told
+    assert "stdlib-mini-abc" in found.detail
 
 
 @pytest.mark.parametrize(

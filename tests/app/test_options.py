@@ -38,7 +38,7 @@ def test_what_goes_together_is_left_as_it_is() -> None:
 
 
 def test_a_request_leaves_open_what_the_issue_may_choose(here: Machine) -> None:
-    asked = options.request(options.parser().parse_args(["--issue", "5", "--corpus", "stdlib"]), here)
+    asked = options.request(options.parser().parse_args(["--issue", "5", "--corpus", "stdlib"]), here, 5)
     assert (asked.issue, asked.budget, asked.clock, asked.gate) == (5, None, None, None)
-    told = options.request(options.parser().parse_args(["--issue", "5", "--budget", "7steps"]), here)
+    told = options.request(options.parser().parse_args(["--issue", "5", "--budget", "7steps"]), here, 5)
     assert told.budget == Budget("steps", 7)

@@ -14,12 +14,12 @@ from agent.tracking.terminal import PlainView
 
 
 class _Unused:
-    """Parts of which nothing is asked."""
+    """A context of which nothing is asked."""
 
 
 def chosen(*argv: str) -> object:
-    parts: CampaignContext = _Unused()  # type: ignore[assignment]
-    return wiring.editor(parser().parse_args(["--issue", "5", *argv]), parts, "")
+    ctx: CampaignContext = _Unused()  # type: ignore[assignment]
+    return wiring.make_editor(parser().parse_args(argv), 5, ctx, "")
 
 
 def test_what_is_no_editor_by_name_is_a_command() -> None:
@@ -42,5 +42,5 @@ class _Terminal(io.StringIO):
 
 
 def test_a_pipe_and_a_terminal_have_their_own_views() -> None:
-    assert isinstance(wiring.view(io.StringIO()), PlainView)
-    assert isinstance(wiring.view(_Terminal()), LiveView)
+    assert isinstance(wiring.make_view(io.StringIO()), PlainView)
+    assert isinstance(wiring.make_view(_Terminal()), LiveView)
