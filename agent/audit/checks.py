@@ -331,7 +331,7 @@ def _longest(timing: Timing) -> float:
 
 def _amount(run: RunRecord, unit: str) -> float:
     """The budget of a run in a unit; 0 where it is in another."""
-    budget = run.conditions.budget
+    budget = str(run.conditions.budget)
     number = budget.removesuffix(unit)
     return float(number) if number != budget and number.replace(".", "", 1).isdigit() else 0.0
 

@@ -106,8 +106,8 @@ class HoldoutReadRecord:
 class AuditRecord:
     """What the audit found of the winner of a campaign (named by its `at`): every check by name, with its evidence.
 
-    `failed` names the checks that did not hold. `holdout_reads` is how often the second held-out set had been read, this
-    time included, on this track and corpus.
+    `failed` names the checks that did not hold. `holdout_reads` is how often the second held-out set had been read on
+    this track and corpus, this time included.
     """
 
     issue: int

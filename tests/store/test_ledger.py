@@ -37,7 +37,7 @@ from agent.store.ledger import Ledger
 CONDITIONS = Conditions("main", "stdlib:abc", "mini", "calibrated", Budget("seconds", 20), "a processor, 2 cores")
 RUN = RunRecord(
     issue=3,
-    campaign="2026-01-01T00:00:00.000000+00:00",
+    campaign_id="2026-01-01T00:00:00.000000+00:00",
     conditions=CONDITIONS,
     variant="1A",
     role="screen",
