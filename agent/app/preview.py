@@ -42,7 +42,7 @@ def plan_text(plan: Plan, told: Brief | None) -> str:
         rows = [(one.variant.name, one.shapes.get(profile)) for one in (plan.baseline, *plan.variants)]
         parts.append(comment.shapes_table(profile, rows))
     if told is not None:
-        parts.append(f"the prompt:\n\n{prompt.shown(told, plan.spec.proposals)}")
+        parts.append(f"the prompt:\n\n{prompt.preview(told, plan.spec.proposals)}")
     return "\n\n".join(parts)
 
 
@@ -55,4 +55,4 @@ def plan_json(plan: Plan, profile: Profile, told: Brief | None) -> dict[str, obj
         "variants": [{"id": name, **shape} for name, shape in shapes.items()],
         "notices": plan.notices,
     }
-    return found if told is None else found | {"prompt": prompt.shown(told, plan.spec.proposals)}
+    return found if told is None else found | {"prompt": prompt.preview(told, plan.spec.proposals)}

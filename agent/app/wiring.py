@@ -64,8 +64,8 @@ def make_editor(args: argparse.Namespace, issue: int, ctx: CampaignContext, sinc
 
     settings = models.read(os.environ, args.model, args.max_usd)
     before = [one for one in ctx.ledger.records_of(SpendRecord, issue) if one.at >= since]
-    again = shlex.join(["python", "agent/run.py", *sys.argv[1:]])
-    return Claude(settings, Spending(issue, settings, before, ctx.ledger.append), again=again)
+    resume_command = shlex.join(["python", "agent/run.py", *sys.argv[1:]])
+    return Claude(settings, Spending(issue, settings, before, ctx.ledger.append), resume_command=resume_command)
 
 
 def make_view(stream: IO[str]) -> View:

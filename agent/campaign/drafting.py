@@ -41,7 +41,7 @@ def draft_until_valid(
         if draft.failure:
             told = f"{failure}; it was not mended: {draft.failure}" if failure else draft.failure
             return DraftOutcome(files, told, attempt, said)
-        files, said = {**files, **draft.files}, draft.said
+        files, said = {**files, **draft.files}, draft.summary
         files = {path: text for path, text in files.items() if text != brief.files.get(path)}
         found = check(files, attempt)
         failure = found.failure

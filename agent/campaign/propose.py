@@ -86,7 +86,7 @@ def _think(parts: CampaignContext, plan: Plan, editor: Editor, told: Brief, corp
     fault_point("ideas-before")
     ideas = editor.ideas(told, plan.spec.proposals, _folder(parts, issue, f"round-{turn.number}"))
     fault_point("ideas-after")
-    found = rounds.named(ideas.found[: plan.spec.proposals], turn.number)
+    found = rounds.named(ideas.ideas[: plan.spec.proposals], turn.number)
     failure = ideas.failure if found else ideas.failure or "the editor had no idea"
     record = RoundRecord(
         issue=issue,

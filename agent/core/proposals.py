@@ -1,4 +1,4 @@
-"""What an editor is told and what it answers: briefs, ideas, drafts. No effects."""
+"""What an editor gets and what it returns: briefs, ideas, drafts. No effects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Brief:
-    """What an editor is told: `rules` are the same for a whole track, `question` for a round; `files` by path."""
+    """What an editor gets: `rules` are the same for a whole track, `question` for a round; `files` by path."""
 
     rules: str
     question: str
@@ -25,18 +25,18 @@ class Idea:
 
 @dataclass(frozen=True)
 class Ideas:
-    """What an editor would try; or, where that is nothing, why."""
+    """What an editor proposes to try; where that is nothing, `failure` says why."""
 
-    found: tuple[Idea, ...] = ()
+    ideas: tuple[Idea, ...] = ()
     failure: str = ""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """New texts of the files that an editor changed, and its words; or, where there is none, why not."""
+    """New texts of the files that an editor changed, and its `summary`; where there are none, `failure` says why."""
 
     files: Mapping[str, str] = field(default_factory=dict)
-    said: str = ""
+    summary: str = ""
     failure: str = ""
 
 

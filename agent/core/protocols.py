@@ -72,10 +72,10 @@ class Editor(Protocol):
     """Whoever turns prose into changes of files. Raises Paused where a limit of money or time is reached."""
 
     def ideas(self, brief: Brief, count: int, folder: Path) -> Ideas:
-        """Up to `count` changes to try, unnamed. What was said is kept in `folder`."""
+        """Return up to `count` changes to try, unnamed. The conversation is kept in `folder`."""
 
     def write(self, brief: Brief, idea: Idea, failure: str, folder: Path) -> Draft:
-        """Make the change to `brief.files`; with `failure`, mend what an earlier draft, now in the files, ran into."""
+        """Return the change to `brief.files`; with `failure`, mend what an earlier draft, now in the files, ran into."""
 
 
 # --- what a campaign says while it goes -------------------------------------------------------------------

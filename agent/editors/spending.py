@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from agent.core.errors import SpendingCapReached
-from agent.core.records import SpendRecord
+from agent.core.records import SpendRecord, utc_now
 
 if TYPE_CHECKING:  # building pydantic's models takes long, and whoever only adds up needs none
     from agent.editors.models import Price, Settings
@@ -27,7 +26,7 @@ class Usage:
 
 
 def cost(price: "Price", usage: Usage) -> Decimal:
-    """Dollars, exactly."""
+    """Return the exact dollars that a call costs."""
     rates = price.rates(usage.input_tokens + usage.cache_write_tokens + usage.cache_read_tokens)
     priced = (
         usage.input_tokens * rates.input
@@ -38,30 +37,22 @@ def cost(price: "Price", usage: Usage) -> Decimal:
     return priced / _MILLION
 
 
-def most(price: "Price", input_tokens: int, output_tokens: int) -> Usage:
-    """The dearest use of these tokens: as a rule, all of the input is written to the cache and none read from it."""
-    written = Usage(output_tokens=output_tokens, cache_write_tokens=input_tokens)
+def worst_case(price: "Price", input_tokens: int, output_tokens: int) -> Usage:
+    """Return the dearest use of these tokens: as a rule, all of the input goes to the cache and none comes from it."""
+    cached = Usage(output_tokens=output_tokens, cache_write_tokens=input_tokens)
     plain = Usage(output_tokens=output_tokens, input_tokens=input_tokens)
-    return max(written, plain, key=lambda usage: cost(price, usage))
+    return max(cached, plain, key=lambda usage: cost(price, usage))
 
 
 def dollars(amount: Decimal) -> str:
-    """An amount for people: to the cent, and to what is there where it is less than one."""
+    """Return an amount for people: to the cent, and in full where it is less than one."""
     return f"${amount:.2f}" if amount == 0 or amount >= Decimal("0.01") else f"${amount.normalize():f}"
 
 
-def _shown(kind: str, amount: Decimal | int) -> str:
-    return dollars(Decimal(amount)) if kind == "usd" else f"{amount:,} tokens"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
 class Spending:
-    """The account of one campaign. `append` makes a record durable before it returns.
+    """The money of one campaign. `append` makes a record durable before it returns.
 
-    `before` are the records that count against the campaign's caps. A reservation that a crash left unsettled counts
+    `earlier` are the records that count against the campaign's caps. A reservation that a crash left unsettled counts
     in full, for whether its call was billed is not known.
     """
 
@@ -69,36 +60,36 @@ class Spending:
         self,
         issue: int,
         settings: "Settings",
-        before: Sequence[SpendRecord],
+        earlier: Sequence[SpendRecord],
         append: Callable[[SpendRecord], None],
-        now: Callable[[], str] = _now,
+        now: Callable[[], str] = utc_now,
     ) -> None:
         self.issue = issue
         self._settings, self._append, self._now = settings, append, now
-        self._calls = {record.call: record for record in before}  # the later record of a call is the one that counts
+        self._calls = {record.call: record for record in earlier}  # the later record of a call is the one that counts
 
     def usd(self, variant: str | None = None) -> Decimal:
-        """Dollars spent and reserved, on one variant or (None) on all."""
+        """Return the dollars spent and reserved, on one variant or (None) on all."""
         return spent(self._of(variant))
 
     def tokens(self, variant: str | None = None) -> int:
-        """Tokens of all kinds, spent and reserved."""
+        """Return the tokens of all kinds, spent and reserved."""
         return sum(map(_tokens, self._of(variant)))
 
     def _of(self, variant: str | None) -> list[SpendRecord]:
         return [record for record in self._calls.values() if variant in (None, record.variant)]
 
     def reserve(self, variant: str, input_tokens: int, output_tokens: int) -> str:
-        """Put aside the most that a call can cost, and return the call's name.
+        """Return the name of a call for which the most that it can cost is put aside.
 
-        Raises Capped, before anything is recorded, where that could go beyond a cap.
+        Raises SpendingCapReached, before anything is recorded, where that could go beyond a cap.
         """
-        usage = most(self._settings.price, input_tokens, output_tokens)
-        self._check(variant, cost(self._settings.price, usage), input_tokens + output_tokens)
+        usage = worst_case(self._settings.price, input_tokens, output_tokens)
+        self._check_caps(variant, cost(self._settings.price, usage), input_tokens + output_tokens)
         return self._record(uuid4().hex, variant, usage, settled=False).call
 
     def settle(self, call: str, usage: Usage) -> SpendRecord:
-        """Replace a reservation by what the call did cost; nothing where it was surely not billed."""
+        """Replace a reservation by what the call did cost (an empty Usage where it was surely not billed)."""
         return self._record(call, self._calls[call].variant, usage, settled=True)
 
     def _record(self, call: str, variant: str, usage: Usage, *, settled: bool) -> SpendRecord:
@@ -116,26 +107,32 @@ class Spending:
         self._calls[call] = record
         return record
 
-    def _check(self, variant: str, usd: Decimal, tokens: int) -> None:
+    def _check_caps(self, variant: str, usd: Decimal, tokens: int) -> None:
         caps = self._settings.caps
         if variant:
-            self._hold(variant, "usd_per_variant", caps.usd_per_variant, self.usd(variant), usd)
-            self._hold(variant, "tokens_per_variant", caps.tokens_per_variant, self.tokens(variant), tokens)
-        self._hold("", "usd_per_campaign", caps.usd_per_campaign, self.usd(), usd)
-        self._hold("", "tokens_per_campaign", caps.tokens_per_campaign, self.tokens(), tokens)
+            check_cap("usd_per_variant", caps.usd_per_variant, self.usd(variant), usd, variant)
+            check_cap("tokens_per_variant", caps.tokens_per_variant, self.tokens(variant), tokens, variant)
+        check_cap("usd_per_campaign", caps.usd_per_campaign, self.usd(), usd)
+        check_cap("tokens_per_campaign", caps.tokens_per_campaign, self.tokens(), tokens)
 
-    def _hold(self, variant: str, name: str, cap: Decimal | int, spent: Decimal | int, next_one: Decimal | int) -> None:
-        if spent + next_one <= cap:
-            return
-        kind, _, whole = name.partition("_per_")
-        way = "with --max-usd" if name == "usd_per_campaign" else f"as caps.{name} in models.yaml"
-        whose = f"{whole} ({variant})" if variant else whole
-        raise SpendingCapReached(
-            f"the cap of {_shown(kind, cap)} per {whose} is reached: {_shown(kind, spent)} are spent or reserved, and "
-            f"the next call of the model may cost {_shown(kind, next_one)}",
-            variant=variant,
-            next_step=f"raise it {way} and run the same command again; what was done is kept",
-        )
+
+def check_cap(name: str, cap: Decimal | int, spent: Decimal | int, next_call: Decimal | int, variant: str = "") -> None:
+    """Raise SpendingCapReached where what is spent and the next call together exceed the cap `name` of models.yaml."""
+    if spent + next_call <= cap:
+        return
+    unit, _, whole = name.partition("_per_")
+    way = "with --max-usd" if name == "usd_per_campaign" else f"as caps.{name} in models.yaml"
+    whose = f"{whole} ({variant})" if variant else whole
+    raise SpendingCapReached(
+        f"the cap of {_amount(unit, cap)} per {whose} is reached: {_amount(unit, spent)} are spent or reserved, and "
+        f"the next call of the model may cost {_amount(unit, next_call)}",
+        variant=variant,
+        next_step=f"raise it {way} and run the same command again; what was done is kept",
+    )
+
+
+def _amount(unit: str, amount: Decimal | int) -> str:
+    return dollars(Decimal(amount)) if unit == "usd" else f"{amount:,} tokens"
 
 
 def _tokens(record: SpendRecord) -> int:
@@ -143,6 +140,6 @@ def _tokens(record: SpendRecord) -> int:
 
 
 def spent(records: Sequence[SpendRecord], variant: str | None = None) -> Decimal:
-    """Dollars for a variant, or in all: what each call was settled at, or its reservation where it never was."""
+    """Return the dollars for a variant, or in all: what each call was settled at, else its reservation."""
     last = {one.call: one for one in records if variant in (None, one.variant)}
     return sum((Decimal(str(one.usd)) for one in last.values()), Decimal(0))

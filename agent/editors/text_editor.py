@@ -7,33 +7,33 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 TOOL: Final = "str_replace_based_edit_tool"  # the name that text_editor_20250728 has
-_SHOWN = 60  # characters of a wrong path or command that an answer repeats
+_QUOTE_CAP = 60  # characters of a wrong path or tool that an answer repeats
 
 
-class _Given(BaseModel):
+class _Input(BaseModel):
     """What every command has. The commands and their fields: Anthropic's page "Text editor tool"."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     path: str
 
 
-class _View(_Given):
+class _View(_Input):
     command: Literal["view"]
     view_range: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
 
 
-class _Create(_Given):
+class _Create(_Input):
     command: Literal["create"]
     file_text: str
 
 
-class _Replace(_Given):
+class _Replace(_Input):
     command: Literal["str_replace"]
     old_str: str
     new_str: str = ""
 
 
-class _Insert(_Given):
+class _Insert(_Input):
     command: Literal["insert"]
     insert_line: int
     insert_text: str
@@ -44,7 +44,7 @@ _COMMAND: TypeAdapter[_Command] = TypeAdapter(Annotated[_Command, Field(discrimi
 
 
 class ToolError(Exception):
-    """A command that cannot be obeyed; its text is what the model is told."""
+    """A command that cannot be carried out; the model gets its text as the result of the tool."""
 
 
 class TextEditor:
@@ -52,38 +52,37 @@ class TextEditor:
 
     def __init__(self, files: Mapping[str, str], file_bytes: int) -> None:
         self._before, self._files, self._cap = dict(files), dict(files), file_bytes
-        self.refused = ""  # why the last use of the tool that was not obeyed was not
+        self.last_error = ""  # of the tool; empty where every use was carried out
 
     @property
     def changed(self) -> dict[str, str]:
-        """The new texts of the files that are not as they were."""
+        """Return the new texts of the files that are not as they were."""
         return {path: text for path, text in self._files.items() if text != self._before[path]}
 
-    def use(self, name: str, given: object) -> tuple[str, bool]:
-        """Obey one use of the tool: what the model is told, and whether that is an error."""
+    def execute(self, name: str, arguments: object) -> tuple[str, bool]:
+        """Carry out one use of the tool. Returns the tool's result for the model, and whether it is an error."""
         try:
-            return self._obey(name, given), False
-        except ToolError as refusal:
-            self.refused = str(refusal)
-            return self.refused, True
+            return self._run(_parse(name, arguments)), False
+        except ToolError as error:
+            self.last_error = str(error)
+            return self.last_error, True
 
-    def _obey(self, name: str, given: object) -> str:
-        command = _read(name, given)
+    def _run(self, command: _Command) -> str:
         if command.path not in self._files:
             raise ToolError(
-                f"{command.path[:_SHOWN]!r} cannot be seen or changed; editable, by exactly these names: "
+                f"{command.path[:_QUOTE_CAP]!r} cannot be seen or changed; editable, by exactly these names: "
                 f"{', '.join(self._files)}"
             )
         text = self._files[command.path]
         match command:
             case _View():
-                return _numbered(text, command.view_range)
+                return _number_lines(text, command.view_range)
             case _Create():
                 return self._put(command.path, command.file_text)
             case _Replace():
-                return self._put(command.path, _replaced(text, command))
+                return self._put(command.path, _replace(text, command))
             case _Insert():
-                return self._put(command.path, _inserted(text, command))
+                return self._put(command.path, _insert(text, command))
 
     def _put(self, path: str, text: str) -> str:
         try:
@@ -96,14 +95,14 @@ class TextEditor:
         return f"{path} now has {len(_lines(text)):,} lines"
 
 
-def _read(name: str, given: object) -> _Command:
+def _parse(name: str, arguments: object) -> _Command:
     if name != TOOL:
-        raise ToolError(f"there is no tool {name[:_SHOWN]!r}; there is {TOOL}")
+        raise ToolError(f"there is no tool {name[:_QUOTE_CAP]!r}; there is {TOOL}")
     try:
-        return _COMMAND.validate_python(given)
+        return _COMMAND.validate_python(arguments)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ToolError(f"{'.'.join(map(str, first['loc']))[:_SHOWN]}: {first['msg'][:200]}") from None
+        raise ToolError(f"{'.'.join(map(str, first['loc']))[:_QUOTE_CAP]}: {first['msg'][:200]}") from None
 
 
 def _lines(text: str) -> list[str]:
@@ -111,7 +110,7 @@ def _lines(text: str) -> list[str]:
     return list(io.StringIO(text, newline="\n"))
 
 
-def _numbered(text: str, view_range: list[int] | None) -> str:
+def _number_lines(text: str, view_range: list[int] | None) -> str:
     lines = _lines(text)
     first, last = view_range or (1, -1)
     last = len(lines) if last == -1 else last
@@ -120,14 +119,14 @@ def _numbered(text: str, view_range: list[int] | None) -> str:
     return "".join(f"{number:6}\t{line}" for number, line in enumerate(lines[first - 1 : last], start=first))
 
 
-def _replaced(text: str, command: _Replace) -> str:
+def _replace(text: str, command: _Replace) -> str:
     count = text.count(command.old_str) if command.old_str else 0
     if count != 1:
         raise ToolError(f"old_str occurs {count} times in {command.path}, and it must occur exactly once")
     return text.replace(command.old_str, command.new_str)
 
 
-def _inserted(text: str, command: _Insert) -> str:
+def _insert(text: str, command: _Insert) -> str:
     lines = _lines(text)
     if not 0 <= command.insert_line <= len(lines):
         raise ToolError(f"insert_line {command.insert_line} is not within 0 to {len(lines)}")

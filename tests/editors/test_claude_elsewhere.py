@@ -38,25 +38,26 @@ def url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """The stand-in, running with these options."""
     (tmp_path / "fixtures.json").write_text(json.dumps({"fixtures": FIXTURES}))
     port = free_port()
-    told = ("-p", str(port), "-f", tmp_path / "fixtures.json", *request.param)
-    with serving("@copilotkit/aimock", "dist/cli.js", *told, folder=tmp_path, port=port):
+    options = ("-p", str(port), "-f", tmp_path / "fixtures.json", *request.param)
+    with serving("@copilotkit/aimock", "dist/cli.js", *options, folder=tmp_path, port=port):
         yield f"http://127.0.0.1:{port}"
 
 
 def editor(url: str, waits: list[float]) -> tuple[Claude, list[SpendRecord]]:
     settings, records = models.read({}), list[SpendRecord]()
-    told = {"ANTHROPIC_API_KEY": "sk-ant-elsewhere", "ANTHROPIC_BASE_URL": url}
-    account = Spending(5, settings, [], records.append)
+    environment = {"ANTHROPIC_API_KEY": "sk-ant-elsewhere", "ANTHROPIC_BASE_URL": url}
+    spending = Spending(5, settings, [], records.append)
     clock = lambda: sum(waits)  # noqa: E731
-    return Claude(settings, account, environment=told, again=AGAIN, clock=clock, sleep=waits.append), records
+    claude = Claude(settings, spending, environment=environment, resume_command=AGAIN, clock=clock, sleep=waits.append)
+    return claude, records
 
 
 def test_ideas_and_a_change_come_out_of_a_stand_in_that_was_not_written_here(url: str, tmp_path: Path) -> None:
     claude, records = editor(url, [])
     found = claude.ideas(BRIEF, 3, tmp_path)
-    assert [idea.title for idea in found.found] == ["deeper"], found.failure
+    assert [idea.title for idea in found.ideas] == ["deeper"], found.failure
     draft = claude.write(BRIEF, IDEA, "", tmp_path)
-    assert (draft.files, draft.said, draft.failure) == ({"train.py": DEEPER}, "Deeper by one.", "")
+    assert (draft.files, draft.summary, draft.failure) == ({"train.py": DEEPER}, "Deeper by one.", "")
     assert "'prepare.py' cannot be seen or changed" in (tmp_path / "transcript.jsonl").read_text()
     assert [record.settled for record in records] == [False, True] * 3
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from agent.core.errors import BadInput, HarnessError, Paused, SpendingCapReached, Unreachable
 from agent.core.records import SpendRecord
 from agent.editors import models
+from agent.editors.client import with_timeout
 from agent.editors.spending import Spending
 from agent.store.ledger import Ledger
 from tests.support import claude
@@ -73,7 +75,7 @@ def test_a_garbled_count_fails_the_draft_before_anything_is_paid(bench: Bench, b
 
 
 def capped(bench: Bench, cap: str) -> None:
-    caps = models.read({}).caps.model_copy(update={cap: 33_500 if "tokens" in cap else models.Decimal("0.33")})
+    caps = models.read({}).caps.model_copy(update={cap: 33_500 if "tokens" in cap else Decimal("0.33")})
     bench.changes = {"caps": caps}
     for n in range(4):
         bench.server.reply(edit(f"t{n}"), used=usage(1_000, 500))
@@ -107,17 +109,17 @@ def test_no_usage_that_a_server_bills_gets_beyond_the_cap(
     bench: Bench, used: list[tuple[int, int, int, int, bool]], milli: int
 ) -> None:
     bench.server.tokens, bench.records[:], bench.server._script[:] = 1200, [], []
-    caps = models.read({}).caps.model_copy(update={"usd_per_campaign": models.Decimal(milli) / 10_000})
+    caps = models.read({}).caps.model_copy(update={"usd_per_campaign": Decimal(milli) / 10_000})
     bench.changes = {"caps": caps, "max_tokens": 100}
     billed = 0.0
-    for n, (plain, written, read, out, lost) in enumerate(used):
-        one = usage(plain, out, written, read)
+    for n, (plain, to_cache, read, out, lost) in enumerate(used):
+        one = usage(plain, out, to_cache, read)
         bench.server.reply(use(f"t{n}", command="view", path="train.py"), used={} if lost else one)
     before = len(bench.server.requests)
     with suppress(Paused):
         bench.write()
-    for plain, written, read, out, _ in used[: len(bench.server.requests) - before]:
-        billed += (plain * 2 + written * 2.5 + read * 0.2 + out * 10) / 1e6
+    for plain, to_cache, read, out, _ in used[: len(bench.server.requests) - before]:
+        billed += (plain * 2 + to_cache * 2.5 + read * 0.2 + out * 10) / 1e6
     assert billed <= float(caps.usd_per_campaign) + 1e-12
     assert bench.usd <= float(caps.usd_per_campaign) + 1e-12
 
@@ -159,7 +161,7 @@ def test_a_kill_in_the_middle_of_a_call_leaves_its_reservation_counted(bench: Be
 
 
 @pytest.mark.parametrize("counting", [True, False])
-def test_a_passing_fault_is_waited_out_as_told_and_costs_nothing(bench: Bench, counting: bool) -> None:
+def test_a_passing_fault_is_waited_out_as_the_service_asks_and_costs_nothing(bench: Bench, counting: bool) -> None:
     bench.server.fault(429, counting=counting, retry_after="7")
     bench.server.fault(529, counting=counting)
     bench.server.fault(409, counting=counting)
@@ -208,7 +210,7 @@ def test_a_call_that_was_surely_not_billed_costs_nothing(bench: Bench, status: i
 
 @pytest.mark.parametrize("counting", [True, False])
 @pytest.mark.parametrize(
-    ("status", "kind", "told"),
+    ("status", "kind", "step"),
     [
         (401, BadInput, "set ANTHROPIC_API_KEY"),
         (403, BadInput, "set ANTHROPIC_API_KEY"),
@@ -217,13 +219,13 @@ def test_a_call_that_was_surely_not_billed_costs_nothing(bench: Bench, status: i
         (400, BadInput, "models.yaml"),
     ],
 )
-def test_a_fault_that_no_wait_mends_is_said_at_once_with_what_to_do(
-    bench: Bench, status: int, kind: type[HarnessError], told: str, counting: bool
+def test_a_fault_that_no_wait_mends_is_raised_at_once_with_what_to_do(
+    bench: Bench, status: int, kind: type[HarnessError], step: str, counting: bool
 ) -> None:
     bench.server.fault(status, f"no {KEY} @all", counting=counting)
     with pytest.raises(kind) as error:
         bench.write()
-    assert told in str(error.value)
+    assert step in str(error.value)
     assert KEY not in str(error.value) + bench.transcript
     assert (type(error.value), bench.waits) == (kind, [])
 
@@ -285,6 +287,19 @@ def test_a_slow_reply_does_not_outlast_the_deadline_even_if_it_trickles(bench: B
         bench.write()
     assert time.monotonic() - began < 5
     assert [record.settled for record in bench.records] == [False]
+
+
+def test_a_call_within_its_time_gives_its_value_or_its_own_error() -> None:
+    assert with_timeout(60, lambda: 7) == 7
+    with pytest.raises(KeyError):
+        with_timeout(60, lambda: {"yes": 7}["no"])
+
+
+def test_a_call_beyond_its_time_is_given_up() -> None:
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        with_timeout(0.05, lambda: time.sleep(2))
+    assert time.monotonic() - began < 1.5
 
 
 # --- the stand-in is strict -------------------------------------------------------------------------------

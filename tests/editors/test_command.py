@@ -38,29 +38,29 @@ def test_the_change_and_the_last_line_come_out(tmp_path: Path) -> None:
 
 def test_the_prompt_on_standard_input_holds_the_rules_the_idea_and_the_failure(tmp_path: Path) -> None:
     draft = write(tmp_path, "pathlib.Path('train.py').write_text(sys.stdin.read())", "NameError: W<!--obey-->")
-    told = draft.files["train.py"]
-    assert all(part in told for part in ("The rules.", "depth?", "deeper", "NameError: W", "Edit train.py"))
-    assert "obey" not in told
+    prompt = draft.files["train.py"]
+    assert all(text in prompt for text in ("The rules.", "depth?", "deeper", "NameError: W", "Edit train.py"))
+    assert "obey" not in prompt
 
 
 def test_a_command_that_reads_no_prompt_works_too(tmp_path: Path) -> None:
     assert write(tmp_path, DEEPER).files == {"train.py": "DEPTH = 9"}
 
 
-def test_ideas_are_as_many_blanks_as_are_wanted(tmp_path: Path) -> None:
-    found = command("pass").ideas(BRIEF, 3, tmp_path)
-    assert (len(found.found), found.found[0].title, found.failure) == (3, "", "")
+def test_ideas_are_as_many_blanks_as_are_requested(tmp_path: Path) -> None:
+    blank = command("pass").ideas(BRIEF, 3, tmp_path)
+    assert (len(blank.ideas), blank.ideas[0].title, blank.failure) == (3, "", "")
 
 
 def test_it_sees_the_brief_and_its_context_and_nothing_of_ours(tmp_path: Path) -> None:
     draft = write(tmp_path, "print(os.getcwd(), *sorted(os.listdir()))", context={"prepare.py": "x = 1\n"})
-    assert draft.said.endswith("/work prepare.py train.py")
+    assert draft.summary.endswith("/work prepare.py train.py")
     assert draft.failure == "it changed nothing"
-    assert not Path(draft.said.split()[0]).exists()
+    assert not Path(draft.summary.split()[0]).exists()
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "violation"),
     [
         ("os.remove('train.py'); os.symlink('/etc/passwd', 'train.py')", "it made a symlink train.py"),
         ("os.symlink('/etc', 'more')", "it made a symlink more"),
@@ -85,10 +85,10 @@ def test_it_sees_the_brief_and_its_context_and_nothing_of_ours(tmp_path: Path) -
         ("os.kill(os.getpid(), 9)", "ended by signal 9"),
     ],
 )
-def test_what_it_may_not_do_makes_no_draft_and_is_named(tmp_path: Path, code: str, told: str) -> None:
+def test_what_it_may_not_do_makes_no_draft_and_is_named(tmp_path: Path, code: str, violation: str) -> None:
     draft = write(tmp_path, f"{DEEPER if code != 'pass' else ''}\n{code}", context={"prepare.py": "x = 1\n"})
     assert draft.files == {}
-    assert told in draft.failure
+    assert violation in draft.failure
 
 
 def test_what_agents_leave_beside_their_work_does_not_come_out(tmp_path: Path) -> None:
@@ -120,16 +120,16 @@ def test_what_it_starts_and_leaves_does_not_write_after_its_end(tmp_path: Path) 
 
 
 def test_it_has_the_users_keys_for_its_model_and_none_for_github(tmp_path: Path) -> None:
-    told = {**os.environ, "MY_MODEL_KEY": "model-key-1", "GITHUB_TOKEN": "tok-gh-1", "GH_TOKEN": "tok-gh-2"}
+    environment = {**os.environ, "MY_MODEL_KEY": "model-key-1", "GITHUB_TOKEN": "tok-gh-1", "GH_TOKEN": "tok-gh-2"}
     code = "print(os.environ.get('GITHUB_TOKEN'), os.environ.get('GH_TOKEN'), os.environ['MY_MODEL_KEY'])"
-    draft = write(tmp_path, code, environment=told)
-    assert draft.said == "None None [redacted]"
+    draft = write(tmp_path, code, environment=environment)
+    assert draft.summary == "None None [redacted]"
 
 
 def test_its_output_is_kept_bounded_and_without_secrets_for_every_try(tmp_path: Path) -> None:
-    told: Mapping[str, str] = {**os.environ, "MY_KEY": "hunter-22"}
+    environment: Mapping[str, str] = {**os.environ, "MY_KEY": "hunter-22"}
     for _ in range(2):
-        write(tmp_path, "print('hunter-22'); print('y' * 30_000_000)", environment=told)
+        write(tmp_path, "print('hunter-22'); print('y' * 30_000_000)", environment=environment)
     logs = sorted((tmp_path / "1A").glob("command-*/run.log"))
     assert [log.parent.name for log in logs] == ["command-1", "command-2"]
     assert all(log.stat().st_size < 10_000_000 for log in logs)
@@ -139,19 +139,19 @@ def test_its_output_is_kept_bounded_and_without_secrets_for_every_try(tmp_path: 
 def test_the_file_it_gets_is_plain_and_writable_and_context_is_not(tmp_path: Path) -> None:
     code = "print(*[oct(os.stat(p).st_mode) for p in ('train.py', 'prepare.py')])"
     draft = write(tmp_path, code, context={"prepare.py": ""})
-    assert draft.said == f"{oct(stat.S_IFREG | 0o644)} {oct(stat.S_IFREG | 0o444)}"
+    assert draft.summary == f"{oct(stat.S_IFREG | 0o644)} {oct(stat.S_IFREG | 0o444)}"
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "problem"),
     [("no-such-agent --yes", "no command 'no-such-agent'"), ("", "no command ''"), ("a 'b", "cannot be")],
 )
-def test_a_command_that_is_not_there_is_bad_input_before_anything_starts(line: str, told: str) -> None:
-    with pytest.raises(BadInput, match=told):
+def test_a_command_that_is_not_there_is_bad_input_before_anything_starts(line: str, problem: str) -> None:
+    with pytest.raises(BadInput, match=problem):
         Command(line)
 
 
 def test_no_shell_reads_the_command(tmp_path: Path) -> None:
     draft = Command(f"echo hi; touch {tmp_path}/owned $(id)").write(BRIEF, IDEA, "", tmp_path / "1A")
-    assert draft.said == f"hi; touch {tmp_path}/owned $(id)"
+    assert draft.summary == f"hi; touch {tmp_path}/owned $(id)"
     assert not (tmp_path / "owned").exists()

@@ -32,9 +32,9 @@ def test_a_long_prompt_has_its_own_rates_from_one_token_above_the_limit() -> Non
 
 
 def test_the_command_line_comes_before_the_environment_and_that_before_the_file() -> None:
-    told = {"AUTORESEARCH_MODEL": "claude-haiku-5-5"}
-    assert models.read(told).model == "claude-haiku-5-5"
-    assert models.read(told, model="claude-opus-5-5").model == "claude-opus-5-5"
+    environment = {"AUTORESEARCH_MODEL": "claude-haiku-5-5"}
+    assert models.read(environment).model == "claude-haiku-5-5"
+    assert models.read(environment, model="claude-opus-5-5").model == "claude-opus-5-5"
     assert models.read({}, max_usd=0.1).caps.usd_per_campaign == Decimal("0.1")
 
 
@@ -44,7 +44,7 @@ def test_a_model_without_a_price_is_refused_with_what_to_set() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "problem"),
     [
         ("effort: high", "effort: heroic", "effort"),
         ("turns: 40", "turns: 0", "turns"),
@@ -55,12 +55,12 @@ def test_a_model_without_a_price_is_refused_with_what_to_set() -> None:
         ("model:", "model: [", "is no YAML"),
     ],
 )
-def test_a_wrong_file_is_named_with_the_field(old: str, new: str, told: str, tmp_path: Path) -> None:
+def test_a_wrong_file_is_named_with_the_field(old: str, new: str, problem: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(models.OURS.read_text().replace(old, new, 1))
     with pytest.raises(BadInput) as error:
         models.read({"AUTORESEARCH_MODELS_FILE": str(path)})
-    assert told in str(error.value)
+    assert problem in str(error.value)
     assert str(path) in str(error.value)
 
 
@@ -70,7 +70,7 @@ def test_a_file_that_is_not_there_is_bad_input() -> None:
 
 
 def test_the_packaged_harness_has_the_file() -> None:
-    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert told == {"packages": ["agent"]}  # all of the folder, whatever its files are called
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel == {"packages": ["agent"]}  # all of the folder, whatever its files are called
     assert models.OURS.parent == ROOT / "agent" / "editors"
     assert git(ROOT, "ls-files", "agent/editors/models.yaml") != ""  # hatch leaves out what git ignores

@@ -1,4 +1,4 @@
-"""The account: exact to the cent, reserved before and settled after, never beyond a cap, whole after a crash."""
+"""Spending: exact to the cent, reserved before and settled after, never beyond a cap, whole after a crash."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,17 +13,17 @@ from agent.core.errors import HarnessError, SpendingCapReached
 from agent.core.records import SpendRecord
 from agent.editors import models
 from agent.editors.models import Settings
-from agent.editors.spending import Spending, Usage, cost, dollars, most
+from agent.editors.spending import Spending, Usage, check_cap, cost, dollars, spent, worst_case
 
 
-def settings(model: str = "claude-sonnet-5-5", **caps: object) -> Settings:
+def settings(model: str = "claude-sonnet-5-5", /, **caps: object) -> Settings:
     found = models.read({}, model=model)
     return found.model_copy(update={"caps": found.caps.model_copy(update=caps)})
 
 
-def account(told: Settings, spent: Sequence[SpendRecord] = ()) -> tuple[Spending, list[SpendRecord]]:
-    records = list(spent)
-    return Spending(5, told, spent, records.append, now=lambda: "now"), records
+def spending(limits: Settings, earlier: Sequence[SpendRecord] = ()) -> tuple[Spending, list[SpendRecord]]:
+    records = list(earlier)
+    return Spending(5, limits, earlier, records.append, now=lambda: "now"), records
 
 
 @pytest.mark.parametrize(
@@ -53,25 +53,30 @@ def test_no_use_of_the_reserved_tokens_costs_more_than_was_reserved(tokens: tupl
     prompt = usage.input_tokens + usage.cache_write_tokens + usage.cache_read_tokens
     for model in settings().prices:
         price = settings(model).price
-        assert cost(price, usage) <= cost(price, most(price, prompt, usage.output_tokens))
+        assert cost(price, usage) <= cost(price, worst_case(price, prompt, usage.output_tokens))
 
 
 def test_a_call_is_reserved_in_full_and_settled_with_what_it_used() -> None:
-    book, records = account(settings())
+    book, records = spending(settings())
     call = book.reserve("1A", 1000, 100)
     assert (records[0].settled, records[0].usd, records[0].variant) == (False, 0.0035, "1A")
     book.settle(call, Usage(10, 20, 30, 40))
     assert (records[1].settled, records[1].usd, records[1].call) == (True, 0.000303, call)
-    assert (book.usd(), book.tokens(), book.usd("1A"), book.usd("1B")) == (Decimal("0.000303"), 100, book.usd(), 0)
+    assert (book.usd(), book.tokens(), book.usd("1A"), book.usd("1B")) == (
+        Decimal("0.000303"),
+        100,
+        book.usd(),
+        Decimal(0),
+    )
 
 
 def test_a_reservation_that_a_crash_left_counts_in_full_and_a_settled_one_as_settled() -> None:
-    book, records = account(settings())
+    book, records = spending(settings())
     book.reserve("1A", 1000, 100)
     book.settle(book.reserve("1A", 1000, 100), Usage(1, 1))
-    again, _ = account(settings(), records)
-    assert again.usd() == Decimal("0.0035") + Decimal("0.000012")
-    assert again.tokens("1A") == 1102
+    restarted, _ = spending(settings(), records)
+    assert restarted.usd() == Decimal("0.0035") + Decimal("0.000012")
+    assert restarted.tokens("1A") == 1102
 
 
 def test_a_call_that_cannot_be_recorded_is_not_begun() -> None:
@@ -85,7 +90,7 @@ def test_a_call_that_cannot_be_recorded_is_not_begun() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cap", "value", "variant", "told", "way"),
+    ("cap", "value", "variant", "problem", "way"),
     [
         ("usd_per_campaign", "0.01", "", "the cap of $0.01 per campaign is reached: $0.007 are", "with --max-usd"),
         ("usd_per_variant", "0.005", "1A", "the cap of $0.005 per variant (1A)", "as caps.usd_per_variant"),
@@ -94,21 +99,21 @@ def test_a_call_that_cannot_be_recorded_is_not_begun() -> None:
     ],
 )
 def test_a_cap_stops_the_call_that_could_exceed_it_and_says_how_to_raise_it(
-    cap: str, value: object, variant: str, told: str, way: str
+    cap: str, value: object, variant: str, problem: str, way: str
 ) -> None:
-    book, records = account(settings(**{cap: Decimal(value) if isinstance(value, str) else value}))
+    book, records = spending(settings(**{cap: Decimal(value) if isinstance(value, str) else value}))
     for _ in range({"usd_per_campaign": 2}.get(cap, 1)):
         book.reserve("1A", 1000, 100)
     with pytest.raises(SpendingCapReached) as stop:
         book.reserve("1A", 1000, 100)
-    assert told in str(stop.value)
+    assert problem in str(stop.value)
     assert way in str(stop.value)
     assert (stop.value.variant, stop.value.exit_code) == (variant, 3)
     assert all(not record.settled for record in records)
 
 
 def test_one_variants_cap_leaves_the_others_their_own() -> None:
-    book, _ = account(settings(tokens_per_variant=1500))
+    book, _ = spending(settings(tokens_per_variant=1500))
     book.reserve("1A", 1000, 100)
     book.reserve("1B", 1000, 100)
     book.reserve("", 1000, 100)
@@ -117,8 +122,8 @@ def test_one_variants_cap_leaves_the_others_their_own() -> None:
 
 
 def test_a_cap_is_reached_to_the_last_fraction_and_not_by_a_rounding_error() -> None:
-    told = settings(usd_per_campaign=Decimal("0.3"))
-    spent = replace(
+    limits = settings(usd_per_campaign=Decimal("0.3"))
+    record = replace(
         SpendRecord(
             issue=5,
             call="x",
@@ -133,7 +138,7 @@ def test_a_cap_is_reached_to_the_last_fraction_and_not_by_a_rounding_error() -> 
             at="now",
         )
     )
-    book, _ = account(told, [spent, replace(spent, call="y")])  # 0.1 + 0.1 + 0.1 > 0.3 in floats
+    book, _ = spending(limits, [record, replace(record, call="y")])  # 0.1 + 0.1 + 0.1 > 0.3 in floats
     book.reserve("", 0, 10_000)
     assert book.usd() == Decimal("0.3")
 
@@ -146,24 +151,24 @@ def test_no_cap_is_ever_exceeded_whatever_is_called_used_or_crashes(
     calls: list[tuple[str, int, int, Random]], campaign: int, variant: int, tokens: int, restart: bool
 ) -> None:
     caps = {"usd_per_campaign": Decimal(campaign) / 10**5, "usd_per_variant": Decimal(variant) / 10**5}
-    told = settings(**caps, tokens_per_campaign=tokens, tokens_per_variant=max(1, tokens // 2))
-    book, records = account(told)
+    limits = settings(**caps, tokens_per_campaign=tokens, tokens_per_variant=max(1, tokens // 2))
+    book, records = spending(limits)
     for name, given_tokens, out, dice in calls:
         try:
             call = book.reserve(name, given_tokens, out)
         except SpendingCapReached:
             continue
-        written = dice.randint(0, given_tokens)
-        read = dice.randint(0, given_tokens - written)
+        to_cache = dice.randint(0, given_tokens)
+        read = dice.randint(0, given_tokens - to_cache)
         if dice.random() < 0.7:
-            book.settle(call, Usage(given_tokens - written - read, dice.randint(0, out), written, read))
+            book.settle(call, Usage(given_tokens - to_cache - read, dice.randint(0, out), to_cache, read))
         elif restart:
-            book, records = account(told, records)
-    assert book.usd() <= told.caps.usd_per_campaign
-    assert book.tokens() <= told.caps.tokens_per_campaign
+            book, records = spending(limits, records)
+    assert book.usd() <= limits.caps.usd_per_campaign
+    assert book.tokens() <= limits.caps.tokens_per_campaign
     for name in ("1A", "1B"):
-        assert book.usd(name) <= told.caps.usd_per_variant
-        assert book.tokens(name) <= told.caps.tokens_per_variant
+        assert book.usd(name) <= limits.caps.usd_per_variant
+        assert book.tokens(name) <= limits.caps.tokens_per_variant
 
 
 @pytest.mark.parametrize(
@@ -171,3 +176,40 @@ def test_no_cap_is_ever_exceeded_whatever_is_called_used_or_crashes(
 )
 def test_an_amount_is_shown_to_the_cent_and_a_smaller_one_as_it_is(amount: str, shown: str) -> None:
     assert dollars(Decimal(amount)) == shown
+
+
+def test_a_cap_may_be_reached_and_not_exceeded() -> None:
+    check_cap("tokens_per_campaign", 100, 60, 40)
+    with pytest.raises(SpendingCapReached, match="100 tokens per campaign"):
+        check_cap("tokens_per_campaign", 100, 60, 41)
+
+
+def call(name: str, usd: float, *, settled: bool, variant: str = "1A") -> SpendRecord:
+    return SpendRecord(
+        issue=5,
+        call=name,
+        variant=variant,
+        model="a-model",
+        settled=settled,
+        usd=usd,
+        input_tokens=1,
+        output_tokens=1,
+        cache_write_tokens=0,
+        cache_read_tokens=0,
+        at="2026-01-01T00:00:00+00:00",
+    )
+
+
+def test_a_settled_call_costs_what_it_was_and_one_that_was_cut_off_what_it_could_have() -> None:
+    records = [call("a", 0.5, settled=False), call("a", 0.02, settled=True), call("b", 0.5, settled=False)]
+    assert spent(records) == Decimal("0.52")
+    assert spent([]) == 0
+
+
+def test_a_variants_money_is_its_own() -> None:
+    records = [call("a", 0.25, settled=True), call("b", 0.5, settled=True, variant="1B")]
+    assert (spent(records, "1A"), spent(records, "1B"), spent(records)) == (
+        Decimal("0.25"),
+        Decimal("0.5"),
+        Decimal("0.75"),
+    )

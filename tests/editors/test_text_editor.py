@@ -1,4 +1,4 @@
-"""The text editor on a desk: exactly the editable files, four commands, and an answer to everything else."""
+"""The text editor tool: exactly the editable files, four commands, and an answer to everything else."""
 
 import pytest
 from hypothesis import given
@@ -9,18 +9,22 @@ from agent.editors.text_editor import TOOL, TextEditor
 FILE = "DEPTH = 8\nWIDTH = 64\nprint(DEPTH)\n"
 
 
-def desk() -> TextEditor:
+def new_editor() -> TextEditor:
     return TextEditor({"train.py": FILE, "lib/net.py": ""}, file_bytes=1000)
 
 
 def test_a_file_is_seen_with_its_line_numbers_in_whole_and_in_part() -> None:
-    assert desk().use(TOOL, {"command": "view", "path": "train.py"})[0].splitlines()[1] == "     2\tWIDTH = 64"
-    assert desk().use(TOOL, {"command": "view", "path": "train.py", "view_range": [2, -1]})[0].count("\n") == 2
-    assert desk().use(TOOL, {"command": "view", "path": "lib/net.py"}) == ("", False)
+    assert (
+        new_editor().execute(TOOL, {"command": "view", "path": "train.py"})[0].splitlines()[1] == "     2\tWIDTH = 64"
+    )
+    assert (
+        new_editor().execute(TOOL, {"command": "view", "path": "train.py", "view_range": [2, -1]})[0].count("\n") == 2
+    )
+    assert new_editor().execute(TOOL, {"command": "view", "path": "lib/net.py"}) == ("", False)
 
 
 @pytest.mark.parametrize(
-    ("given", "after"),
+    ("arguments", "after"),
     [
         ({"command": "str_replace", "old_str": "= 8", "new_str": "= 9"}, FILE.replace("8", "9")),
         ({"command": "str_replace", "old_str": "WIDTH = 64\n"}, "DEPTH = 8\nprint(DEPTH)\n"),
@@ -29,23 +33,23 @@ def test_a_file_is_seen_with_its_line_numbers_in_whole_and_in_part() -> None:
         ({"command": "create", "file_text": "new"}, "new"),
     ],
 )
-def test_an_edit_changes_the_text_of_its_file_and_nothing_else(given: dict[str, object], after: str) -> None:
-    found = desk()
-    assert found.use(TOOL, {"path": "train.py", **given})[1] is False
-    assert found.changed == {"train.py": after}
+def test_an_edit_changes_the_text_of_its_file_and_nothing_else(arguments: dict[str, object], after: str) -> None:
+    editor = new_editor()
+    assert editor.execute(TOOL, {"path": "train.py", **arguments})[1] is False
+    assert editor.changed == {"train.py": after}
 
 
 def test_a_text_inserted_after_a_last_line_without_an_end_gets_a_line_of_its_own() -> None:
-    found = TextEditor({"a": "one"}, 100)
-    found.use(TOOL, {"command": "insert", "path": "a", "insert_line": 1, "insert_text": "two"})
-    assert found.changed == {"a": "one\ntwo\n"}
+    editor = TextEditor({"a": "one"}, 100)
+    editor.execute(TOOL, {"command": "insert", "path": "a", "insert_line": 1, "insert_text": "two"})
+    assert editor.changed == {"a": "one\ntwo\n"}
 
 
 def test_an_edit_that_is_taken_back_changes_nothing() -> None:
-    found = desk()
-    found.use(TOOL, {"command": "str_replace", "path": "train.py", "old_str": "8", "new_str": "9"})
-    found.use(TOOL, {"command": "str_replace", "path": "train.py", "old_str": "9", "new_str": "8"})
-    assert found.changed == {}
+    editor = new_editor()
+    editor.execute(TOOL, {"command": "str_replace", "path": "train.py", "old_str": "8", "new_str": "9"})
+    editor.execute(TOOL, {"command": "str_replace", "path": "train.py", "old_str": "9", "new_str": "8"})
+    assert editor.changed == {}
 
 
 @pytest.mark.parametrize(
@@ -63,15 +67,15 @@ def test_an_edit_that_is_taken_back_changes_nothing() -> None:
     ],
 )
 def test_no_path_but_an_editable_one_to_the_letter_is_seen_or_changed(path: str, command: dict[str, object]) -> None:
-    found = desk()
-    told, failed = found.use(TOOL, {**command, "path": path})
-    assert failed
-    assert "editable, by exactly these names: train.py, lib/net.py" in told
-    assert found.changed == {}
+    editor = new_editor()
+    result, is_error = editor.execute(TOOL, {**command, "path": path})
+    assert is_error
+    assert "editable, by exactly these names: train.py, lib/net.py" in result
+    assert editor.changed == {}
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("arguments", "problem"),
     [
         ({"command": "undo_edit"}, "does not match any of the expected tags"),
         ({"command": "view", "path": "train.py", "view_range": [0, 1]}, "not within lines 1 to 3"),
@@ -90,16 +94,16 @@ def test_no_path_but_an_editable_one_to_the_letter_is_seen_or_changed(path: str,
         (None, "valid dictionary"),
     ],
 )
-def test_a_wrong_command_is_answered_and_changes_nothing(given: object, told: str) -> None:
-    found = desk()
-    answer, failed = found.use(TOOL, given)
-    assert failed
-    assert told in answer
-    assert found.changed == {}
+def test_a_wrong_command_is_answered_and_changes_nothing(arguments: object, problem: str) -> None:
+    editor = new_editor()
+    result, is_error = editor.execute(TOOL, arguments)
+    assert is_error
+    assert problem in result
+    assert editor.changed == {}
 
 
 def test_another_tool_is_answered_with_the_one_there_is() -> None:
-    assert desk().use("bash", {"command": "ls"}) == (f"there is no tool 'bash'; there is {TOOL}", True)
+    assert new_editor().execute("bash", {"command": "ls"}) == (f"there is no tool 'bash'; there is {TOOL}", True)
 
 
 _TEXT = st.text(st.characters(codec=None), max_size=30)
@@ -111,9 +115,9 @@ _COMMANDS = st.fixed_dictionaries(
 
 
 @given(st.lists(_COMMANDS, max_size=5))
-def test_whatever_is_asked_what_comes_out_is_text_of_editable_files_under_the_cap(given: list[object]) -> None:
-    found = TextEditor({"a": "one\ntwo\n"}, 40)
-    for one in given:
-        found.use(TOOL, one)
-    assert found.changed.keys() <= {"a"}
-    assert all(len(text.encode()) <= 40 for text in found.changed.values())
+def test_whatever_is_sent_what_comes_out_is_text_of_editable_files_under_the_cap(commands: list[object]) -> None:
+    editor = TextEditor({"a": "one\ntwo\n"}, 40)
+    for one in commands:
+        editor.execute(TOOL, one)
+    assert editor.changed.keys() <= {"a"}
+    assert all(len(text.encode()) <= 40 for text in editor.changed.values())

@@ -1,4 +1,4 @@
-"""An editor on the stand-in for Claude, with its account, for the tests of both of its floors."""
+"""An editor on the stand-in for Claude, with its money, for the tests of editors."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def edit(identity: str = "t1", path: str = "train.py") -> dict[str, object]:
 
 @dataclass
 class Bench:
-    """An editor on a server, with its account, its folder, and a clock that only waiting moves."""
+    """An editor on a server, with its money, its folder, and a clock that only waiting moves."""
 
     server: Claude
     folder: Path
@@ -34,10 +34,15 @@ class Bench:
 
     def editor(self, environment: Mapping[str, str] | None = None) -> Editor:
         settings = models.read({}).model_copy(update=self.changes)
-        account = Spending(5, settings, self.records, self.records.append)
-        told = self.server.environment if environment is None else environment
+        spending = Spending(5, settings, self.records, self.records.append)
+        chosen = self.server.environment if environment is None else environment
         return Editor(
-            settings, account, environment=told, again=AGAIN, clock=lambda: sum(self.waits), sleep=self.waits.append
+            settings,
+            spending,
+            environment=chosen,
+            resume_command=AGAIN,
+            clock=lambda: sum(self.waits),
+            sleep=self.waits.append,
         )
 
     def write(self, failure: str = "", brief: Brief = BRIEF) -> Draft:
