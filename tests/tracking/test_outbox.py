@@ -16,7 +16,7 @@ from agent.tracking.github import GitHubTracker, Settings
 from agent.tracking.outbox import Outbox
 from tests.faults import ISSUE as ONE_VARIANT
 from tests.support.github import REPOSITORY, TOKEN, US, Fault, GitHub, serving
-from tests.support.project import ISSUE, agent, command, commit, edit, environment, git, make
+from tests.support.project import ISSUE, agent, commit, edit, git, make, start
 from tests.support.prose import BODY, editor, prose_issue
 
 STEPS = ("--issue", "3", "--budget", "5steps", "--tracker", "github")
@@ -255,10 +255,7 @@ def test_an_edit_during_the_run_pauses_it_and_its_undoing_lets_it_go_on(project:
     edit(project, "train.py", "PAUSE = 0.0", "PAUSE = 1.0")
     commit(project, "runs that take a moment")
     before = hub.issues[3]["body"]
-    with subprocess.Popen(
-        command(*QUICK), cwd=project, env=environment(project, told(hub)), stdout=subprocess.PIPE, text=True,
-        stderr=subprocess.PIPE,
-    ) as program:  # fmt: skip
+    with start(project, *QUICK, env=told(hub)) as program:
         assert program.stdout is not None
         while "run 1/" not in program.stdout.readline():
             pass
@@ -277,10 +274,7 @@ def test_an_edit_during_the_run_pauses_it_and_its_undoing_lets_it_go_on(project:
 def test_a_local_issue_is_frozen_too(project: Path) -> None:
     edit(project, "train.py", "PAUSE = 0.0", "PAUSE = 1.0")
     commit(project, "runs that take a moment")
-    env, asked = environment(project), ("--issue", "3", "--budget", "5steps")
-    with subprocess.Popen(
-        command(*asked), cwd=project, env=env, stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE
-    ) as program:
+    with start(project, "--issue", "3", "--budget", "5steps") as program:
         assert program.stdout is not None
         while "run 1/" not in program.stdout.readline():
             pass
