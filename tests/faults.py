@@ -69,7 +69,7 @@ DEADLINE_S = 60.0  # for a program to end after a fault
 RUNNING = ("probe-start", "probe-result", "run-start", "run-result", "append-before")
 # Where something starts that a full disk makes fail: its failure must not be recorded, though there is room for it.
 STARTING = ("proposal-before", "probe-start", "run-start", "audit-before")
-AWAY = ("owed-posted",)  # comes by only where a tracker was away before: tests/tracking/test_outbox.py strikes there
+AWAY = ("redelivered",)  # comes by only where a tracker was away before: tests/tracking/test_outbox.py strikes there
 MOMENTS = tuple(point for point in POINTS if point not in AWAY)
 SECOND = (*RUNNING, "append-after")  # struck at their second time: what came before must not be repeated
 
