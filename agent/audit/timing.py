@@ -11,7 +11,6 @@ from statistics import median
 from agent.audit.rules import OK, RULES
 from agent.core.experiment import Budget
 from agent.core.records import RunRecord
-from agent.spec.prose import parse_budget
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Timing:
     @property
     def budget(self) -> Budget:
         """The budget that all the runs had."""
-        return _budget(self.typical)
+        return self.typical.conditions.budget
 
     def work_ratio(self, claimed: float) -> float:
         """Return how many times the baseline's work the winner may have had: a claim, where a model wrote its code."""
@@ -148,7 +147,7 @@ def training_s(run: RunRecord) -> float:
     claimed = run.metrics.get("training_seconds", 0.0)
     if run.conditions.clock != "wall":
         return claimed
-    return min(claimed, RULES.wall_overtime_ratio * _budget(run).amount + RULES.wall_overtime_s)
+    return min(claimed, RULES.wall_overtime_ratio * run.conditions.budget.amount + RULES.wall_overtime_s)
 
 
 def _overhead_s(run: RunRecord) -> float:
@@ -156,13 +155,9 @@ def _overhead_s(run: RunRecord) -> float:
     return run.seconds - training_s(run)
 
 
-def _budget(run: RunRecord) -> Budget:
-    return parse_budget(run.conditions.budget)
-
-
 def _budget_tokens_m(run: RunRecord) -> float:
     """Return the millions of tokens that a run was given; 0 where its budget is in something else."""
-    budget = _budget(run)
+    budget = run.conditions.budget
     return budget.amount / 1e6 if budget.kind == "tokens" else 0.0
 
 

@@ -76,7 +76,9 @@ def _pair(parts: CampaignContext, evidence: CampaignView, name: str) -> _Pair:
 
 
 def _note_reading(parts: CampaignContext, evidence: CampaignView, name: str) -> None:
-    parts.ledger.append(HoldoutReadRecord(evidence.campaign.issue, evidence.campaign.at, name, utc_now()))
+    parts.ledger.append(
+        HoldoutReadRecord(issue=evidence.campaign.issue, campaign_id=evidence.campaign.at, variant=name, at=utc_now())
+    )
 
 
 def _record(
@@ -85,14 +87,14 @@ def _record(
     campaign, (status, failed) = evidence.campaign, checks.status(found)
     return AuditRecord(
         issue=campaign.issue,
-        campaign=campaign.at,
+        campaign_id=campaign.at,
         variant=pair.name,
         commit=pair.winner.record.commit,
         status=status,
         failed=failed,
         checks=found,
         metrics=checks.numbers(pair.winner, pair.base, pair.mine, pair.theirs),
-        held_reads=parts.ledger.holdout_reads(campaign.conditions),
+        holdout_reads=parts.ledger.holdout_reads(campaign.conditions),
         sandbox=parts.sandbox.name,
         seconds=round(seconds, 3),
         at=utc_now(),

@@ -89,7 +89,7 @@ def _conditions(parts: CampaignContext, plan: Plan, fingerprint: str) -> Conditi
         corpus=f"{plan.corpus}:{fingerprint}",
         profile=plan.profile,
         clock=plan.clock,
-        budget=str(plan.budget),
+        budget=plan.budget,
         machine=parts.machine.name_for(plan.profile),
     )
 
@@ -256,7 +256,11 @@ def _judge(parts: CampaignContext, evidence: CampaignView) -> bool:
     verdict = hold_for_review(said.verdict, found) if held else said.verdict
     campaign = evidence.campaign
     fault_point("gate-said")
-    parts.ledger.append(VerdictRecord(campaign.issue, campaign.at, verdict, tuple(verdicts), utc_now()))
+    parts.ledger.append(
+        VerdictRecord(
+            issue=campaign.issue, campaign_id=campaign.at, verdict=verdict, variants=tuple(verdicts), at=utc_now()
+        )
+    )
     fault_point("gate-recorded")
     return True
 

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from agent.audit.rules import OK
 from agent.audit.timing import Timing, check_overhead, check_pace, check_time
+from agent.core.experiment import Budget
 from agent.core.records import RunRecord
 from tests.store.test_ledger import RUN
 
-BUDGETS = {"wall": "20s", "calibrated": "20s", "steps": "100steps", "tokens": "2Mtok"}
+SECONDS = Budget("seconds", 20)
+BUDGETS = {"wall": SECONDS, "calibrated": SECONDS, "steps": Budget("steps", 100), "tokens": Budget("tokens", 2e6)}
 
 
 def run(
