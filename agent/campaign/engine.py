@@ -98,7 +98,7 @@ def _conditions(ctx: CampaignContext, plan: Plan, fingerprint: str) -> Condition
         corpus=f"{plan.corpus}:{fingerprint}",
         profile=plan.profile,
         clock=plan.clock,
-        budget=str(plan.budget),
+        budget=plan.budget,
         machine=ctx.machine.name_for(plan.profile),
     )
 
@@ -284,7 +284,7 @@ def _record_verdict(ctx: CampaignContext, view: CampaignView, result: GateResult
     ctx.ledger.append(
         VerdictRecord(
             issue=view.campaign.issue,
-            campaign=view.campaign.at,
+            campaign_id=view.campaign.at,
             verdict=result.verdict,
             variants=tuple(result.variants),
             at=utc_now(),

@@ -299,7 +299,7 @@ def _record(ctx: CampaignContext, view: CampaignView, job: Job, result: Result) 
     campaign, steps = view.campaign, job.env.get("AUTORESEARCH_STEPS")
     return RunRecord(
         issue=campaign.issue,
-        campaign=campaign.at,
+        campaign_id=campaign.at,
         conditions=campaign.conditions,
         variant=job.variant,
         role=job.role,

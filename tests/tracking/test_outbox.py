@@ -16,7 +16,7 @@ from agent.tracking.github import GitHubTracker, Settings
 from agent.tracking.outbox import Outbox
 from tests.faults import ISSUE as ONE_VARIANT
 from tests.support.github import REPOSITORY, TOKEN, US, Fault, GitHub, serving
-from tests.support.project import ISSUE, agent, command, commit, edit, environment, git, make
+from tests.support.project import ISSUE, agent, commit, edit, git, make, start
 from tests.support.prose import BODY, editor, prose_issue
 
 STEPS = ("--issue", "3", "--budget", "5steps", "--tracker", "github")
@@ -255,10 +255,7 @@ def test_an_edit_during_the_run_pauses_it_and_its_undoing_lets_it_go_on(project:
     edit(project, "train.py", "PAUSE = 0.0", "PAUSE = 1.0")
     commit(project, "runs that take a moment")
     before = hub.issues[3]["body"]
-    with subprocess.Popen(
-        command(*QUICK), cwd=project, env=environment(project, github_env(hub)), stdout=subprocess.PIPE, text=True,
-        stderr=subprocess.PIPE,
-    ) as program:  # fmt: skip
+    with start(project, *QUICK, env=github_env(hub)) as program:
         assert program.stdout is not None
         while "run 1/" not in program.stdout.readline():
             pass
@@ -277,10 +274,7 @@ def test_an_edit_during_the_run_pauses_it_and_its_undoing_lets_it_go_on(project:
 def test_a_local_issue_is_frozen_too(project: Path) -> None:
     edit(project, "train.py", "PAUSE = 0.0", "PAUSE = 1.0")
     commit(project, "runs that take a moment")
-    env, asked = environment(project), ("--issue", "3", "--budget", "5steps")
-    with subprocess.Popen(
-        command(*asked), cwd=project, env=env, stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE
-    ) as program:
+    with start(project, "--issue", "3", "--budget", "5steps") as program:
         assert program.stdout is not None
         while "run 1/" not in program.stdout.readline():
             pass
@@ -371,7 +365,9 @@ def test_what_never_failed_leaves_no_record(box: Outbox) -> None:
 
 
 def test_what_another_repository_has_not_received_is_left_alone(box: Outbox, hub: GitHub) -> None:
-    box.ledger.append(DeliveryRecord(3, "status", "done", False, "", "2026-01-01", "lab/other"))
+    box.ledger.append(
+        DeliveryRecord(issue=3, what="status", text="done", done=False, reason="", at="2026-01-01", place="lab/other")
+    )
     box.redeliver()
     assert box.undelivered() == []
     assert "status: done" not in hub.issues[3]["labels"]
@@ -382,7 +378,9 @@ def test_what_fails_once_more_stays_undelivered_and_holds_up_nothing(box: Outbox
     hub.faults.append(Fault(r".*/issues/4/.*", "410", times=99))
     with pytest.raises(BadInput):
         box.post(4, "status", "done")
-    box.ledger.append(DeliveryRecord(5, "status", "done", False, "", "2026-01-01", REPOSITORY))
+    box.ledger.append(
+        DeliveryRecord(issue=5, what="status", text="done", done=False, reason="", at="2026-01-01", place=REPOSITORY)
+    )
     hub.issue(5, "a body")
     box.redeliver()
     assert [one.issue for one in box.undelivered()] == [4]
