@@ -1,4 +1,4 @@
-"""Edits and file text in, file text out; refuses what is not editable. Pure; libcst keeps layout and comments."""
+"""Edits and file text in, file text out; refuses what is not editable. Pure; layout and comments stay."""
 
 import ast
 import difflib
@@ -8,8 +8,6 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-
-import libcst as cst
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Constant, Edit, Replace, SetConstant
@@ -45,7 +43,7 @@ def constants(source: str, path: str) -> dict[str, object]:
     """
     tree = _parse(source, path)
     bound = _bindings(tree)
-    nodes = {name: node for name, (_, node) in _simple(tree).items() if name.isupper() and len(bound[name]) == 1}
+    nodes = {name: node for name, node in _simple(tree).items() if name.isupper() and len(bound[name]) == 1}
     whole = {name: _literal(node) for name, node in nodes.items() if _is_literal(node)}
     entries = {name: entry for one in whole for name, entry in _entries(one, nodes[one]).items()}
     return whole | {name: _literal(node) for name, node in entries.items() if isinstance(_literal(node), _SETTABLE)}
@@ -79,15 +77,15 @@ def _parse(source: str, path: str) -> ast.Module:
         raise BadInput(f"does not parse: {reason}", where=f"{path}:{line}", next_step="correct the syntax") from None
 
 
-def _simple(tree: ast.Module) -> dict[str, tuple[ast.stmt, ast.expr]]:
-    """Every top-level `NAME = value` and `NAME: type = value`, with its value; the last where there are several."""
-    found: dict[str, tuple[ast.stmt, ast.expr]] = {}
+def _simple(tree: ast.Module) -> dict[str, ast.expr]:
+    """Return the value of every top-level `NAME = value` and `NAME: type = value`; the last where there are several."""
+    found: dict[str, ast.expr] = {}
     for statement in tree.body:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                found[name] = statement, value
+                found[name] = value
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                found[name] = statement, value
+                found[name] = value
     return found
 
 
@@ -235,14 +233,14 @@ def _set(text: str, edit: SetConstant) -> str:
     tree = _parse(text, edit.path)
     owner = edit.name.partition(".")[0]
     bound = _bindings(tree).get(owner, [])
-    statement, whole = _simple(tree).get(owner, (None, None))
+    whole = _simple(tree).get(owner)
     if not bound or not owner.isupper():
         raise _missing(text, edit)
     where = f"{edit.path}:{bound[0]}"
     if len(bound) > 1:
         lines = ", ".join(map(str, bound))
         raise BadInput(f"{owner} is bound {len(bound)} times (lines {lines})", where=where, next_step=_ONCE)
-    if statement is None or whole is None:
+    if whole is None:
         raise BadInput(f"{owner} is not assigned by itself at the top level", where=where, next_step=_ONCE)
     present = {owner: whole, **_entries(owner, whole)}.get(edit.name)
     if present is None:
@@ -252,9 +250,7 @@ def _set(text: str, edit: SetConstant) -> str:
     value = _checked(edit, _literal(present), where)
     if value == _literal(present):
         return text
-    if present is not whole:
-        return _spliced(text, present, lambda _: _written(value))
-    return _spliced(text, statement, lambda old: _assigned(old, value, where))
+    return _spliced(text, present, _written(value))
 
 
 _ONCE = "assign it once, at the top level, as a literal"
@@ -295,28 +291,15 @@ def _checked(edit: SetConstant, old: object, where: str) -> Constant:
     return value
 
 
-def _spliced(text: str, node: ast.stmt | ast.expr, rewrite: Callable[[str], str]) -> str:
-    """`text` with the source of `node` rewritten; every character outside of it is as it was."""
+def _spliced(text: str, node: ast.expr, source: str) -> str:
+    """Return `text` with `source` in place of `node`; every character outside of it is as it was."""
     raw = text.encode()
     starts = [0, *(end.end() for end in re.finditer(rb"\r\n|\r|\n", raw))]
     assert node.end_lineno is not None
     assert node.end_col_offset is not None
     begin = starts[node.lineno - 1] + node.col_offset  # ast counts columns in bytes
     end = starts[node.end_lineno - 1] + node.end_col_offset
-    return (raw[:begin] + rewrite(raw[begin:end].decode()).encode() + raw[end:]).decode()
-
-
-def _assigned(statement: str, value: Constant, where: str) -> str:
-    """The one assignment `statement` with another value, its own layout kept."""
-    try:
-        module = cst.parse_module(statement)
-    except cst.ParserSyntaxError as error:  # Python reads it and libcst does not: syntax newer than libcst
-        raise BadInput(
-            f"libcst cannot read it: {error.message}", where=where, next_step="write it in plainer syntax"
-        ) from None
-    line = cst.ensure_type(module.body[0], cst.SimpleStatementLine)
-    old = line.body[0]
-    return module.with_deep_changes(old, value=cst.parse_expression(_written(value))).code
+    return (raw[:begin] + source.encode() + raw[end:]).decode()
 
 
 def _written(value: Constant) -> str:
