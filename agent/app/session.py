@@ -107,7 +107,15 @@ def current_session(ledger: Ledger, issue: int, body_sha256: str, limits: Limits
     same = known and (known[-1].hours, known[-1].max_usd) == (limits.hours, limits.max_usd)
     if same and not known[-1].ended:
         return Session(ledger, known[-1])
-    began = SessionRecord(issue, body_sha256, limits.hours, limits.max_usd, False, "", utc_now())
+    began = SessionRecord(
+        issue=issue,
+        body_sha256=body_sha256,
+        hours=limits.hours,
+        max_usd=limits.max_usd,
+        ended=False,
+        reason="",
+        at=utc_now(),
+    )
     ledger.append(began)
     fault_point("loop-began")
     return Session(ledger, began)
@@ -118,7 +126,7 @@ def run_rounds(
     catch_up: Callable[[], object],
     one_round: Callable[[], object],
     estimate_s: float | None,
-    tell: Callable[[Event], None],
+    emit: Callable[[Event], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
     """First what a crash left to do, then rounds until the session is over; the reason, then in the ledger.
@@ -133,7 +141,7 @@ def run_rounds(
         except NothingToRun:
             pass
         except Unreachable as away:
-            _wait(away, waits, tell, sleep)
+            _wait(away, waits, emit, sleep)
             continue
         except Stopped as stopped:
             reason = stopped.problem
@@ -142,17 +150,25 @@ def run_rounds(
     began = running.began
     fault_point("loop-over")
     running.ledger.append(
-        SessionRecord(began.issue, began.body_sha256, began.hours, began.max_usd, True, reason, utc_now())
+        SessionRecord(
+            issue=began.issue,
+            body_sha256=began.body_sha256,
+            hours=began.hours,
+            max_usd=began.max_usd,
+            ended=True,
+            reason=reason,
+            at=utc_now(),
+        )
     )
     return reason
 
 
 def _wait(
-    away: Unreachable, waits: Iterator[float], tell: Callable[[Event], None], sleep: Callable[[float], None]
+    away: Unreachable, waits: Iterator[float], emit: Callable[[Event], None], sleep: Callable[[float], None]
 ) -> None:
     """Wait for a service that is away; where it was too often, raise what it said."""
     wait = next(waits, None)
     if wait is None:
         raise away
-    tell(Notice(f"{away.problem}; on with it in {wait / 60:.0f} min"))
+    emit(Notice(f"{away.problem}; on with it in {wait / 60:.0f} min"))
     sleep(wait)

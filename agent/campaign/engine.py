@@ -18,7 +18,6 @@ from agent.execution import sandbox
 from agent.gate.verdict import ScheduledRun, judge, next_runs, plan_size
 from agent.store.baseline import baseline_branch
 from agent.store.repository import writable
-from agent.tracking import outbox
 from agent.tracking.comment import Board
 
 # What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
@@ -48,7 +47,7 @@ def _run_until_replan(parts: CampaignContext, plan: Plan) -> Board | None:
     if undecided and (why := why_not_auditable(evidence.campaign)):
         parts.emit(Notice(f"no winner will be audited: {why}; a number is what the script says it is"))
     if undecided:
-        outbox.of(parts).post(plan.spec.issue.number, "status", "running")
+        parts.outbox.post(plan.spec.issue.number, "status", "running")
     if undecided and not (_calibrate(parts, evidence) and _judge(parts, evidence)):
         return None
     stop = steer.answer_late_commands(parts, plan)
@@ -90,7 +89,7 @@ def _conditions(parts: CampaignContext, plan: Plan, fingerprint: str) -> Conditi
         corpus=f"{plan.corpus}:{fingerprint}",
         profile=plan.profile,
         clock=plan.clock,
-        budget=str(plan.budget),
+        budget=plan.budget,
         machine=parts.machine.name_for(plan.profile),
     )
 
@@ -257,13 +256,17 @@ def _judge(parts: CampaignContext, evidence: CampaignView) -> bool:
     verdict = hold_for_review(said.verdict, found) if held else said.verdict
     campaign = evidence.campaign
     fault_point("gate-said")
-    parts.ledger.append(VerdictRecord(campaign.issue, campaign.at, verdict, tuple(verdicts), utc_now()))
+    parts.ledger.append(
+        VerdictRecord(
+            issue=campaign.issue, campaign_id=campaign.at, verdict=verdict, variants=tuple(verdicts), at=utc_now()
+        )
+    )
     fault_point("gate-recorded")
     return True
 
 
 def hold_for_review(verdict: Verdict, audit_found: AuditRecord | None) -> Verdict:
-    """What the audit doubts and does not refuse (checks.DOUBTS): nothing is promoted until a person has looked."""
+    """Hold what the audit doubts and does not refuse (REVIEW_CHECKS): nothing is promoted until a person has looked."""
     assert audit_found is not None
     told = "; ".join(audit_found.checks[name] for name in audit_found.failed)
     reason = f"quarantined, for a person to judge: {told}. Look at its diff and its log before you promote it by hand"

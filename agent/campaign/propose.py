@@ -88,9 +88,17 @@ def _think(parts: CampaignContext, plan: Plan, editor: Editor, told: Brief, corp
     fault_point("ideas-after")
     found = rounds.named(ideas.ideas[: plan.spec.proposals], turn.number)
     failure = ideas.failure if found else ideas.failure or "the editor had no idea"
-    asked = (issue, plan.spec.body_sha256, plan.track.name, turn.number, turn.base)
-    pins = jobs.current_pins(parts, plan, plan.base, corpus.folder)
-    record = RoundRecord(*asked, found, one_line(failure), utc_now(), pins)
+    record = RoundRecord(
+        issue=issue,
+        body_sha256=plan.spec.body_sha256,
+        track=plan.track.name,
+        round=turn.number,
+        base=turn.base,
+        ideas=found,
+        failure=one_line(failure),
+        at=utc_now(),
+        pins=jobs.current_pins(parts, plan, plan.base, corpus.folder),
+    )
     parts.ledger.append(record)
     fault_point("ideas-recorded")
     return rounds.all_rounds(parts.ledger, issue, plan.spec.body_sha256)[-1]
@@ -138,7 +146,7 @@ def _record(parts: CampaignContext, plan: Plan, idea: Idea, done: DraftOutcome) 
         round=plan.round.number,
         variant=idea.name,
         accepted=not done.failure,
-        said=one_line(done.said, limit=SAID_CAP),
+        summary=one_line(done.said, limit=SAID_CAP),
         commit=commit,
         tree=parts.repo.tree(commit) if commit else "",
         failure=one_line(done.failure, secrets(os.environ), limit=FAILURE_CAP),

@@ -22,7 +22,6 @@ from agent.store.baseline import baseline_branch, same_files
 from agent.store.ledger import Ledger
 from agent.store.repository import NOTES
 from agent.tracking import comment as comment_module
-from agent.tracking import outbox
 from agent.tracking.comment import Board, IssueSummary, Row, marker, note, results_tsv, unbegun
 
 
@@ -33,7 +32,7 @@ def pending_promotion(ledger: Ledger, campaign: CampaignRecord) -> str | None:
         return None
     if not why_not_auditable(campaign) and not any(one.status == "passed" for one in ledger.audits(campaign)):
         return None  # it could have been audited, and was not, or did not pass
-    done = any(promotion.campaign == campaign.at for promotion in ledger.promotions(campaign.conditions.track))
+    done = any(promotion.campaign_id == campaign.at for promotion in ledger.promotions(campaign.conditions.track))
     return None if done else record.verdict.variant
 
 
@@ -56,7 +55,7 @@ def promote(parts: CampaignContext, evidence: CampaignView) -> None:
     parts.ledger.append(
         PromotionRecord(
             issue=campaign.issue,
-            campaign=campaign.at,
+            campaign_id=campaign.at,
             track=track,
             variant=variant,
             profile=campaign.conditions.profile,
@@ -203,7 +202,7 @@ def publish(parts: CampaignContext, shown: Board) -> None:
     fault_point("export-before")
     _export(parts.ledger)
     fault_point("comment-before")
-    outbox.of(parts).post_all(shown.spec.issue.number, _posts(parts, shown))
+    parts.outbox.post_all(shown.spec.issue.number, _posts(parts, shown))
     fault_point("comment-after")
 
 
@@ -211,14 +210,14 @@ def publish_replies(parts: CampaignContext, plan: Plan, evidence: CampaignView |
     """Show in the comment what became of people's commands, before there is a verdict or even a campaign."""
     number = plan.spec.issue.number
     text = comment(make_board(parts, evidence)) if evidence else _safe(unbegun(_said(parts, plan)))
-    outbox.of(parts).post(number, "comment", text)
+    parts.outbox.post(number, "comment", text)
 
 
 def publish_no_proposals(parts: CampaignContext, plan: Plan, why: str) -> None:
     """Tell the issue that none of its proposals could run."""
     number = plan.spec.issue.number
     told = _safe(comment_module.fruitless(_said(parts, plan), why))
-    outbox.of(parts).post_all(number, [("comment", told), ("status", "review")])
+    parts.outbox.post_all(number, [("comment", told), ("status", "review")])
 
 
 def _said(parts: CampaignContext, plan: Plan) -> IssueSummary:
@@ -259,7 +258,7 @@ def _status(ledger: Ledger, shown: Board) -> IssueStatus:
 
 def _promoted_variant(ledger: Ledger, shown: Board) -> str | None:
     found = ledger.promotions(shown.track.name)
-    return next((one.variant for one in found if one.campaign == shown.campaign.at), None)
+    return next((one.variant for one in found if one.campaign_id == shown.campaign.at), None)
 
 
 def _proposal(shown: Board, winner: str) -> str:
@@ -285,7 +284,7 @@ def _decided(ledger: Ledger) -> list[tuple[CampaignRecord, tuple[Verdict, ...], 
     for campaign in ledger.campaigns():
         if record := ledger.verdict(campaign):
             own = campaign_chain(ledger, campaign)
-            made = [run for run in runs if run.campaign in own]
+            made = [run for run in runs if run.campaign_id in own]
             found.append((campaign, (record.verdict, *record.variants), made))
     return found
 

@@ -110,7 +110,7 @@ def check_stopped(parts: CampaignContext, plan: Plan) -> None:
 def guidance(parts: CampaignContext, plan: Plan) -> str:
     """What people said of the issue that is no command, for whoever writes changes; nothing where nobody answers."""
     try:
-        return commands_module.guidance(parts.tracker.remarks(plan.spec.issue.number))
+        return commands_module.guidance(parts.tracker.human_comments(plan.spec.issue.number))
     except (Unreachable, BadInput):
         return ""
 
@@ -155,7 +155,7 @@ def _new(parts: CampaignContext, plan: Plan) -> list[PendingCommand]:
     anywhere = {(remark, command) for _, remark, command in known}
     said = [
         PendingCommand(remark, line.text, line.issue)
-        for remark in parts.tracker.remarks(number)
+        for remark in parts.tracker.human_comments(number)
         for line in dict.fromkeys(lines(remark.text))
         if line.issue in (None, number) or not remark.id.startswith("issue-")
     ]
@@ -246,5 +246,14 @@ def _record(parts: CampaignContext, plan: Plan, said: PendingCommand, told: str,
 def _recorded(plan: Plan, said: PendingCommand, told: str, obeyed: bool) -> CommandRecord:
     issue, remark = plan.spec.issue.number, said.remark
     number = plan.round.number if plan.spec.proposals else 0
-    said_by = (issue, plan.spec.body_sha256, remark.id, remark.author)
-    return CommandRecord(*said_by, said.command, told, obeyed, utc_now(), number)
+    return CommandRecord(
+        issue=issue,
+        body_sha256=plan.spec.body_sha256,
+        remark=remark.id,
+        author=remark.author,
+        command=said.command,
+        answer=told,
+        obeyed=obeyed,
+        at=utc_now(),
+        round=number,
+    )
