@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import prepare
 import train
 from agent.spec import edits, shape
 from tests.support import needs
+from tests.support.project import python
 
 ROOT = Path(__file__).parents[1]
 PROGRESS = re.compile(r"step \d{5} \| \d+\.\d% \| loss \d+\.\d{4} \| [\d,]+ tok/s \| eta \d+s")
@@ -33,8 +33,7 @@ def run_train(
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AUTORESEARCH_")}
     fixed = {"AUTORESEARCH_PROFILE": "mini", "AUTORESEARCH_CACHE": str(cache), "AUTORESEARCH_RUN_DIR": str(folder)}
     settings = {f"AUTORESEARCH_{name}": value for name, value in more.items()}
-    argv = [sys.executable, str(script)]
-    return subprocess.run(argv, env={**kept, **fixed, **settings}, capture_output=True, text=True, timeout=timeout)
+    return python(script, env={**kept, **fixed, **settings}, timeout=timeout)
 
 
 def edited(folder: Path, **constants: object) -> Path:
