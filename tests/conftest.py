@@ -18,6 +18,9 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # the lock of a device lies
 
 os.environ["NO_PROXY"] = "127.0.0.1,localhost"  # stand-ins are on this machine, whatever proxy it has
 
+# As many processes as there are processors run at a time: threads of their own would only spin for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("any machine", deadline=None)  # how fast an example runs is a matter for the bench
 settings.load_profile("any machine")
 
