@@ -105,7 +105,7 @@ def make_plan(request: CampaignRequest, repo: Repository, ledger: Ledger, tracke
     baseline = resolved_at(repo, track, turn.base)
     told = parser.parse(issue, track, baseline.constants)
     if told.proposals:
-        told = replace(told, variants=rounds.variants(repo, turn))
+        told = replace(told, variants=rounds.accepted_variants(repo, turn))
     notices = (*_hidden_text(issue), *_outdated(ledger, told), *_notices(repo, track, turn.base, machine))
     return build_plan(
         request, told, track, turn, notices, effective_commands(ledger, told, request, turn), repo, machine
@@ -170,7 +170,7 @@ def _round(request: CampaignRequest, repo: Repository, ledger: Ledger, track: Tr
     known = rounds.all_rounds(ledger, issue.number, parser.digest(issue.body))
     if request.answered:
         asked = ledger.campaigns(issue.number)[-1]
-        ran = [one for one in known if rounds.campaign(ledger, issue.number, one) == asked]
+        ran = [one for one in known if rounds.campaign_of(ledger, issue.number, one) == asked]
         return ran[-1] if ran else Round(0, asked.base)
     number = rounds.next_number(ledger, issue.number)
     if not known:
