@@ -6,7 +6,8 @@ from agent.core.proposals import Brief
 from agent.editors import prompt
 from agent.gate import verdict
 from agent.spec import preflight
-from agent.tracking import comment
+from agent.tracking.exports import shape_json
+from agent.tracking.terminal import shapes_table
 
 
 def intent(plan: Plan) -> list[str]:
@@ -40,7 +41,7 @@ def plan_text(plan: Plan, told: Brief | None) -> str:
     parts = ["\n".join(intent(plan))]
     for profile in preflight.PROFILES:
         rows = [(one.variant.name, one.shapes.get(profile)) for one in (plan.baseline, *plan.variants)]
-        parts.append(comment.shapes_table(profile, rows))
+        parts.append(shapes_table(profile, rows))
     if told is not None:
         parts.append(f"the prompt:\n\n{prompt.preview(told, plan.spec.proposals)}")
     return "\n\n".join(parts)
@@ -48,10 +49,10 @@ def plan_text(plan: Plan, told: Brief | None) -> str:
 
 def plan_json(plan: Plan, profile: Profile, told: Brief | None) -> dict[str, object]:
     """A plan for a program: shapes on one profile."""
-    shapes = {one.variant.name: comment.shape_json(one.shapes.get(profile)) for one in plan.variants}
+    shapes = {one.variant.name: shape_json(one.shapes.get(profile)) for one in plan.variants}
     found: dict[str, object] = {
         "order": plan.order,
-        "baseline": comment.shape_json(plan.baseline.shapes.get(profile)),
+        "baseline": shape_json(plan.baseline.shapes.get(profile)),
         "variants": [{"id": name, **shape} for name, shape in shapes.items()],
         "notices": plan.notices,
     }

@@ -7,7 +7,8 @@ from agent.campaign import auditing, jobs, steer
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView, constants_set, why_not_auditable
 from agent.campaign.plan import Plan, message, probe_seconds, replan
-from agent.campaign.publish import make_board, pending_promotion, promote, publish
+from agent.campaign.promote import pending_promotion, promote
+from agent.campaign.publish import make_board, publish
 from agent.core.errors import HarnessError
 from agent.core.experiment import BASELINE
 from agent.core.faults import fault_point
@@ -18,7 +19,7 @@ from agent.execution import sandbox
 from agent.gate.verdict import ScheduledRun, judge, next_runs, plan_size
 from agent.store.baseline import baseline_branch
 from agent.store.repository import writable
-from agent.tracking.comment import Board
+from agent.tracking.board import Board
 
 # What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
 WRITTEN = ("/logs/", "/experiments/ledger.jsonl", "/experiments/results.tsv", "/experiments/issues/*.comment.md")
@@ -89,7 +90,7 @@ def _conditions(parts: CampaignContext, plan: Plan, fingerprint: str) -> Conditi
         corpus=f"{plan.corpus}:{fingerprint}",
         profile=plan.profile,
         clock=plan.clock,
-        budget=str(plan.budget),
+        budget=plan.budget,
         machine=parts.machine.name_for(plan.profile),
     )
 
@@ -156,10 +157,10 @@ def _place_baseline(parts: CampaignContext, plan: Plan) -> None:
 
 
 def _commit(parts: CampaignContext, plan: Plan, name: str) -> str:
-    """One commit on the base, on the variant's own branch."""
+    """Commit a variant on the base, unless it is committed already, and have its own branch name the commit."""
     one, issue = plan.resolved(name), plan.spec.issue
     fault_point("commit-before")
-    commit = parts.repo.commit(
+    commit = one.variant.commit or parts.repo.commit(
         plan.base,
         one.files,
         message(plan, one.variant, constants_set(plan, one) if one.variant.only_sets_constants else {}),
@@ -256,13 +257,17 @@ def _judge(parts: CampaignContext, evidence: CampaignView) -> bool:
     verdict = hold_for_review(said.verdict, found) if held else said.verdict
     campaign = evidence.campaign
     fault_point("gate-said")
-    parts.ledger.append(VerdictRecord(campaign.issue, campaign.at, verdict, tuple(verdicts), utc_now()))
+    parts.ledger.append(
+        VerdictRecord(
+            issue=campaign.issue, campaign_id=campaign.at, verdict=verdict, variants=tuple(verdicts), at=utc_now()
+        )
+    )
     fault_point("gate-recorded")
     return True
 
 
 def hold_for_review(verdict: Verdict, audit_found: AuditRecord | None) -> Verdict:
-    """What the audit doubts and does not refuse (checks.DOUBTS): nothing is promoted until a person has looked."""
+    """Hold what the audit doubts and does not refuse (REVIEW_CHECKS): nothing is promoted until a person has looked."""
     assert audit_found is not None
     told = "; ".join(audit_found.checks[name] for name in audit_found.failed)
     reason = f"quarantined, for a person to judge: {told}. Look at its diff and its log before you promote it by hand"

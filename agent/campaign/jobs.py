@@ -278,7 +278,7 @@ def _record(parts: CampaignContext, evidence: CampaignView, job: Job, result: Re
     campaign, steps = evidence.campaign, job.env.get("AUTORESEARCH_STEPS")
     return RunRecord(
         issue=campaign.issue,
-        campaign=campaign.at,
+        campaign_id=campaign.at,
         conditions=campaign.conditions,
         variant=job.variant,
         role=job.role,

@@ -246,5 +246,14 @@ def _record(parts: CampaignContext, plan: Plan, said: PendingCommand, told: str,
 def _recorded(plan: Plan, said: PendingCommand, told: str, obeyed: bool) -> CommandRecord:
     issue, remark = plan.spec.issue.number, said.remark
     number = plan.round.number if plan.spec.proposals else 0
-    said_by = (issue, plan.spec.body_sha256, remark.id, remark.author)
-    return CommandRecord(*said_by, said.command, told, obeyed, utc_now(), number)
+    return CommandRecord(
+        issue=issue,
+        body_sha256=plan.spec.body_sha256,
+        remark=remark.id,
+        author=remark.author,
+        command=said.command,
+        answer=told,
+        obeyed=obeyed,
+        at=utc_now(),
+        round=number,
+    )

@@ -93,8 +93,8 @@ def check_memory(resolved: Sequence[Resolved], profile: Profile, memory_mb: int)
         shaped = one.shapes.get(profile)
         if shaped is not None and shaped.memory_mb * MEMORY_HEADROOM > memory_mb:
             raise BadInput(
-                f"{one.variant.name} needs about {shaped.memory_mb:,} MB and {MEMORY_HEADROOM - 1:.0%} room beside it, and the "
-                f"device has {memory_mb:,} MB",
+                f"{one.variant.name} needs about {shaped.memory_mb:,} MB and {MEMORY_HEADROOM - 1:.0%} room beside it, "
+                f"and the device has {memory_mb:,} MB",
                 where=one.variant.where,
                 next_step="make the variant smaller, or lower the batch per device in the script",
             )

@@ -63,9 +63,7 @@ class RoundRow:
 
 def name_ideas(ideas: Sequence[Idea], number: int) -> tuple[Idea, ...]:
     """Return the ideas of round `number` under the names of their variants: 1A, 1B, ..."""
-    return tuple(
-        replace(idea, name=f"{number}{letter}") for letter, idea in zip(ascii_uppercase, ideas, strict=False)
-    )
+    return tuple(replace(idea, name=f"{number}{letter}") for letter, idea in zip(ascii_uppercase, ideas, strict=False))
 
 
 def all_rounds(ledger: Ledger, issue: int, body_sha256: str) -> list[Round]:
@@ -119,7 +117,7 @@ def _variant(repo: Repository, base: str, proposal: ProposalRecord, idea: Idea) 
     return Variant(
         name=proposal.variant,
         edits=tuple(edits),
-        why=rationale(idea, proposal.said),
+        why=rationale(idea, proposal.summary),
         where=f"proposal {proposal.variant}",
         usd=proposal.usd,
         commit=proposal.commit,
@@ -171,7 +169,7 @@ def _refused(ledger: Ledger, issue: int, track: str) -> list[tuple[str, PastAtte
     titles = {idea.name: idea.title for one in own for idea in one.ideas}
     refused = [one for one in ledger.records_of(ProposalRecord, issue) if not one.accepted and one.variant in titles]
     return [
-        (one.at, PastAttempt(f"#{issue} {one.variant}", titles[one.variant] or one.said, f"refused: {one.failure}"))
+        (one.at, PastAttempt(f"#{issue} {one.variant}", titles[one.variant] or one.summary, f"refused: {one.failure}"))
         for one in refused
     ]
 
@@ -194,7 +192,7 @@ def proposal_rows(round: Round) -> tuple[ProposalRow, ...]:
     return tuple(
         ProposalRow(
             name=one.variant,
-            summary=rationale(ideas[one.variant], one.said),
+            summary=rationale(ideas[one.variant], one.summary),
             outcome="a variant" if one.accepted else f"refused: {one.failure}",
         )
         for one in round.proposals

@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """All that the reports of a campaign show. `rows` begin with the baseline; `current` is the track's baseline now."""
+    """All that reports show of a campaign. `rows` begin with the baseline; `current` is the track's baseline now."""
 
     spec: Spec
     track: Track

@@ -1,6 +1,6 @@
 """The one comment of an issue, as GitHub-flavoured Markdown. Pure.
 
-Texts of others (an issue's words, a run's reason, constants, names of machines and corpora) pass `one_line` or `fenced`.
+Texts of others (an issue's words, a run's reason, constants, names of machines) pass `one_line` or `fenced`.
 """
 
 import re
@@ -166,7 +166,7 @@ def describe_audit(audit: AuditRecord) -> str:
     """Return the result of a winner's audit, with the checks that failed or else the names of all."""
     failed = [f"`{name}`: {one_line(audit.checks[name])}" for name in audit.failed]
     result = "; ".join(failed) or f"{', '.join(audit.checks)} hold"
-    times = "once" if audit.held_reads == 1 else f"{audit.held_reads} times"
+    times = "once" if audit.holdout_reads == 1 else f"{audit.holdout_reads} times"
     before, after = (number(audit.metrics.get(name)) for name in ("baseline_held_bpb", "held_bpb"))
     held_out = f"The second held-out set, read {times} so far, has {before} for the baseline and {after} for it."
     means = f"{audit.seconds:.0f} s, sandbox {audit.sandbox}."

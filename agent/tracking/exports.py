@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from agent.core.experiment import BASELINE, Shape
 from agent.core.records import CampaignRecord, RunRecord
 from agent.core.runs import Verdict
 from agent.core.sanitize import one_line
+from agent.store.codec import to_json
 from agent.tracking.board import Board
 
 
@@ -46,8 +46,8 @@ def status_json(board: Board) -> dict[str, object]:
         "verdict": verdict_json(board.verdict),
         "baseline": {"commit": board.current, "model_dim": None if shape is None else shape.model_dim},
         "runs": [_run_json(run) for row in board.rows for run in row.runs],
-        "audits": [asdict(one) for one in board.audits],
-        "steering": [asdict(one) for one in board.steering],
+        "audits": [to_json(one) for one in board.audits],
+        "steering": [to_json(one) for one in board.steering],
         "proposals": [{"id": one.name, "what": one.summary, "became": one.outcome} for one in board.proposals],
         "usd": board.usd,
     }

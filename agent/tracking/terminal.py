@@ -82,7 +82,10 @@ def board_text(board: Board) -> str:
 
 
 def _verdict_lines(board: Board) -> list[str]:
-    verdict, steering = board.verdict, ["{} said {}: {}".format(*map(one_line, command_cells(c))) for c in board.steering]
+    verdict, steering = (
+        board.verdict,
+        ["{} said {}: {}".format(*map(one_line, command_cells(c))) for c in board.steering],
+    )
     if verdict is None:
         return [*steering, "no verdict yet; the same command goes on"]
     variant = f" {verdict.variant}" if verdict.variant else ""

@@ -107,10 +107,10 @@ def test_before_the_clock_refuses_for_a_compilation_it_learns_what_one_takes(
     campaign, told = court.evidence.campaign, {"training_seconds": 120.0}
     for name, took in ((BASELINE, 140.0), ("1D", seconds)):
         usual = replace(RUN, conditions=campaign.conditions, role="confirm", metrics=told, seconds=took)
-        court.parts.ledger.append(replace(usual, variant=name, tree=campaign.trees[name], campaign=campaign.at))
-    timed = auditing.timing(court.parts, court.evidence, "1D", court.parts.logs / "compiled")
-    assert (timed.compilation > 1.0) == asked
-    assert timed.written is False
+        court.parts.ledger.append(replace(usual, variant=name, tree=campaign.trees[name], campaign_id=campaign.at))
+    timed = auditing.campaign_timing(court.parts, court.evidence, "1D", court.parts.logs / "compiled")
+    assert (timed.compile_s > 1.0) == asked
+    assert timed.has_model_code is False
 
 
 @pytest.mark.parametrize("name", ["val.npz", "held.npz", "tokenizer.json", "train.bin"])
