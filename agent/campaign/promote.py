@@ -1,4 +1,4 @@
-"""The promotion of a campaign's winner: the track's baseline becomes its commit. Done once, however often it is called."""
+"""The promotion of a campaign's winner: the baseline becomes its commit. Done once, however often it is called."""
 
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView, why_not_auditable

