@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent.campaign import jobs, steer
 from agent.campaign.context import CampaignContext
-from agent.campaign.plan import Plan, check_device_memory, message, sources_at
+from agent.campaign.plan import Plan, check_device_memory, message
 from agent.core.errors import BadInput, NothingToRun, OffLimits, SpendingCapReached
 from agent.core.experiment import Rewrite, Variant
 from agent.core.faults import fault_point
@@ -19,7 +19,6 @@ from agent.core.sanitize import make_postable, one_line, secrets
 from agent.editors import prompt
 from agent.editors.spending import spent
 from agent.spec import preflight
-from agent.spec.preflight import Sources
 from agent.store import rounds
 from agent.store.rounds import Round
 
@@ -30,21 +29,22 @@ SUMMARY_CAP = 300  # characters of an editor's own words, in its record
 FAILURE_CAP = 600  # characters of why a proposal was refused, in its record
 
 
-def propose(ctx: CampaignContext, plan: Plan, editor: Editor, guidance: str = "") -> None:
-    """Complete the plan's round: ideas, then a proposal of each. What the ledger has is not done a second time.
+def propose(ctx: CampaignContext, plan: Plan, editor: Editor, guidance: str = "") -> Round:
+    """Complete the plan's round and return it: ideas, then a proposal of each. What the ledger has is not done twice.
 
     Raises Paused where money or time is used up, NothingToRun where the editor had no idea or none can run.
     """
     check(plan)
-    sources = sources_at(ctx.repo, plan.track, plan.base)
-    brief = make_brief(ctx, plan, guidance, sources)
+    brief = make_brief(ctx, plan, guidance)
     steer.check_stopped(ctx, plan)
-    corpus = jobs.prepared(ctx, plan)  # first: without it nothing that is paid for could run
+    corpus = jobs.prepare_corpus(ctx, plan)  # first: without it nothing that is paid for could run
     round = plan.round if plan.round.ideas_received else _ask_for_ideas(ctx, plan, editor, brief, corpus)
     for idea in round.open_ideas:
         steer.check_stopped(ctx, plan)
-        _propose_one(ctx, plan, editor, brief, DraftChecker(ctx, plan, idea, sources, corpus))
-    check(replace(plan, round=_latest_round(ctx, plan)))
+        _propose_one(ctx, plan, editor, brief, DraftChecker(ctx, plan, idea, corpus))
+    completed = _latest_round(ctx, plan)
+    check(replace(plan, round=completed))
+    return completed
 
 
 def check(plan: Plan) -> None:
@@ -74,11 +74,11 @@ def _folder(ctx: CampaignContext, plan: Plan, name: str) -> Path:
 # --- the brief --------------------------------------------------------------------------------------------
 
 
-def make_brief(ctx: CampaignContext, plan: Plan, guidance: str, sources: Sources | None = None) -> Brief:
-    """Return what the editor reads in this round; `sources` are those of the plan's base, where they are known."""
-    sources = sources or sources_at(ctx.repo, plan.track, plan.base)
+def make_brief(ctx: CampaignContext, plan: Plan, guidance: str) -> Brief:
+    """Return what the editor reads in this round."""
+    sources = plan.base.sources
     return prompt.brief(
-        ctx.repo.read(plan.base, RULES) or "",
+        ctx.repo.read(plan.base.commit, RULES) or "",
         plan.track,
         plan.spec.issue,
         sources.files,
@@ -123,7 +123,7 @@ def _ask_for_ideas(ctx: CampaignContext, plan: Plan, editor: Editor, brief: Brie
         ideas=ideas,
         failure=one_line(failure),
         at=utc_now(),
-        pins=jobs.current_pins(ctx, plan, plan.base, corpus.folder),
+        pins=jobs.current_pins(ctx, plan, plan.base.commit, corpus.folder),
     )
     ctx.ledger.append(record)
     fault_point("ideas-recorded")
@@ -230,14 +230,14 @@ def _record(ctx: CampaignContext, plan: Plan, idea: Idea, outcome: DraftOutcome)
 def commit_draft(ctx: CampaignContext, plan: Plan, idea: Idea, draft: Draft) -> str:
     """Commit a draft on the plan's base and return the commit: its smoke run, proposal and campaign are of this one."""
     why = rounds.rationale(idea, one_line(draft.summary, limit=SUMMARY_CAP))
-    return ctx.repo.commit(plan.base, draft.files, message(plan, Variant(idea.name, (), why=why), {}))
+    return ctx.repo.commit(plan.base.commit, draft.files, message(plan, Variant(idea.name, (), why=why), {}))
 
 
 class DraftChecker:
     """The checks of one idea's drafts: what can be known without running, then a run of a few steps."""
 
-    def __init__(self, ctx: CampaignContext, plan: Plan, idea: Idea, sources: Sources, corpus: jobs.Corpus) -> None:
-        self._ctx, self._plan, self.idea, self._sources, self._corpus = ctx, plan, idea, sources, corpus
+    def __init__(self, ctx: CampaignContext, plan: Plan, idea: Idea, corpus: jobs.Corpus) -> None:
+        self._ctx, self._plan, self.idea, self._corpus = ctx, plan, idea, corpus
 
     def check(self, draft: Draft, attempt: int) -> CheckResult:
         """Return what keeps a draft from running. A draft that reaches what is off limits is not revisable."""
@@ -255,8 +255,9 @@ class DraftChecker:
         """Raise BadInput for what can be known without running."""
         edits = tuple(Rewrite(path, text) for path, text in files.items())
         variant = Variant(self.idea.name, edits, where=f"proposal {self.idea.name}")
-        [resolved] = preflight.variants(self._plan.spec, self._plan.track, self._sources, [variant])
-        preflight.contract(resolved, self._plan.track, self._sources)
+        track, sources = self._plan.track, self._plan.base.sources
+        [resolved] = preflight.variants(self._plan.spec, track, sources, [variant])
+        preflight.contract(resolved, track, sources)
         check_device_memory([resolved], self._plan.profile, self._ctx.machine)
 
     def _smoke(self, commit: str, attempt: int) -> Result:

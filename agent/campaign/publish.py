@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from agent.campaign.base import resolve_at
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView, campaign_chain, constants_set, why_not_auditable
-from agent.campaign.plan import Plan, all_commands, resolved_at
+from agent.campaign.plan import Plan, all_commands
 from agent.campaign.promote import pending_promotion, promotion_of
 from agent.core.errors import BadInput
 from agent.core.experiment import BASELINE, IssueStatus, Shape
@@ -46,8 +47,8 @@ def latest_board(ctx: CampaignContext, plan: Plan) -> Board:
 def make_board(ctx: CampaignContext, view: CampaignView) -> Board:
     """Return the board of a campaign as it stands."""
     plan = view.plan
-    here = ctx.repo.resolve(f"refs/heads/{baseline_branch(plan.track.name)}") or plan.base
-    shape = resolved_at(ctx.repo, plan.track, here).shapes.get("full")
+    here = ctx.repo.resolve(f"refs/heads/{baseline_branch(plan.track.name)}") or plan.base.commit
+    shape = resolve_at(ctx.repo, plan.track, here).shapes.get("full")
     return build_board(view, here, shape, _command(plan), _notices(ctx.ledger, view, here))
 
 
