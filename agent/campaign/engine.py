@@ -263,7 +263,7 @@ def _audit_winner(ctx: CampaignContext, view: CampaignView, result: GateResult) 
     verdict = result.verdict
     if verdict.decision != "keep" or not verdict.variant or why_not_auditable(view.campaign):
         return None
-    return auditing.of_winner(ctx, view, verdict.variant)
+    return auditing.audit_winner(ctx, view, verdict.variant)
 
 
 def hold_for_review(result: GateResult, audit: AuditRecord | None) -> GateResult:
