@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import cast
 
 from agent.core.errors import BadInput, OffLimits
 from agent.core.experiment import BASELINE, Constant, Profile, SetConstant, Shape, Spec, Track, Variant
-from agent.spec import edits, policy, shape
+from agent.spec import edits, policy, script, shape
 
 PROFILES: tuple[Profile, ...] = ("full", "mini")
 MEMORY_HEADROOM = (
@@ -36,7 +38,7 @@ class Sources:
 
 def profile_facts(prepare_text: str, path: str) -> dict[Profile, Mapping[str, object]]:
     """The PROFILES table of prepare.py. Raises BadInput where it is missing."""
-    table = edits.constants(prepare_text, path).get("PROFILES")
+    table = script.constants(prepare_text, path).get("PROFILES")
     if not isinstance(table, dict) or not set(PROFILES) <= table.keys():
         raise BadInput("no PROFILES table with full and mini", where=path, next_step="restore prepare.py")
     return {profile: cast(Mapping[str, object], table[profile]) for profile in PROFILES}
@@ -64,7 +66,7 @@ def variants(spec: Spec, track: Track, sources: Sources, proposed: Sequence[Vari
 def contract(one: Resolved, track: Track, sources: Sources) -> None:
     """Raise BadInput where a rewritten script has lost what the harness calls: its top-level names, its constants."""
     before = sources.files[track.script]
-    old, new = (edits.names(text, track.script) for text in (before, one.files.get(track.script, before)))
+    old, new = (script.names(text, track.script) for text in (before, one.files.get(track.script, before)))
     lost = [name for name in (*_CALLED, *_SHAPED) if name in old and name not in new]
     if lost:
         raise BadInput(
@@ -101,8 +103,7 @@ def check_memory(resolved: Sequence[Resolved], profile: Profile, memory_mb: int)
 
 
 def _resolve(variant: Variant, files: Mapping[str, str], track: Track, sources: Sources) -> Resolved:
-    text = files.get(track.script, sources.files[track.script])
-    constants = edits.constants(text, track.script)
+    constants = _constants(variant, files, track, sources)
     if not set(_SHAPED) <= constants.keys():
         return Resolved(variant, files, constants, {})
     try:
@@ -112,6 +113,20 @@ def _resolve(variant: Variant, files: Mapping[str, str], track: Track, sources: 
             f"{variant.name}: {error.problem}", where=variant.where or track.script, next_step=error.next_step
         ) from None
     return Resolved(variant, files, constants, shapes)
+
+
+def _constants(variant: Variant, files: Mapping[str, str], track: Track, sources: Sources) -> dict[str, object]:
+    """Return the constants of a variant's script; in a table, those of the base but for what it sets."""
+    text = sources.files[track.script]
+    if not variant.only_sets_constants:
+        return script.constants(files.get(track.script, text), track.script)
+    own = [edit for edit in variant.edits if isinstance(edit, SetConstant) and edit.path == track.script]
+    return edits.constants_after(_base_constants(text, track.script), own)
+
+
+@lru_cache(maxsize=4)
+def _base_constants(text: str, path: str) -> Mapping[str, object]:
+    return MappingProxyType(script.constants(text, path))
 
 
 def _check_reach(resolved: Resolved, track: Track, sources: Sources) -> None:

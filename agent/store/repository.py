@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from errno import ENOSPC
@@ -304,6 +303,8 @@ class Repository:
 
     def export(self, commit: str, folder: Path) -> None:
         """Write the files of a commit into an empty folder: no .git, no untracked file, nothing of the work tree."""
+        import tarfile  # with its compressions it takes long, and few commands run anything
+
         with tempfile.TemporaryFile() as archive:
             argv = ["git", "archive", "--format=tar", commit]
             try:
