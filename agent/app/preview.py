@@ -6,7 +6,8 @@ from agent.core.proposals import Brief
 from agent.editors import prompt
 from agent.gate import verdict
 from agent.spec import preflight
-from agent.tracking import comment
+from agent.tracking.exports import shape_json
+from agent.tracking.terminal import shapes_table
 
 
 def intent(plan: Plan) -> list[str]:
@@ -40,7 +41,7 @@ def plan_text(plan: Plan, brief: Brief | None) -> str:
     sections = ["\n".join(intent(plan))]
     for profile in preflight.PROFILES:
         rows = [(one.variant.name, one.shapes.get(profile)) for one in (plan.baseline, *plan.variants)]
-        sections.append(comment.shapes_table(profile, rows))
+        sections.append(shapes_table(profile, rows))
     if brief is not None:
         sections.append(f"the prompt:\n\n{prompt.preview(brief, plan.spec.proposals)}")
     return "\n\n".join(sections)
@@ -48,10 +49,10 @@ def plan_text(plan: Plan, brief: Brief | None) -> str:
 
 def plan_json(plan: Plan, profile: Profile, brief: Brief | None) -> dict[str, object]:
     """Return a plan for a program: shapes on one profile."""
-    shapes = {one.variant.name: comment.shape_json(one.shapes.get(profile)) for one in plan.variants}
+    shapes = {one.variant.name: shape_json(one.shapes.get(profile)) for one in plan.variants}
     shown: dict[str, object] = {
         "order": plan.order,
-        "baseline": comment.shape_json(plan.baseline.shapes.get(profile)),
+        "baseline": shape_json(plan.baseline.shapes.get(profile)),
         "variants": [{"id": name, **shape} for name, shape in shapes.items()],
         "notices": plan.notices,
     }
