@@ -22,14 +22,16 @@ from agent.app.wiring import Workspace, choose_tracker, make_editor, make_view
 from agent.campaign import engine, propose, steer
 from agent.campaign.evidence import CampaignView
 from agent.campaign.plan import CampaignRequest, Plan
-from agent.campaign.publish import comment, latest_board, make_board, publish
+from agent.campaign.publish import latest_board, make_board, publish, report
 from agent.core.errors import BadInput, HarnessError, InUse
 from agent.core.experiment import GateRules
 from agent.core.sanitize import strip_control
 from agent.execution.machine import Machine, cache, detect
 from agent.execution.sandbox import NO_SANDBOX, probe
 from agent.store.repository import Repository, writable
-from agent.tracking.comment import Board, board_text, status_json
+from agent.tracking.board import Board
+from agent.tracking.exports import status_json
+from agent.tracking.terminal import board_text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -214,7 +216,7 @@ def _show_latest(args: argparse.Namespace, workspace: Workspace) -> int:
 def _show_plan(args: argparse.Namespace, workspace: Workspace) -> int:
     plan = workspace.plan(options.request(args, workspace.machine, args.issue))
     ctx = workspace.context(plan)
-    brief = propose.brief(ctx, plan, steer.guidance(ctx, plan)) if plan.spec.proposals else None
+    brief = propose.make_brief(ctx, plan, steer.guidance(ctx, plan)) if plan.spec.proposals else None
     if args.json:
         _print(preview.plan_json(plan, args.profile or "full", brief))
     else:
@@ -226,7 +228,7 @@ def _show_board(board: Board, args: argparse.Namespace) -> int:
     if args.json:
         _print(status_json(board))
     elif args.report:
-        print(comment(board), end="")
+        print(report(board), end="")
     else:
         print(board_text(board))
     return 0
