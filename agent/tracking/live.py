@@ -47,19 +47,19 @@ class LiveView:
             case RunStarted(job, number, total, expected_s):
                 self._number, self._total = number, total
                 self._running[_key(job)] = (0.0, f"about {expected_s:.0f} s" if expected_s else "starting")
-            case RunOutput(job, line) if found := _PROGRESS.search(line):
-                self._running[_key(job)] = _progress(found)
+            case RunOutput(job, line) if match := _PROGRESS.search(line):
+                self._running[_key(job)] = _progress(match)
             case RunEnded(run):
                 self._ended.append(run)
                 self._running.pop(_key(run), None)
 
     def _draw(self) -> RenderableType:
-        parts: list[RenderableType] = [self._board()] if self._ended else []
-        parts += [_bar(key, *told) for key, told in self._running.items()]
+        rows: list[RenderableType] = [self._board()] if self._ended else []
+        rows += [_bar(key, *state) for key, state in self._running.items()]
         if self._running and self._total:
             elapsed = minutes(time.monotonic() - self._began)
-            parts.append(Text(f"run {self._number} of {self._total}, {elapsed} so far", style="dim"))
-        return Group(*parts)
+            rows.append(Text(f"run {self._number} of {self._total}, {elapsed} so far", style="dim"))
+        return Group(*rows)
 
     def _board(self) -> Table:
         table = Table(box=None, pad_edge=False)
@@ -82,14 +82,14 @@ def _key(of: Job | RunRecord) -> _Key:
     return of.variant, of.role, of.seed
 
 
-def _progress(found: re.Match[str]) -> tuple[float, str]:
-    step, percent, loss, speed, eta = found.groups()
+def _progress(match: re.Match[str]) -> tuple[float, str]:
+    step, percent, loss, speed, eta = match.groups()
     left = f" · {eta} left" if eta else ""
     return float(percent), f"step {int(step):,} · loss {loss} · {speed} tok/s{left}"
 
 
-def _bar(key: _Key, percent: float, told: str) -> Table:
+def _bar(key: _Key, percent: float, state: str) -> Table:
     line = Table.grid(padding=(0, 1))
     name = Text(f"{key[0]} seed {key[2]} ({key[1]})", no_wrap=True)
-    line.add_row(name, ProgressBar(100, percent, width=12), Text(told, no_wrap=True, overflow="ellipsis"))
+    line.add_row(name, ProgressBar(100, percent, width=12), Text(state, no_wrap=True, overflow="ellipsis"))
     return line
