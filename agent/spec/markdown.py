@@ -6,6 +6,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 from markdown_it import MarkdownIt
@@ -63,6 +64,7 @@ DASH = r"\u2013\u2014\u2212"  # what some editors make of a hyphen
 _RULER = re.compile(rf"^(?=[^\n]*\|)[ \t:|\-{DASH}]+$", re.MULTILINE)  # the row under a table's header
 
 
+@lru_cache(maxsize=2)  # a plan reads an issue twice: for its track, then for all else
 def parse_issue(issue: Issue) -> IssueDocument:
     """Return the document of an issue as it was fetched: its own line numbers, and of its text what a person sees."""
     shown = replace(issue, title=" ".join(strip_hidden(issue.title).split()), body=strip_hidden(issue.body))

@@ -40,7 +40,7 @@ class LiveView:
         self._live.__exit__(None, None, None)
 
     def show(self, event: Event) -> None:
-        """Take the event in; the view redraws itself four times a second."""
+        """Take an event in; the view redraws itself four times a second."""
         match event:
             case Notice(text):
                 self._console.print(Text(text, style="dim"))
@@ -54,12 +54,12 @@ class LiveView:
                 self._running.pop(_key(run), None)
 
     def _draw(self) -> RenderableType:
-        rows: list[RenderableType] = [self._board()] if self._ended else []
-        rows += [_bar(key, *state) for key, state in self._running.items()]
+        blocks: list[RenderableType] = [self._board()] if self._ended else []
+        blocks += [_bar(key, percent, text) for key, (percent, text) in self._running.items()]
         if self._running and self._total:
             elapsed = minutes(time.monotonic() - self._began)
-            rows.append(Text(f"run {self._number} of {self._total}, {elapsed} so far", style="dim"))
-        return Group(*rows)
+            blocks.append(Text(f"run {self._number} of {self._total}, {elapsed} so far", style="dim"))
+        return Group(*blocks)
 
     def _board(self) -> Table:
         table = Table(box=None, pad_edge=False)
@@ -73,7 +73,7 @@ class LiveView:
         return table
 
     def _shown(self) -> list[RunRecord]:
-        """Probes are of no interest once runs have begun; a long campaign keeps to the screen's height."""
+        """Return the runs to show: no probes once runs have begun, and of many the last that fit the screen."""
         runs = [run for run in self._ended if run.role != "probe"] or self._ended
         return runs[-max(5, self._console.height - 6) :]
 
@@ -83,13 +83,14 @@ def _key(of: Job | RunRecord) -> _Key:
 
 
 def _progress(match: re.Match[str]) -> tuple[float, str]:
+    """Return the percentage and the text of a progress line."""
     step, percent, loss, speed, eta = match.groups()
     left = f" · {eta} left" if eta else ""
     return float(percent), f"step {int(step):,} · loss {loss} · {speed} tok/s{left}"
 
 
-def _bar(key: _Key, percent: float, state: str) -> Table:
+def _bar(key: _Key, percent: float, text: str) -> Table:
     line = Table.grid(padding=(0, 1))
     name = Text(f"{key[0]} seed {key[2]} ({key[1]})", no_wrap=True)
-    line.add_row(name, ProgressBar(100, percent, width=12), Text(state, no_wrap=True, overflow="ellipsis"))
+    line.add_row(name, ProgressBar(100, percent, width=12), Text(text, no_wrap=True, overflow="ellipsis"))
     return line
