@@ -45,8 +45,8 @@ def test_every_run_in_the_ledger_has_a_log_of_its_own(project: Path) -> None:
 def test_a_closed_issue_still_answers_what_it_found(finished: Finished) -> None:
     project = finished.project
     edit(project, "experiments/issues/0003-depth-vs-width.md", "state: open", "state: closed")
-    told = agent(project, "--issue", "3", "--status")
-    assert (told.returncode, "verdict: keep 1D" in told.stdout) == (0, True)
+    status = agent(project, "--issue", "3", "--status")
+    assert (status.returncode, "verdict: keep 1D" in status.stdout) == (0, True)
     assert agent(project, *STEPS).returncode == 2
 
 
@@ -84,8 +84,8 @@ def test_the_seeds_that_an_issue_names_are_the_seeds_that_run(project: Path) -> 
 def test_an_earlier_question_gets_its_own_answer_again(finished: Finished) -> None:
     project, first = finished
     assert "one run" in agent(project, "--issue", "3", "--budget", "7steps", "--gate", "lowest").stdout
-    again = agent(project, *STEPS).stdout
-    assert again.strip() == first[first.index("\nvariant") :].strip()
+    second = agent(project, *STEPS).stdout
+    assert second.strip() == first[first.index("\nvariant") :].strip()
     comment = (project / "experiments" / "issues" / "0003-depth-vs-width.comment.md").read_text()
     assert "5steps a run" in comment
     assert "gate confirmed" in comment
@@ -103,8 +103,8 @@ def test_what_other_issues_promote_does_not_ask_a_decided_question_again(project
     commit(project, "two issues")
     assert "verdict: discard" in agent(project, *fourth).stdout
     assert "verdict: keep 5A" in agent(project, *fifth).stdout
-    again = agent(project, *fourth)
-    assert ("run 1/" in again.stdout, "verdict: discard" in again.stdout) == (False, True)
+    second = agent(project, *fourth)
+    assert ("run 1/" in second.stdout, "verdict: discard" in second.stdout) == (False, True)
     edit(project, "experiments/issues/0004-t.md", "labels: [experiment]", "labels: []")
     assert "verdict: discard" in agent(project, "--issue", "4", "--status").stdout
 
