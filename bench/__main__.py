@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.execution.machine import detect
-from bench import clocks, ledger, overhead, sweep, training
+from bench import clocks, ledger, overhead, startup, sweep, training
 
 ROOT = Path(__file__).parent.parent
 BENCHES: dict[str, Callable[[], dict[str, float]]] = {
+    "startup": startup.measure,
     "overhead": overhead.measure,
     "ledger": ledger.measure,
     "clocks": clocks.measure,

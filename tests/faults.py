@@ -33,6 +33,7 @@ from agent.core.faults import FILLER, POINTS, fill
 from agent.core.records import CommandRecord
 from agent.store.ledger import decode, encode
 from tests.support.audited import make_audited
+from tests.support.needs import mount_prefix
 from tests.support.project import ROOT, command, commit, edit, environment, git, make
 from tests.support.prose import BODY, prose_issue
 
@@ -68,7 +69,7 @@ DEADLINE_S = 60.0  # for a program to end after a fault
 RUNNING = ("probe-start", "probe-result", "run-start", "run-result", "append-before")
 # Where something starts that a full disk makes fail: its failure must not be recorded, though there is room for it.
 STARTING = ("proposal-before", "probe-start", "run-start", "audit-before")
-AWAY = ("owed-posted",)  # comes by only where a tracker was away before: tests/tracking/test_outbox.py strikes there
+AWAY = ("redelivered",)  # comes by only where a tracker was away before: tests/tracking/test_outbox.py strikes there
 MOMENTS = tuple(point for point in POINTS if point not in AWAY)
 SECOND = (*RUNNING, "append-after")  # struck at their second time: what came before must not be repeated
 
@@ -472,15 +473,6 @@ def _of_runs(project: Path) -> Iterator[str]:
 # --- the program ------------------------------------------------------------------------------------------
 
 
-def namespace() -> list[str] | None:
-    """How to start a program that may mount a disk which nobody else sees; None where that is not permitted."""
-    for prefix in (["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"]):
-        argv = [*prefix, "mount", "-t", "tmpfs", "none", tempfile.gettempdir()]
-        if shutil.which("unshare") and subprocess.run(argv, capture_output=True, check=False).returncode == 0:
-            return prefix
-    return None
-
-
 def table(cells: Sequence[Cell]) -> str:
     """Moments down, faults across, and below why what failed did."""
     found = {(one.point, one.fault): one.outcome for one in cells}
@@ -535,7 +527,7 @@ def main() -> int:
     """Run the command line, in a mount namespace of its own where that is permitted; return the exit status."""
     args = parser().parse_args()
     if args.mounted is None:
-        prefix = namespace()
+        prefix = mount_prefix()
         again = [sys.executable, "-m", "tests.faults", *sys.argv[1:], "--mounted", "no" if prefix is None else "yes"]
         os.chdir(ROOT)
         os.execvp((prefix or again)[0], [*(prefix or []), *again])

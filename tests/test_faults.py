@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import faults
+from tests.support import needs
 from tests.support.audited import make_audited
 from tests.support.project import ROOT, agent, command, commit, edit, environment
 
@@ -82,10 +83,10 @@ def load(folder: Path) -> Prepared:
 def stand_in("""
 
 
+@needs.mounts
 def test_a_disk_that_fills_up_during_an_audit_is_no_fault_of_the_winner(tmp_path: Path) -> None:
-    project, prefix = faults.template(tmp_path / "project", make_audited), faults.namespace()
-    if prefix is None:
-        pytest.skip("this machine lets nobody mount a disk to fill")
+    project, prefix = faults.template(tmp_path / "project", make_audited), needs.mount_prefix()
+    assert prefix is not None
     edit(project, "prepare.py", "\ndef stand_in(", FILLS)
     commit(project, "the scorer finds a full disk")
     (tmp_path / "disk").mkdir()
@@ -133,10 +134,10 @@ p.write_text(p.read_text().replace("RATIO = 64", "RATIO = 96"))
 """
 
 
+@needs.mounts
 def test_a_draft_is_not_refused_for_want_of_room_on_the_disk(tmp_path: Path) -> None:
-    project, prefix, disk = faults.prose(tmp_path / "project"), faults.namespace(), tmp_path / "disk"
-    if prefix is None:
-        pytest.skip("this machine lets nobody mount a disk to fill")
+    project, prefix, disk = faults.prose(tmp_path / "project"), needs.mount_prefix(), tmp_path / "disk"
+    assert prefix is not None
     disk.mkdir()
     script = f"""mount -t tmpfs -o size={faults.DISK} none "$1" && cp -r "$2" "$1/project" && cd "$1/project" && shift 2
         "$@"; echo "ended with $?"; cat experiments/ledger.jsonl"""

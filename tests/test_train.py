@@ -20,6 +20,7 @@ from torch._functorch.partitioners import min_cut_rematerialization_partition
 import prepare
 import train
 from agent.spec import edits, shape
+from tests.support import needs
 
 ROOT = Path(__file__).parents[1]
 PROGRESS = re.compile(r"step \d{5} \| \d+\.\d% \| loss \d+\.\d{4} \| [\d,]+ tok/s \| eta \d+s")
@@ -406,7 +407,7 @@ def test_one_seed_gives_one_value_to_the_last_digit_and_another_seed_another(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not prepare.can_compile(torch.device("cpu")), reason="needs a C++ compiler and Python's headers")
+@needs.compiler
 def test_compiled_it_is_the_same_training(short_run: tuple[Path, str], corpus_cache: Path, tmp_path: Path) -> None:
     """Warmed up on made-up tokens, put back, and then the same twelve steps: the two differ by rounding only."""
     script = edited(tmp_path / "script", **SMALL)

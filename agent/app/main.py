@@ -105,7 +105,7 @@ def _lock(held: ExitStack, workspace: Workspace, issue: int) -> HarnessError | N
     except HarnessError as error:
         return error
     held.enter_context(_signals())
-    workspace.outbox().settle()
+    workspace.outbox().redeliver()
     return None
 
 
@@ -142,7 +142,7 @@ def _run(args: argparse.Namespace, command: RunOptions, plan: Plan) -> int:
     writable(cache(), "set AUTORESEARCH_CACHE to a folder that can be written to")
     sandbox = NO_SANDBOX if args.no_sandbox else probe()
     with make_view(_events(args)) as screen:
-        command = replace(command, sandbox=sandbox, emit=screen.tell)
+        command = replace(command, sandbox=sandbox, emit=screen.show)
         if args.loop:
             summary = research.run_session(command, plan, Limits(args.hours, args.max_usd))
         else:

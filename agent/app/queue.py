@@ -16,7 +16,7 @@ SEVERITY = (0, 3, 2, 1)  # exit statuses, the worst last
 class QueueRunner:
     """One run of --queue. `decided` says of an issue whether it has its answer and is not to be run again.
 
-    `settled` says whether it has any verdict here: what depends on it may begin. `run` runs one; `tell` hears why one
+    `settled` says whether it has any verdict here: what depends on it may begin. `run` runs one; `emit` gets why one
     did not end well, and what should be known.
     """
 
@@ -24,13 +24,13 @@ class QueueRunner:
     decided: Callable[[int], bool]
     settled: Callable[[int], bool]
     run: Callable[[int], object]
-    tell: Callable[[str], None]
+    emit: Callable[[str], None]
     _ended: dict[int, int] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
 
     def backlog(self) -> Backlog:
         """What waits now, in order."""
-        numbers = [number for number in self.tracker.waiting() if number not in self._ended]
+        numbers = [number for number in self.tracker.open_experiments() if number not in self._ended]
         issues = [issue for number in numbers if (issue := self._read(number))]
         waiting = [one for one in issues if not self._is_decided(one.number)]
         names = {need for one in waiting for need in priority.after(one)} - {one.number for one in waiting}
@@ -56,12 +56,12 @@ class QueueRunner:
         try:
             self.run(number)
         except SpendingCapReached as capped:  # what this one may cost: another may cost nothing
-            self.tell(f"issue {number}: {capped}")
+            self.emit(f"issue {number}: {capped}")
             return capped.exit_code
         except Stopped:
             raise
         except (BadInput, NothingToRun, Paused) as error:
-            self.tell(f"issue {number}: {error}")
+            self.emit(f"issue {number}: {error}")
             return error.exit_code
         return 0
 
@@ -78,7 +78,7 @@ class QueueRunner:
             return self.tracker.fetch(number)
         except BadInput as error:
             self._ended[number] = error.exit_code
-            self.tell(f"issue {number}: {error}")
+            self.emit(f"issue {number}: {error}")
             return None
 
     def _other(self, number: int) -> Issue | None:
@@ -93,14 +93,14 @@ class QueueRunner:
             if (mark := f"queued {number}") not in self._told:
                 self._told.add(mark)
                 try:
-                    self.tracker.mark(number, "queued")
+                    self.tracker.set_status(number, "queued")
                 except Unreachable as error:
                     self._once(f"issue {number} is not labelled: {error.problem}")
 
     def _once(self, text: str) -> None:
         if text not in self._told:
             self._told.add(text)
-            self.tell(text)
+            self.emit(text)
 
 
 def worst(statuses: list[int]) -> int:

@@ -16,7 +16,6 @@ from agent.core.experiment import Rewrite, Variant
 from agent.core.protocols import Editor, Notice
 from agent.execution import sandbox
 from agent.execution.sandbox import NO_SANDBOX, Sandbox
-from agent.tracking import outbox
 from agent.tracking.comment import Board
 
 _PROPOSED = Variant("a proposal", (Rewrite("", ""),))  # what is to come of an issue in prose
@@ -103,7 +102,7 @@ def run_session(options: RunOptions, plan: Plan, limits: Limits) -> dict[str, ob
         options.emit,
     )
     if options.close:
-        outbox.of(ctx).post(plan.spec.issue.number, "close", "")
+        ctx.outbox.post(plan.spec.issue.number, "close", "")
     return session.summary(plan.track.name) | {"reason": reason}
 
 

@@ -118,7 +118,7 @@ def run_rounds(
     catch_up: Callable[[], object],
     one_round: Callable[[], object],
     estimate_s: float | None,
-    tell: Callable[[Event], None],
+    emit: Callable[[Event], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
     """First what a crash left to do, then rounds until the session is over; the reason, then in the ledger.
@@ -133,7 +133,7 @@ def run_rounds(
         except NothingToRun:
             pass
         except Unreachable as away:
-            _wait(away, waits, tell, sleep)
+            _wait(away, waits, emit, sleep)
             continue
         except Stopped as stopped:
             reason = stopped.problem
@@ -148,11 +148,11 @@ def run_rounds(
 
 
 def _wait(
-    away: Unreachable, waits: Iterator[float], tell: Callable[[Event], None], sleep: Callable[[float], None]
+    away: Unreachable, waits: Iterator[float], emit: Callable[[Event], None], sleep: Callable[[float], None]
 ) -> None:
     """Wait for a service that is away; where it was too often, raise what it said."""
     wait = next(waits, None)
     if wait is None:
         raise away
-    tell(Notice(f"{away.problem}; on with it in {wait / 60:.0f} min"))
+    emit(Notice(f"{away.problem}; on with it in {wait / 60:.0f} min"))
     sleep(wait)

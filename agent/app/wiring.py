@@ -125,7 +125,7 @@ class Workspace:
             python=sys.executable,
             env=_run_env(),
             emit=emit,
-            throttle=Throttle(self.tracker.upstream.look_s if self.tracker.upstream else 0.0),
+            throttle=Throttle(self.tracker.upstream.poll_s if self.tracker.upstream else 0.0),
         )
 
     def outbox(self) -> Outbox:

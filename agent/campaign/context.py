@@ -11,6 +11,7 @@ from agent.execution.machine import Machine
 from agent.execution.sandbox import Sandbox
 from agent.store.ledger import Ledger
 from agent.store.repository import Repository
+from agent.tracking.outbox import Outbox
 
 
 class Throttle:
@@ -47,6 +48,11 @@ class CampaignContext:
     throttle: Throttle = field(default_factory=lambda: Throttle(0.0))
     pull: bool = False  # a promoted winner is proposed for merging
     close: bool = False  # an issue whose verdict waits for nobody is closed
+
+    @property
+    def outbox(self) -> Outbox:
+        """The way to the tracker."""
+        return Outbox(self.repo, self.ledger, self.tracker, self.emit)
 
     @property
     def logs(self) -> Path:

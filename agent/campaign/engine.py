@@ -18,7 +18,6 @@ from agent.execution import sandbox
 from agent.gate.verdict import ScheduledRun, judge, next_runs, plan_size
 from agent.store.baseline import baseline_branch
 from agent.store.repository import writable
-from agent.tracking import outbox
 from agent.tracking.comment import Board
 
 # What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
@@ -48,7 +47,7 @@ def _run_until_replan(parts: CampaignContext, plan: Plan) -> Board | None:
     if undecided and (why := why_not_auditable(evidence.campaign)):
         parts.emit(Notice(f"no winner will be audited: {why}; a number is what the script says it is"))
     if undecided:
-        outbox.of(parts).post(plan.spec.issue.number, "status", "running")
+        parts.outbox.post(plan.spec.issue.number, "status", "running")
     if undecided and not (_calibrate(parts, evidence) and _judge(parts, evidence)):
         return None
     stop = steer.answer_late_commands(parts, plan)

@@ -22,7 +22,6 @@ from agent.store.baseline import baseline_branch, same_files
 from agent.store.ledger import Ledger
 from agent.store.repository import NOTES
 from agent.tracking import comment as comment_module
-from agent.tracking import outbox
 from agent.tracking.comment import Board, IssueSummary, Row, marker, note, results_tsv, unbegun
 
 
@@ -203,7 +202,7 @@ def publish(parts: CampaignContext, shown: Board) -> None:
     fault_point("export-before")
     _export(parts.ledger)
     fault_point("comment-before")
-    outbox.of(parts).post_all(shown.spec.issue.number, _posts(parts, shown))
+    parts.outbox.post_all(shown.spec.issue.number, _posts(parts, shown))
     fault_point("comment-after")
 
 
@@ -211,14 +210,14 @@ def publish_replies(parts: CampaignContext, plan: Plan, evidence: CampaignView |
     """Show in the comment what became of people's commands, before there is a verdict or even a campaign."""
     number = plan.spec.issue.number
     text = comment(make_board(parts, evidence)) if evidence else _safe(unbegun(_said(parts, plan)))
-    outbox.of(parts).post(number, "comment", text)
+    parts.outbox.post(number, "comment", text)
 
 
 def publish_no_proposals(parts: CampaignContext, plan: Plan, why: str) -> None:
     """Tell the issue that none of its proposals could run."""
     number = plan.spec.issue.number
     told = _safe(comment_module.fruitless(_said(parts, plan), why))
-    outbox.of(parts).post_all(number, [("comment", told), ("status", "review")])
+    parts.outbox.post_all(number, [("comment", told), ("status", "review")])
 
 
 def _said(parts: CampaignContext, plan: Plan) -> IssueSummary:

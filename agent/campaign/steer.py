@@ -110,7 +110,7 @@ def check_stopped(parts: CampaignContext, plan: Plan) -> None:
 def guidance(parts: CampaignContext, plan: Plan) -> str:
     """What people said of the issue that is no command, for whoever writes changes; nothing where nobody answers."""
     try:
-        return commands_module.guidance(parts.tracker.remarks(plan.spec.issue.number))
+        return commands_module.guidance(parts.tracker.human_comments(plan.spec.issue.number))
     except (Unreachable, BadInput):
         return ""
 
@@ -155,7 +155,7 @@ def _new(parts: CampaignContext, plan: Plan) -> list[PendingCommand]:
     anywhere = {(remark, command) for _, remark, command in known}
     said = [
         PendingCommand(remark, line.text, line.issue)
-        for remark in parts.tracker.remarks(number)
+        for remark in parts.tracker.human_comments(number)
         for line in dict.fromkeys(lines(remark.text))
         if line.issue in (None, number) or not remark.id.startswith("issue-")
     ]

@@ -56,7 +56,7 @@ POINTS: Mapping[str, str] = {
     "comment-before": "results.tsv is there; the comment is not",
     "comment-after": "everything is there; the program has not ended",
     "loop-over": "it is known why no further round begins; the ledger does not have it",
-    "owed-posted": "what an earlier campaign owed to the tracker is there; the ledger does not know",
+    "redelivered": "the tracker has what it had not received before; the ledger does not know",
 }
 
 _times: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Who takes part: the Protocols of strategies, executors, trackers and editors, and what a campaign says meanwhile."""
+"""The Protocols of strategies, executors, trackers and editors, and the events that a campaign emits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from agent.core.proposals import Brief, Draft, Idea, Ideas
 from agent.core.records import RunRecord
 from agent.core.runs import Job, Result
 
-# --- parts ------------------------------------------------------------------------------------------------
+# --- roles ------------------------------------------------------------------------------------------------
 
 
 class Strategy(Protocol):
@@ -36,7 +36,7 @@ class Upstream:
     place: str
     remote: str
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    look_s: float = 30.0  # seconds between two looks at what people say there
+    poll_s: float = 30.0  # seconds between two polls for comments of people
 
 
 class Tracker(Protocol):
@@ -49,16 +49,16 @@ class Tracker(Protocol):
     def fetch(self, number: int) -> Issue:
         """Return the issue. Raises BadInput when there is none, or when its author may not start a run."""
 
-    def remarks(self, number: int) -> Sequence[HumanComment]:
-        """What people with write access say about the issue, oldest first; our own comment is not among it."""
+    def human_comments(self, number: int) -> Sequence[HumanComment]:
+        """Return what people with write access wrote about the issue, oldest first, without our own comment."""
 
-    def waiting(self) -> Sequence[int]:
-        """The open issues labelled `experiment`, by number."""
+    def open_experiments(self) -> Sequence[int]:
+        """Return the numbers of the open issues labelled `experiment`."""
 
     def comment(self, number: int, text: str) -> str:
         """Write the one comment of the issue, replacing an earlier one; return where it is."""
 
-    def mark(self, number: int, status: IssueStatus) -> None:
+    def set_status(self, number: int, status: IssueStatus) -> None:
         """Set the issue's label `status: ...`, and leave its other labels alone."""
 
     def close(self, number: int) -> None:
@@ -69,16 +69,16 @@ class Tracker(Protocol):
 
 
 class Editor(Protocol):
-    """Whoever turns prose into changes of files. Raises Paused where a limit of money or time is reached."""
+    """Turns prose into changes of files. Raises Paused where a limit of money or time is reached."""
 
     def ideas(self, brief: Brief, count: int, folder: Path) -> Ideas:
         """Return up to `count` changes to try, unnamed. The conversation is kept in `folder`."""
 
     def write(self, brief: Brief, idea: Idea, failure: str, folder: Path) -> Draft:
-        """Return the change to `brief.files`; with `failure`, mend what an earlier draft, now in the files, ran into."""
+        """Return the change to `brief.files`; with `failure`, revise a draft, now in the files, that failed so."""
 
 
-# --- what a campaign says while it goes -------------------------------------------------------------------
+# --- events of a campaign ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

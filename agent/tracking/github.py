@@ -28,7 +28,7 @@ from agent.tracking.comment import marker
 DEADLINE_S = 120.0  # one operation waits for no longer than that in all, whatever GitHub asks for
 ATTEMPTS = 4  # of an operation; it is repeated after 1, 2 and 4 seconds
 TIMEOUT_S = 15  # of one request: GitHub itself gives up after 10
-LOOK_S = 30.0  # between two looks at what people say while a campaign runs
+POLL_S = 30.0  # between two looks at what people say while a campaign runs
 FRESH_S = 20.0  # an issue that was read less than that ago is not asked for again
 SECONDARY_S = 60.0  # to wait after a secondary limit that does not say how long
 REQUEST_S, WRITE_S = 0.25, 1.0  # between two requests and between two writes, as GitHub asks of its guests
@@ -103,7 +103,7 @@ class GitHubTracker:
     def __init__(self, settings: Settings) -> None:
         """Nothing is asked yet. PyGithub's own retries are off: they wait for as long as GitHub says."""
         self._settings = settings
-        self.upstream: Upstream | None = Upstream(settings.repository, "origin", settings.env, LOOK_S * settings.pace)
+        self.upstream: Upstream | None = Upstream(settings.repository, "origin", settings.env, POLL_S * settings.pace)
         self._hub = Github(
             auth=Auth.Token(settings.token),
             base_url=settings.api or Consts.DEFAULT_BASE_URL,
@@ -173,7 +173,7 @@ class GitHubTracker:
             source=f"{self._settings.repository} issue {found.number}",
         )
 
-    def remarks(self, number: int) -> list[HumanComment]:
+    def human_comments(self, number: int) -> list[HumanComment]:
         """Issues labelled `human` and comments of the issue, of people with write access; never our own comment."""
         return self._done(f"comments of issue {number}", lambda: [*self._human(number), *self._said(number)])
 
@@ -188,7 +188,7 @@ class GitHubTracker:
             if not (one.body or "").lstrip().startswith(_MARKED) and self._allowed(one.user):
                 yield HumanComment(f"comment-{one.id}", one.user.login, one.body or "", one.updated_at.isoformat())
 
-    def waiting(self) -> list[int]:
+    def open_experiments(self) -> list[int]:
         """The open issues labelled `experiment`; whose author may start none is seen when it is fetched."""
         return self._done("issues", lambda: sorted(one.number for one in self._open("experiment")))
 
@@ -268,7 +268,7 @@ class GitHubTracker:
         me = self._me()
         return self._login_of(one.user) == me if me else one.user is not None and one.user.type == "Bot"
 
-    def mark(self, number: int, status: IssueStatus) -> None:
+    def set_status(self, number: int, status: IssueStatus) -> None:
         """Have the label of `status` on the issue and none of the other three; all others stay."""
         self._done(f"the label of issue {number}", lambda: self._mark(number, status))
 

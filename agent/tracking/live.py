@@ -39,7 +39,7 @@ class LiveView:
         self._running.clear()
         self._live.__exit__(None, None, None)
 
-    def tell(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
         """Take the event in; the view redraws itself four times a second."""
         match event:
             case Notice(text):

@@ -42,7 +42,7 @@ class MarkdownTracker:
         """The issues there are."""
         return sorted(_number(path) for path in self._files())
 
-    def waiting(self) -> list[int]:
+    def open_experiments(self) -> list[int]:
         """The open issues labelled `experiment`, and those that cannot be read: to fetch one says what is wrong."""
         numbers = sorted(set(self.numbers()))
         return [n for n in numbers if (issue := self._readable(n)) is None or _is_open(issue, "experiment")]
@@ -93,7 +93,7 @@ class MarkdownTracker:
             first_line=first_line,
         )
 
-    def remarks(self, number: int) -> list[HumanComment]:
+    def human_comments(self, number: int) -> list[HumanComment]:
         """Issues labelled `human`, then the lines of the issue's remarks file. Whoever can write there has access."""
         path = self._path(number).with_suffix(".remarks.md")
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
@@ -112,7 +112,7 @@ class MarkdownTracker:
         os.replace(draft, path)  # noqa: PTH105 (the one atomic call)
         return str(path.relative_to(self._root))
 
-    def mark(self, number: int, status: IssueStatus) -> None:
+    def set_status(self, number: int, status: IssueStatus) -> None:
         """Nothing: the file of an issue is its author's, and the board tells how far it is."""
 
     def close(self, number: int) -> None:

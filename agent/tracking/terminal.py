@@ -12,7 +12,7 @@ class View(Protocol):
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
-    def tell(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
         """Show one event."""
 
 
@@ -44,7 +44,7 @@ class PlainView:
     def __exit__(self, *_: object) -> None:
         self._gone = True
 
-    def tell(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
         """Print the event; a run's own output stays in its log."""
         match event:
             case Notice(text):

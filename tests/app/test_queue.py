@@ -107,7 +107,7 @@ class Labels(MarkdownTracker):
         super().__init__(root)
         self.marked: list[tuple[int, str]] = []
 
-    def mark(self, number: int, status: IssueStatus) -> None:
+    def set_status(self, number: int, status: IssueStatus) -> None:
         self.marked.append((number, status))
         if number == 5:
             raise Unreachable("no route")

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +14,7 @@ from tests import faults
 from tests.campaign.test_freeform_campaign import billed, records
 from tests.support.author import Author, Work, dollars, swap
 from tests.support.claude import Claude, Fields, Reply
-from tests.support.project import agent, command, commit, edit, environment, git, make
+from tests.support.project import agent, commit, edit, git, make, start
 from tests.support.prose import PROSE, prose_issue
 
 ASKED = ("--issue", str(PROSE), "--budget", "5steps", "--gate", "lowest", "--loop", "--hours", "8", "--max-usd", "10")
@@ -78,10 +77,10 @@ def killed_during_a_call(project: Path, claude: Claude, title: str) -> None:
     assert isinstance(claude.author, Author)
     inner = claude.author
     claude.author = killer = Killer(inner, title)
-    env = environment(project, claude.environment)
-    with subprocess.Popen(command(*ASKED), cwd=project, env=env, stdout=subprocess.DEVNULL) as program:
+    with start(project, *ASKED, env=claude.environment) as program:
         killer.pid = program.pid
-        assert program.wait(timeout=120) == -signal.SIGKILL
+        program.communicate(timeout=120)
+    assert program.returncode == -signal.SIGKILL
     inner.billed.pop()  # an answer that nobody heard
     claude.author = inner
 

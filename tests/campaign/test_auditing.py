@@ -8,11 +8,10 @@ import pytest
 
 from agent.campaign import engine
 from agent.core.runs import Verdict
-from agent.execution import sandbox
 from agent.store.baseline import baseline_branch
 from tests.campaign.test_engine import STEPS, kinds
 from tests.cheats import cheats, original, train_py
-from tests.support import trial
+from tests.support import needs, trial
 from tests.support.audited import make_audited
 from tests.support.project import agent, commit, edit, git
 from tests.support.trial import SMALL
@@ -26,7 +25,7 @@ def court(folder: Path, cache: Path, scripts: dict[str, str], steps: int) -> tri
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sandbox.probe().level == "none", reason="there is no sandbox here")
+@needs.sandbox
 def test_a_cheat_that_leads_is_refused_and_the_honest_winner_behind_it_is_promoted(
     corpus_cache: Path, tmp_path: Path
 ) -> None:
@@ -39,7 +38,7 @@ def test_a_cheat_that_leads_is_refused_and_the_honest_winner_behind_it_is_promot
     assert {row.name: row.verdict.decision for row in board.rows if row.verdict}["gold_token"] == "failed"
     promoted = asked.parts.repo.resolve(f"refs/heads/{baseline_branch('main')}")
     assert promoted == asked.evidence.campaign.commits["saved_counts"]
-    assert {run.sandbox for row in board.rows for run in row.runs} == {sandbox.probe().name}
+    assert {run.sandbox for row in board.rows for run in row.runs} == {needs.SANDBOX.name}
     reads = asked.parts.ledger.holdout_reads(asked.evidence.campaign.conditions)
     assert 2 <= reads <= 4  # of either, a second run may be so much better than the drawn one that it is scored too
 

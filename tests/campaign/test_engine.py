@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from agent.core.records import RunRecord
-from agent.execution import sandbox
 from agent.store.ledger import decode, encode
 from agent.store.repository import Repository
-from tests.support.project import agent, command, commit, edit, environment, git, make
+from tests.support import needs
+from tests.support.project import agent, commit, edit, git, make, start
 
 STEPS = ("--issue", "3", "--budget", "5steps")  # the same number for all: no probes, so campaigns are comparable
 
@@ -243,9 +242,8 @@ def test_retry_runs_what_failed_and_only_that(project: Path) -> None:
     assert agent(project, *asked).stdout.strip() == again[again.index("\nvariant") :].strip()
 
 
+@needs.sandbox
 def test_runs_of_a_models_code_outside_the_sandbox_are_made_again_inside(project: Path) -> None:
-    if sandbox.probe().level == "none":
-        pytest.skip("there is no sandbox here")
     edit(project, "train.py", "def main():", "def main():\n    print('a model wrote this')")
     made = Repository(project)
     files = {"train.py": (project / "train.py").read_text()}
@@ -269,18 +267,12 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]
     return end_state(project)
 
 
-def start(project: Path) -> subprocess.Popen[str]:
-    """A campaign under way, in which a run takes a moment."""
-    pipe = subprocess.PIPE
-    env = environment(project)
-    return subprocess.Popen(command(*STEPS), cwd=project, env=env, text=True, stdout=pipe, stderr=pipe)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_run_and_the_same_command_goes_on(
     project: Path, uninterrupted: dict[str, object], number: signal.Signals
 ) -> None:
-    with start(project) as program:
+    """SIGTERM finds a program that was started afresh: a fork might have its parent's handlers."""
+    with start(project, *STEPS, fresh=number == signal.SIGTERM) as program:
         assert program.stdout is not None
         wait_for(program.stdout.readline, "run 3/")
         program.send_signal(number)
@@ -300,7 +292,7 @@ def wait_for(readline: Callable[[], str], text: str) -> None:
 def test_a_second_harness_in_the_same_repository_is_told_who_is_first(project: Path) -> None:
     edit(project, "train.py", "PAUSE = 0.0", "PAUSE = 3.0")
     commit(project, "runs that take three seconds")
-    with start(project) as program:
+    with start(project, *STEPS) as program:
         assert program.stdout is not None
         wait_for(program.stdout.readline, "run 1/")
         second = agent(project, *STEPS)
@@ -359,7 +351,7 @@ def test_a_campaign_that_reaches_its_cap_pauses_and_goes_on_with_a_larger_label(
     edit(project, "experiments/issues/0003-depth-vs-width.md", "size: S", "size: M")
     commit(project, "a larger size")
     ledger = project / "experiments" / "ledger.jsonl"
-    with start(project) as program:
+    with start(project, *STEPS) as program:
         assert program.stdout is not None
         wait_for(program.stdout.readline, "run 2/")
         program.kill()

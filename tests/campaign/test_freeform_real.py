@@ -5,10 +5,9 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from agent.execution import sandbox
 from tests.campaign.test_freeform_campaign import billed, records
 from tests.cheats import original
-from tests.support import trial
+from tests.support import needs, trial
 from tests.support.author import WORKED, Author, Work, dollars
 from tests.support.claude import Claude, Reply, message, use
 from tests.support.project import agent
@@ -49,7 +48,7 @@ def run(project: Path, cache: Path, claude: Claude) -> CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sandbox.probe().level == "none", reason="there is no sandbox here")
+@needs.sandbox
 def test_swiglu_at_equal_parameters_in_two_widths_is_written_tried_and_run(corpus_cache: Path, tmp_path: Path) -> None:
     project = trial.make(tmp_path / "project", original(**trial.SMALL))
     prose_issue(project)
@@ -62,7 +61,7 @@ def test_swiglu_at_equal_parameters_in_two_widths_is_written_tried_and_run(corpu
     assert [(one["accepted"], one["attempts"]) for one in records(project, "proposal")] == [(True, 1)] * 2, done.stdout
     runs = records(project, "run")
     assert [(one["variant"], one["status"]) for one in runs] == [("baseline", "ok"), ("1A", "ok"), ("1B", "ok")]
-    assert {one["sandbox"] for one in runs} == {sandbox.probe().name}
+    assert {one["sandbox"] for one in runs} == {needs.SANDBOX.name}
     sizes = [one["metrics"]["num_params_M"] for one in runs]  # type: ignore[index]
     assert sizes[1] == pytest.approx(sizes[0], abs=0.001)  # relu-squared at this hidden width would be 0.008 more
     assert sizes[2] > sizes[1] + 0.001

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent.campaign.evidence import CampaignView
-from agent.campaign.publish import build_board
 from agent.campaign.plan import CampaignRequest
+from agent.campaign.publish import build_board
 from agent.core.experiment import BASELINE
 from agent.execution.locks import exclusive
 from agent.store.ledger import Ledger

@@ -273,10 +273,10 @@ class Flaky(MarkdownTracker):
 
     error: Exception | None = None
 
-    def remarks(self, number: int) -> list[HumanComment]:
+    def human_comments(self, number: int) -> list[HumanComment]:
         if self.error:
             raise self.error
-        return super().remarks(number)
+        return super().human_comments(number)
 
 
 class NoExecutor:

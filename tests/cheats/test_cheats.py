@@ -1,7 +1,7 @@
 """The cheats of tests/cheats: each applies to the real train.py, runs in the sandbox, and is caught by its check.
 
-Every edit is trained and audited as a winner would be (tests/support/trial.py). What the static check refuses goes past it
-here where another check is named: behind each wall the next one has to stand.
+Every edit is trained and audited as a winner would be (tests/support/trial.py). What the static check refuses goes past
+it here where another check is named: behind each wall the next one has to stand.
 """
 
 import ast
@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.execution import sandbox
 from agent.spec import policy
 from tests.cheats import CHECKS, Cheat, cheats, original, train_py
-from tests.support import trial
+from tests.support import needs, trial
 from tests.support.trial import SMALL, Outcome
 
 ALL = cheats()
@@ -69,7 +68,7 @@ def test_an_honest_edit_reaches_nothing_that_is_refused(one: Cheat) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sandbox.probe().level == "none", reason="there is no sandbox here")
+@needs.sandbox
 @pytest.mark.parametrize("one", [one for one in RUNNING if one.caught_by not in (None, "sandbox")], ids=named)
 def test_the_audit_catches_it_by_the_check_that_is_named(one: Cheat, outcomes: dict[str, Outcome]) -> None:
     came = outcomes[one.name]
@@ -80,7 +79,7 @@ def test_the_audit_catches_it_by_the_check_that_is_named(one: Cheat, outcomes: d
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sandbox.probe().level == "none", reason="there is no sandbox here")
+@needs.sandbox
 @pytest.mark.parametrize("one", [one for one in RUNNING if one.caught_by == "sandbox"], ids=named)
 def test_the_sandbox_holds_nothing_that_it_could_profit_from(one: Cheat, outcomes: dict[str, Outcome]) -> None:
     came = outcomes[one.name]
@@ -109,6 +108,6 @@ def test_it_would_have_paid(one: Cheat, outcomes: dict[str, Outcome]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sandbox.probe().level == "none", reason="there is no sandbox here")
+@needs.sandbox
 def test_the_table_in_the_readme_is_what_the_trial_says(outcomes: dict[str, Outcome]) -> None:
     assert trial.table(ALL, outcomes) in (trial.ROOT / "README.md").read_text("utf-8")

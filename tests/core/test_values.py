@@ -1,4 +1,4 @@
-"""Values and names as people write them; tests/spec/test_parser.py has them in tables, tests/spec/test_commands.py in commands."""
+"""Values and names as people write them; spec/test_parser.py has them in tables, spec/test_commands.py in commands."""
 
 import pytest
 

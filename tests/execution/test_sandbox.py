@@ -27,9 +27,10 @@ from agent.execution.folders import fresh_folder
 from agent.execution.local import LocalExecutor
 from agent.execution.process import Limits
 from agent.execution.sandbox import Sandbox, probe
+from tests.support import needs
 from tests.support.project import ROOT, agent, commit, edit, environment
 
-FOUND = probe()
+FOUND = needs.SANDBOX
 CANARY = "canary-7f3a9"
 HEAD = """
 import json, os, pathlib, socket, subprocess, sys, time

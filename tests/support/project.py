@@ -5,11 +5,16 @@ the constants and the seed only. `MODE` chooses how it ends.
 """
 
 import ast
+import atexit
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
+
+from tests.support import forkserver
 
 ROOT = Path(__file__).parents[2]
 ISSUE = "experiments/issues/0003-depth-vs-width.md"
@@ -97,13 +102,22 @@ def git(folder: Path, *args: str) -> str:
 
 def make(folder: Path) -> Path:
     """Create the repository with one commit and return its folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(_template(), folder, dirs_exist_ok=True)
+    return folder
+
+
+@cache
+def _template() -> Path:
+    """What `make` copies: git takes a second for it on a busy machine, a copy does not."""
+    folder = Path(tempfile.mkdtemp(prefix="autoresearch-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "train.py").write_text(constants_of(ROOT / "train.py") + BODY)
     (folder / "prepare.py").write_text(constants_of(ROOT / "prepare.py", "PROFILES") + PREPARE_BODY)
     for path in (ISSUE, "experiments/main/track.toml", ".gitignore"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, folder / path)
     git(folder, "init", "--quiet", "--initial-branch=main")
+    shutil.rmtree(folder / ".git" / "hooks")  # samples
     commit(folder, "A stand-in for the main track")
     return folder
 
@@ -123,18 +137,24 @@ def edit(folder: Path, path: str, old: str, new: str) -> None:
 
 
 def agent(
-    folder: Path, *args: str, env: dict[str, str] | None = None, timeout: float = 300
+    folder: Path, *args: str, env: dict[str, str] | None = None, timeout: float = 300, fresh: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Run the real command line in a folder, as a user would."""
-    return subprocess.run(
-        command(*args),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env=environment(folder, env),
-        check=False,
-    )
+    """Run the real command line in a folder, as a user would; `fresh` says that a fork will not do."""
+    with start(folder, *args, env=env, fresh=fresh) as program:
+        try:
+            out, errors = program.communicate(timeout=timeout)
+        except BaseException:
+            program.kill()
+            raise
+    return subprocess.CompletedProcess(program.args, program.returncode, out, errors)
+
+
+def start(folder: Path, *args: str, env: dict[str, str] | None = None, fresh: bool = False) -> subprocess.Popen[str]:
+    """Start the real command line in a folder, with pipes for what it prints: a fork where one will do."""
+    told = environment(folder, env)
+    kind = subprocess.Popen if fresh or not forkserver.can_fork(told) else forkserver.Forked
+    pipe = subprocess.PIPE
+    return kind(command(*args), cwd=folder, env=told, text=True, stdout=pipe, stderr=pipe)
 
 
 def command(*args: str) -> list[str]:

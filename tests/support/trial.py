@@ -33,6 +33,7 @@ from agent.store.repository import Repository
 from agent.store.rounds import Round
 from agent.tracking.local import MarkdownTracker
 from tests.cheats import CHECKS, Cheat, original, train_py
+from tests.support import needs
 from tests.support.project import ROOT, commit, git
 
 SMALL = {"DEPTH": 2, "ASPECT_RATIO": 128}  # model_dim 32 on mini
@@ -103,7 +104,7 @@ def open_court(project: Path, cache: Path, scripts: Mapping[str, str], steps: in
 
 def open_campaign(project: Path, cache: Path, plan: Plan) -> Court:
     """Begin the campaign of a plan, with the parts that the program would pick."""
-    repo, walls = Repository(project), sandbox.probe()
+    repo, walls = Repository(project), needs.SANDBOX
     ledger = Ledger(project / "experiments" / "ledger.jsonl", project / ".git" / "ledger.lock")
     env = {"AUTORESEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     told = (repo, ledger, MarkdownTracker(project), _executor(repo, walls), machine.detect(), walls)

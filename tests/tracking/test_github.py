@@ -105,8 +105,8 @@ def test_a_permission_that_cannot_be_asked_for_is_none(hub: GitHub, tracker: Git
 def test_a_permission_is_asked_for_once(hub: GitHub, tracker: GitHubTracker) -> None:
     hub.say(3, "researcher", "/stop")
     tracker.fetch(3)
-    tracker.remarks(3)
-    tracker.remarks(3)
+    tracker.human_comments(3)
+    tracker.human_comments(3)
     assert hub.asked(r"GET .*/permission") == 1
 
 
@@ -127,7 +127,7 @@ def test_the_queue_is_every_open_experiment_on_every_page(hub: GitHub, tracker: 
         hub.issue(number, "a body", labels=("experiment",) if number % 2 else ())
     hub.issues[5]["state"] = "closed"
     hub.issues[7]["pull"] = True
-    assert tracker.waiting() == [3, *range(9, 254, 2)]
+    assert tracker.open_experiments() == [3, *range(9, 254, 2)]
     assert len(hub.requests) == 2  # pages; nothing is asked for issue by issue
 
 
@@ -140,7 +140,7 @@ def test_only_people_with_write_access_are_heard_and_never_we_ourselves(hub: Git
     hub.say(3, US, TEXT)
     hub.say(3, "researcher", marker(3) + "\n/stop")
     last = hub.say(3, US, "/budget 20")
-    assert [(one.id, one.text) for one in tracker.remarks(3)] == [
+    assert [(one.id, one.text) for one in tracker.human_comments(3)] == [
         (f"comment-{first}", "/skip 1B"),
         (f"comment-{last}", "/budget 20"),
     ]
@@ -151,12 +151,12 @@ def test_issues_labelled_human_are_remarks_where_their_author_may_write(hub: Git
     hub.issue(8, "/stop", author="stranger", labels=("human",))
     hub.issue(9, "/stop", labels=("human",))
     hub.issues[9]["state"] = "closed"
-    assert [(one.id, one.author, one.text) for one in tracker.remarks(3)] == [("issue-7", "researcher", "/stop")]
+    assert [(one.id, one.author, one.text) for one in tracker.human_comments(3)] == [("issue-7", "researcher", "/stop")]
 
 
 def test_remarks_on_every_page_are_read(hub: GitHub, tracker: GitHubTracker) -> None:
     said = [hub.say(3, "researcher", f"remark {number}") for number in range(230)]
-    assert [one.id for one in tracker.remarks(3)] == [f"comment-{key}" for key in said]
+    assert [one.id for one in tracker.human_comments(3)] == [f"comment-{key}" for key in said]
 
 
 # --- the comment ------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def test_a_status_replaces_the_one_before_and_leaves_the_other_labels(hub: GitHu
     hub.labels["status: blocked"] = {"name": "status: blocked", "color": "ededed", "description": ""}
     hub.issues[3]["labels"].append("status: blocked")
     for status in ("queued", "running", "review", "done", "done"):
-        tracker.mark(3, status)  # type: ignore[arg-type]
+        tracker.set_status(3, status)  # type: ignore[arg-type]
         assert labels(hub) == sorted(["experiment", "priority: high", "status: blocked", f"status: {status}"])
     assert hub.asked(r"(PUT|PATCH) .*") == 0
     assert hub.asked(r"POST .*/issues/3/labels") == 4
@@ -243,18 +243,18 @@ def test_a_status_replaces_the_one_before_and_leaves_the_other_labels(hub: GitHu
 
 
 def test_a_label_that_another_harness_just_made_or_took_away_is_no_error(hub: GitHub, tracker: GitHubTracker) -> None:
-    tracker.mark(3, "queued")
+    tracker.set_status(3, "queued")
     hub.faults += [Fault(r"GET .*/labels/[^/]+", "404"), Fault(r"DELETE .*/labels/[^/]+", "404")]
     hub.labels["status: running"] = {"name": "status: running", "color": "ededed", "description": ""}
-    tracker.mark(3, "running")
+    tracker.set_status(3, "running")
     assert "status: running" in labels(hub)
 
 
 @pytest.mark.parametrize("how", ["after-502", "502", "after-drop"])
 def test_a_label_whose_answer_is_lost_is_there(hub: GitHub, tracker: GitHubTracker, how: str) -> None:
     hub.faults += [Fault(r"POST .*", how), Fault(r"DELETE .*", how)]
-    tracker.mark(3, "running")
-    tracker.mark(3, "done")
+    tracker.set_status(3, "running")
+    tracker.set_status(3, "done")
     assert labels(hub) == ["experiment", "priority: high", "status: done"]
 
 

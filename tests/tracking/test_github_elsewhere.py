@@ -77,16 +77,16 @@ def test_an_issue_is_fetched_listed_commented_once_labelled_and_closed(
     number = elsewhere.issue("the body", "experiment", "size: S")
     issue = tracker.fetch(number)
     assert (issue.body, issue.author, set(issue.labels)) == ("the body", "lab", {"experiment", "size: S"})
-    assert number in tracker.waiting()
+    assert number in tracker.open_experiments()
     for text in ("first", "second"):
         tracker.comment(number, f"{marker(number)}\n{text}")
     bodies = [one["body"] for one in elsewhere.ask("GET", f"/issues/{number}/comments").json()]
     assert bodies == [f"{marker(number)}\nsecond"]
     for status in ("queued", "running", "done"):
-        tracker.mark(number, status)  # type: ignore[arg-type]
+        tracker.set_status(number, status)  # type: ignore[arg-type]
         assert elsewhere.labels(number) == {"experiment", "size: S", f"status: {status}"}
     elsewhere.ask("POST", f"/issues/{number}/comments", body="/stop")
-    assert [one.text for one in tracker.remarks(number)] == ["/stop"]
+    assert [one.text for one in tracker.human_comments(number)] == ["/stop"]
     tracker.close(number)
     assert elsewhere.ask("GET", f"/issues/{number}").json()["state"] == "closed"
 
@@ -95,7 +95,7 @@ def test_more_remarks_than_a_page_holds_are_all_read(elsewhere: Elsewhere, track
     number = elsewhere.issue("the body", "experiment")
     for said in range(105):
         elsewhere.ask("POST", f"/issues/{number}/comments", body=f"remark {said}")
-    assert [one.text for one in tracker.remarks(number)] == [f"remark {said}" for said in range(105)]
+    assert [one.text for one in tracker.human_comments(number)] == [f"remark {said}" for said in range(105)]
 
 
 def test_an_unknown_issue_is_named(tracker: GitHubTracker) -> None:

@@ -17,7 +17,7 @@ def shown(events: list[Event]) -> str:
     stream = Terminal()
     with LiveView(stream) as seen:
         for event in events:
-            seen.tell(event)
+            seen.show(event)
             seen._live.refresh()
     return stream.getvalue()
 

@@ -90,9 +90,9 @@ def test_remarks_are_the_lines_of_the_file_beside_it_and_the_issues_of_a_person(
     human = HEADER.replace("7", "8").replace("[experiment]", "[human]")
     write("0008-b.md", human + "/stop\n")
     (tmp_path / "experiments" / "issues" / "0007-a.remarks.md").write_text("/skip 1B\n\n/budget 20\n")
-    assert [(one.id, one.text) for one in tracker.remarks(7)] == [
+    assert [(one.id, one.text) for one in tracker.human_comments(7)] == [
         ("issue-8", "/stop\n"),
         ("line-1", "/skip 1B"),
         ("line-3", "/budget 20"),
     ]
-    assert tracker.waiting() == [7]
+    assert tracker.open_experiments() == [7]

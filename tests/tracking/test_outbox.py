@@ -1,4 +1,4 @@
-"""Issues on GitHub from end to end: the real command line against the stand-in; what cannot be posted is owed."""
+"""Issues on GitHub from end to end: the real command line against the stand-in; what fails is delivered later."""
 
 import json
 import signal
@@ -16,7 +16,7 @@ from agent.tracking.github import GitHubTracker, Settings
 from agent.tracking.outbox import Outbox
 from tests.faults import ISSUE as ONE_VARIANT
 from tests.support.github import REPOSITORY, TOKEN, US, Fault, GitHub, serving
-from tests.support.project import ISSUE, agent, command, commit, edit, environment, git, make
+from tests.support.project import ISSUE, agent, commit, edit, git, make, start
 from tests.support.prose import BODY, editor, prose_issue
 
 STEPS = ("--issue", "3", "--budget", "5steps", "--tracker", "github")
@@ -44,7 +44,7 @@ def hub(project: Path) -> Iterator[GitHub]:
         assert hub.complaints == []
 
 
-def told(hub: GitHub, **extra: str) -> dict[str, str]:
+def github_env(hub: GitHub, **extra: str) -> dict[str, str]:
     """The environment of a program that finds GitHub where the stand-in is."""
     own = {"GITHUB_API_URL": hub.url, "GITHUB_TOKEN": TOKEN, "GITHUB_REPOSITORY": REPOSITORY, "AUTORESEARCH_PACE": "0"}
     return {**own, "GITHUB_SERVER_URL": "https://github.com", **extra}
@@ -52,7 +52,7 @@ def told(hub: GitHub, **extra: str) -> dict[str, str]:
 
 def run(project: Path, hub: GitHub, *asked: str, **extra: str) -> subprocess.CompletedProcess[str]:
     """Give the command; neither of its outputs may ever have the token."""
-    ended = agent(project, *(asked or QUICK), env=told(hub, **extra))
+    ended = agent(project, *(asked or QUICK), env=github_env(hub, **extra))
     assert TOKEN not in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
     return ended
@@ -112,7 +112,7 @@ def test_issue_3_goes_from_github_to_its_comment_labels_refs_pull_request_and_en
     assert (
         there(project)["refs/heads/autoresearch/baseline/main"] == there(project)["refs/heads/autoresearch/issue-3/1D"]
     )
-    comment = agent(project, "--issue", "3", "--tracker", "github", "--report", env=told(hub)).stdout
+    comment = agent(project, "--issue", "3", "--tracker", "github", "--report", env=github_env(hub)).stdout
     assert comment == hub.on(3)[0]["body"]
     assert [(one["what"], one["done"]) for one in records(project, "post")] == [("close", False), ("close", True)]
     writes = len([asked for asked in hub.requests if not asked.startswith("GET")])
@@ -143,7 +143,7 @@ def test_a_refusal_at_the_start_says_why_before_anything_runs(
 
 
 @pytest.mark.parametrize(("how", "status"), [("401", 2), ("404", 2), ("422", 1), ("500", 0)])
-def test_a_comment_that_is_refused_is_owed_and_there_after_the_next_start(
+def test_a_comment_that_is_refused_is_delivered_by_the_next_start(
     project: Path, hub: GitHub, how: str, status: int
 ) -> None:
     hub.faults.append(Fault(COMMENT, how, times=9))
@@ -152,15 +152,15 @@ def test_a_comment_that_is_refused_is_owed_and_there_after_the_next_start(
     assert "the comment o" in ended.stdout + ended.stderr
     assert hub.on(3) == []
     assert "status: done" in hub.issues[3]["labels"]  # what else there was to post is there
-    owed = [(one["what"], one["done"]) for one in records(project, "post")]
-    assert owed == [("comment", False)]
+    undelivered = [(one["what"], one["done"]) for one in records(project, "post")]
+    assert undelivered == [("comment", False)]
     hub.faults.clear()
     again = run(project, hub)
     assert again.returncode == 0, again.stderr
-    assert "is there now" in again.stderr
+    assert "is delivered now" in again.stderr
     assert "run 1/" not in again.stdout
     finished(project, hub)
-    assert [(one["what"], one["done"]) for one in records(project, "post")] == [*owed, ("comment", True)]
+    assert [(one["what"], one["done"]) for one in records(project, "post")] == [*undelivered, ("comment", True)]
 
 
 def test_everything_that_github_and_the_remote_did_not_take_is_there_after_any_next_start(
@@ -177,10 +177,10 @@ def test_everything_that_github_and_the_remote_did_not_take_is_there_after_any_n
     ended = run(project, hub, *QUICK, "--pr", "--close")
     assert ended.returncode == 0, ended.stderr
     assert "verdict: keep 1D" in ended.stdout
-    assert "the next start sees to it" in ended.stdout
+    assert "the next start delivers it" in ended.stdout
     assert "people were not heard: " in ended.stdout
-    owed = [one["what"] for one in records(project, "post")]
-    assert owed == ["status", "push", "pull", "comment", "status", "close"]
+    undelivered = [one["what"] for one in records(project, "post")]
+    assert undelivered == ["status", "push", "pull", "comment", "status", "close"]
     hub.on_request = lambda _: None
     hub.faults.clear()
     remote.with_name("away.git").rename(remote)
@@ -190,7 +190,7 @@ def test_everything_that_github_and_the_remote_did_not_take_is_there_after_any_n
     finished(project, hub)
     assert hub.issues[3]["state"] == "closed"
     assert len(hub.pulls) == 1
-    assert len(records(project, "post")) == len(owed) + 5
+    assert len(records(project, "post")) == len(undelivered) + 5
 
 
 @pytest.mark.parametrize("point", ["comment-before", "post-before@3", "post-after@2", "post-after@3", "post-after@4"])
@@ -205,11 +205,11 @@ def test_killed_around_its_posts_the_same_command_leaves_one_of_each(project: Pa
     assert len(records(project, "run")) == 2
 
 
-def test_a_kill_while_what_is_owed_is_posted_leaves_it_owed_and_posts_it_once(project: Path, hub: GitHub) -> None:
+def test_a_kill_during_a_second_delivery_leaves_it_undelivered_and_posts_it_once(project: Path, hub: GitHub) -> None:
     hub.faults.append(Fault(COMMENT, "500", times=9))
     run(project, hub)
     hub.faults.clear()
-    assert run(project, hub, AUTORESEARCH_FAULT="owed-posted:kill").returncode == -signal.SIGKILL
+    assert run(project, hub, AUTORESEARCH_FAULT="redelivered:kill").returncode == -signal.SIGKILL
     assert run(project, hub).returncode == 0
     finished(project, hub)
     assert [one["done"] for one in records(project, "post")] == [False, True]
@@ -255,10 +255,7 @@ def test_an_edit_during_the_run_pauses_it_and_its_undoing_lets_it_go_on(project:
     edit(project, "train.py", "PAUSE = 0.0", "PAUSE = 1.0")
     commit(project, "runs that take a moment")
     before = hub.issues[3]["body"]
-    with subprocess.Popen(
-        command(*QUICK), cwd=project, env=environment(project, told(hub)), stdout=subprocess.PIPE, text=True,
-        stderr=subprocess.PIPE,
-    ) as program:  # fmt: skip
+    with start(project, *QUICK, env=github_env(hub)) as program:
         assert program.stdout is not None
         while "run 1/" not in program.stdout.readline():
             pass
@@ -277,10 +274,7 @@ def test_an_edit_during_the_run_pauses_it_and_its_undoing_lets_it_go_on(project:
 def test_a_local_issue_is_frozen_too(project: Path) -> None:
     edit(project, "train.py", "PAUSE = 0.0", "PAUSE = 1.0")
     commit(project, "runs that take a moment")
-    env, asked = environment(project), ("--issue", "3", "--budget", "5steps")
-    with subprocess.Popen(
-        command(*asked), cwd=project, env=env, stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE
-    ) as program:
+    with start(project, "--issue", "3", "--budget", "5steps") as program:
         assert program.stdout is not None
         while "run 1/" not in program.stdout.readline():
             pass
@@ -307,7 +301,7 @@ def test_auto_picks_github_where_origin_and_a_token_are_there_and_says_so(projec
 
 
 def test_a_missing_token_or_repository_is_named_with_what_to_set(project: Path, hub: GitHub) -> None:
-    ended = agent(project, *QUICK, env=told(hub, GITHUB_TOKEN=""))
+    ended = agent(project, *QUICK, env=github_env(hub, GITHUB_TOKEN=""))
     assert (ended.returncode, "set GITHUB_TOKEN" in ended.stderr) == (2, True)
     ended = run(project, hub, GITHUB_REPOSITORY="")
     assert (ended.returncode, "set GITHUB_REPOSITORY=owner/name" in ended.stderr) == (2, True)
@@ -350,49 +344,49 @@ def box(project: Path, hub: GitHub) -> Outbox:
     return Outbox(Repository(project), ledger, tracker, said.append)
 
 
-def test_what_is_owed_twice_is_written_once_and_the_latest_text_is_posted(box: Outbox, hub: GitHub) -> None:
+def test_what_fails_twice_is_recorded_once_and_the_latest_text_is_delivered(box: Outbox, hub: GitHub) -> None:
     hub.faults.append(Fault(".*", "503", times=10_000))
     for text in ("running", "running", "review", "review", "running"):
         box.post(3, "status", text)
     assert [one.text for one in box.ledger.records_of(DeliveryRecord)] == ["running", "review", "running"]
-    assert [one.text for one in box.owed()] == ["running"]
+    assert [one.text for one in box.undelivered()] == ["running"]
     hub.faults.clear()
-    box.settle()
-    box.settle()
+    box.redeliver()
+    box.redeliver()
     assert "status: running" in hub.issues[3]["labels"]
     assert [one.done for one in box.ledger.records_of(DeliveryRecord)] == [False, False, False, True]
-    assert box.owed() == []
+    assert box.undelivered() == []
 
 
-def test_what_was_never_owed_leaves_no_record(box: Outbox) -> None:
+def test_what_never_failed_leaves_no_record(box: Outbox) -> None:
     box.post(3, "status", "done")
     box.post(3, "comment", "<!-- autoresearch: issue 3 -->")
     assert box.ledger.records_of(DeliveryRecord) == []
 
 
-def test_what_is_owed_to_another_repository_is_left_alone(box: Outbox, hub: GitHub) -> None:
+def test_what_another_repository_has_not_received_is_left_alone(box: Outbox, hub: GitHub) -> None:
     box.ledger.append(DeliveryRecord(3, "status", "done", False, "", "2026-01-01", "lab/other"))
-    box.settle()
-    assert box.owed() == []
+    box.redeliver()
+    assert box.undelivered() == []
     assert "status: done" not in hub.issues[3]["labels"]
 
 
-def test_what_fails_again_stays_owed_and_holds_up_nothing(box: Outbox, hub: GitHub) -> None:
+def test_what_fails_once_more_stays_undelivered_and_holds_up_nothing(box: Outbox, hub: GitHub) -> None:
     hub.issue(4, "a body")
     hub.faults.append(Fault(r".*/issues/4/.*", "410", times=99))
     with pytest.raises(BadInput):
         box.post(4, "status", "done")
     box.ledger.append(DeliveryRecord(5, "status", "done", False, "", "2026-01-01", REPOSITORY))
     hub.issue(5, "a body")
-    box.settle()
-    assert [one.issue for one in box.owed()] == [4]
+    box.redeliver()
+    assert [one.issue for one in box.undelivered()] == [4]
     assert "status: done" in hub.issues[5]["labels"]
 
 
-def test_a_remote_that_is_away_is_owed_with_the_names_of_its_refs(box: Outbox, project: Path) -> None:
+def test_a_push_to_a_remote_that_is_away_is_kept_with_the_names_of_its_refs(box: Outbox, project: Path) -> None:
     git(project, "config", "remote.origin.url", str(project / "nowhere"))
     box.post(3, "push", "refs/heads/autoresearch/issue-3/1A\nrefs/notes/autoresearch")
-    (owed,) = box.owed()
-    assert (owed.what, "git ls-remote origin" in owed.reason) == ("push", True)
+    (push,) = box.undelivered()
+    assert (push.what, "git ls-remote origin" in push.reason) == ("push", True)
     with pytest.raises(Unreachable):
         box.repo.push(box.tracker.upstream, [], ())  # type: ignore[arg-type]

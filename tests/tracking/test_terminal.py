@@ -25,7 +25,7 @@ def test_a_pipe_gets_one_line_an_event() -> None:
     stream = io.StringIO()
     with PlainView(stream) as seen:
         for event in EVENTS:
-            seen.tell(event)
+            seen.show(event)
     assert [line.partition("] ")[2] for line in stream.getvalue().splitlines()] == [
         "hello",
         "run 4/10: 1A seed 0 (screen)",

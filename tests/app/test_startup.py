@@ -1,0 +1,78 @@
+"""What a command loads: the libraries that take long to import are loaded by the commands that use them, and no other.
+
+The names of modules in a child process are looked at, and not the clock: `python -m bench startup` measures.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.execution.machine import detect
+from tests.support import project as stand_in
+
+HEAVY = {
+    "torch",
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "libcst",
+    "rich",
+    "anthropic",
+    "github",
+    "requests",
+    "filelock",
+    "asyncio",
+}
+PACKAGES = {"git", "pydantic", "markdown_it", "yaml"}  # what a look at an issue needs: the test can fail
+IMPORT = "import json, sys, agent.app.main; print(json.dumps(sorted(sys.modules)))"
+RUN = """
+import json, sys
+from agent.app.main import main
+status = main(sys.argv[1:])
+print(json.dumps(sorted(sys.modules)))
+sys.exit(status)
+"""
+
+
+def loaded(code: str, folder: Path, *args: str) -> set[str]:
+    """Return the packages that a child process has loaded at its end."""
+    child = subprocess.run(
+        [sys.executable, "-c", code, *args],
+        cwd=folder,
+        env={**stand_in.environment(folder), "PYTHONPATH": str(stand_in.ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.split(".")[0] for name in json.loads(child.stdout.splitlines()[-1])}
+
+
+def heavy() -> set[str]:
+    """Return what may not be loaded here: where there are devices, they are looked at with pynvml."""
+    here = detect()
+    return HEAVY if here.gpus or here.hidden else HEAVY | {"pynvml"}
+
+
+def test_the_command_line_is_imported_without_what_only_few_commands_use(tmp_path: Path) -> None:
+    assert loaded(IMPORT, tmp_path) & heavy() == set()
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose issue 5 has its answer."""
+    project = stand_in.make(tmp_path_factory.mktemp("startup") / "project")
+    issue = "---\nnumber: 5\ntitle: One variant\nlabels: [experiment]\n---\n| ID | DEPTH |\n|---|---|\n| 5-A | 10 |\n"
+    (project / "experiments" / "issues" / "0005-one.md").write_text(issue)
+    run = stand_in.agent(project, "--issue", "5", "--budget", "1steps", "--gate", "lowest", "--no-sandbox")
+    assert run.returncode == 0, run.stderr
+    return project
+
+
+@pytest.mark.parametrize("show", ["--status", "--report"])
+def test_an_answer_is_shown_without_what_only_a_campaign_uses(answered: Path, show: str) -> None:
+    modules = loaded(RUN, answered, "--issue", "5", show)
+    assert modules & heavy() == set()
+    assert modules >= PACKAGES

@@ -1,0 +1,224 @@
+"""Starts the command line by a fork of a process that has imported it: milliseconds in place of half a second.
+
+One server belongs to a test process, has one thread, and starts with the first program that is asked of it:
+
+    python -m tests.support.forkserver FD
+
+What a child gets (arguments, folder, environment, standard streams) and what its parent learns (pid, exit status,
+signals) are those of a process of its own; only its imports are done. Where Python itself reads the environment, or
+fork is not safe (it is on Linux), the program starts afresh.
+"""
+
+import gc
+import importlib
+import inspect
+import io
+import json
+import os
+import pkgutil
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+RUN = ROOT / "agent" / "run.py"
+SCRIPTS = ("agent.run", "agent.audit.scorer", "agent.audit.model_server", "agent.execution.supervisor")
+LIBRARIES = (
+    "anthropic",
+    "filelock",
+    "git",
+    "github",
+    "markdown_it",
+    "numpy",
+    "psutil",
+    "pydantic",
+    "rich.live",
+    "yaml",
+)
+READ_AT_START = ("PYTHON", "LANG", "LC_")  # environment variables
+STATUS = struct.Struct("i")
+FORKS = sys.platform == "linux"
+
+
+# --- the server -------------------------------------------------------------------------------------------
+
+
+def preload() -> None:
+    """Import whatever a command may import, and put it beyond the reach of the collector: forks share its pages."""
+    import agent
+
+    for module in pkgutil.walk_packages(agent.__path__, "agent."):
+        if not module.name.startswith(SCRIPTS):
+            importlib.import_module(module.name)
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    assert len(list(Path("/proc/self/task").iterdir())) == 1
+    gc.collect()
+    gc.freeze()
+
+
+def serve(control: socket.socket) -> dict[str, Any] | None:
+    """Fork a child for every request until the test process is gone. Return in a child its request, else None."""
+    wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for pytest, whose end is ours
+    replies: dict[int, socket.socket] = {}
+    while True:
+        ready, _, _ = select.select([control.fileno(), wake], [], [])
+        if wake in ready:
+            os.read(wake, 4096)
+            _reap(replies)
+        if control.fileno() in ready:
+            message, fds, _, _ = socket.recv_fds(control, 1 << 20, 4)
+            if not message:
+                control.close()
+                return None
+            if (pid := os.fork()) == 0:
+                _forget(control, *replies.values())
+                _become(fds[:3])
+                return dict(json.loads(message))
+            replies[pid] = socket.socket(fileno=fds[3])
+            replies[pid].send(STATUS.pack(pid))
+            for fd in fds[:3]:
+                os.close(fd)
+
+
+def _reap(replies: dict[int, socket.socket]) -> None:
+    """Tell the parents of children that have ended how they ended."""
+    while replies:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        with replies.pop(pid) as reply:
+            try:
+                reply.send(STATUS.pack(status))
+            except OSError:  # nobody waits for it any more
+                continue
+
+
+def _forget(*sockets: socket.socket) -> None:
+    """Let no socket of the server's close a file of the child's that has its number."""
+    for each in sockets:
+        os.close(each.detach())
+
+
+def _become(streams: list[int]) -> None:
+    """Be a process like any other, with these standard streams and no other open file."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, fd in enumerate(streams):
+        os.dup2(fd, number)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = _writer(1, "strict")
+    sys.stderr = _writer(2, "backslashreplace")
+
+
+def _writer(number: int, errors: str) -> io.TextIOWrapper:
+    file = open(number, "wb", closefd=False)  # noqa: SIM115
+    return io.TextIOWrapper(file, encoding="utf-8", errors=errors, line_buffering=number == 2 or os.isatty(number))
+
+
+def run(request: dict[str, Any]) -> int:
+    """Carry the command out, as agent/run.py does."""
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    time.tzset()
+    tempfile.tempdir = None
+    sys.argv = [str(RUN), *request["args"]]
+    from agent.app.main import main
+
+    return main()
+
+
+# --- its client -------------------------------------------------------------------------------------------
+
+
+class Server:
+    """The server of this test process; its end of the control socket closes with this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        argv = [sys.executable, "-m", "tests.support.forkserver", str(theirs.fileno())]
+        env = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # one thread in all: only then is a fork safe
+        with theirs:
+            self.process = subprocess.Popen(
+                argv, cwd=ROOT, env=env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+
+    def start(self, args: list[str], cwd: str, env: dict[str, str], streams: list[int]) -> tuple[int, socket.socket]:
+        """Return the pid of a new child, and where its exit status will come."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, self.lock:
+            message = json.dumps({"args": args, "cwd": cwd, "env": env}).encode()
+            socket.send_fds(self.control, [message], [*streams, theirs.fileno()])
+        (pid,) = STATUS.unpack(ours.recv(STATUS.size))
+        return int(pid), ours
+
+
+_SERVERS: dict[int, Server] = {}  # by the process that asks: a fork of it must not share the server's socket
+
+
+def server() -> Server:
+    """This process's server; the first call starts it."""
+    return _SERVERS.get(os.getpid()) or _SERVERS.setdefault(os.getpid(), Server())
+
+
+class Forked(subprocess.Popen[str]):
+    """`python agent/run.py` as a Popen whose process is a child of the server. Only how it starts and ends differs."""
+
+    _execute = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
+    _reply: socket.socket
+
+    def _execute_child(self, *given: Any) -> None:
+        told = self._execute.bind(self, *given).arguments
+        pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+        chosen = [told[name] for name in ("p2cread", "c2pwrite", "errwrite")]
+        streams = [number if fd == -1 else fd for number, fd in enumerate(chosen)]
+        args = list(map(str, told["args"]))[2:]
+        try:
+            self.pid, self._reply = server().start(args, str(told["cwd"]), dict(told["env"]), streams)
+        finally:
+            self._close_pipe_fds(*(told[name] for name in pipes))  # type: ignore[attr-defined]
+        self._child_created = True
+
+    def _try_wait(self, wait_flags: int) -> tuple[int, int]:
+        if wait_flags & os.WNOHANG and not select.select([self._reply], [], [], 0)[0]:
+            return 0, 0
+        with self._reply:
+            (status,) = STATUS.unpack(self._reply.recv(STATUS.size))
+        return self.pid, status
+
+    def _internal_poll(self, *_: object, **__: object) -> int | None:
+        if self.returncode is None and self._waitpid_lock.acquire(False):  # type: ignore[attr-defined]
+            try:
+                pid, status = self._try_wait(os.WNOHANG)
+                if pid:
+                    self._handle_exitstatus(status)  # type: ignore[attr-defined]
+            finally:
+                self._waitpid_lock.release()  # type: ignore[attr-defined]
+        return self.returncode
+
+
+def can_fork(env: dict[str, str]) -> bool:
+    """Whether a program with this environment may be a fork: Python itself read the server's when it started."""
+    ours, theirs = ({name: each[name] for name in each if name.startswith(READ_AT_START)} for each in (os.environ, env))
+    return FORKS and ours == theirs
+
+
+if __name__ == "__main__":
+    preload()
+    asked = serve(socket.socket(fileno=int(sys.argv[1])))
+    sys.exit(run(asked) if asked is not None else 0)
