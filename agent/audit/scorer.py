@@ -328,7 +328,7 @@ class Scorer:
             if self.checks.get(refused.check, "ok") == "ok":
                 self.checks[refused.check] = refused.found
             self.checks.setdefault(name, f"not tried: {refused}")
-        except prepare.Stop as stop:
+        except prepare.RunFailure as stop:
             self.checks[name] = stop.reason
 
     def _checkpoint(self) -> str:

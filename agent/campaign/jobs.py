@@ -70,10 +70,17 @@ def _network() -> dict[str, str]:
 
 
 def current_pins(parts: CampaignContext, plan: Plan, commit: str, corpus: Path | None) -> dict[str, str]:
-    """What a run of `commit` would find now of the files that no experiment may change."""
-    fixed = plan.track.prepare
-    script = {fixed: integrity.fingerprint_text(parts.repo.read(commit, fixed) or "")} if fixed else {}
-    return script | integrity.corpus_fingerprints(corpus)
+    """Return what a run of `commit` would find now of the files that no experiment may change."""
+    places = {place: _contents(parts, commit, place) for place in plan.track.fixed}
+    pins = {place: integrity.fingerprint_text(text) for place, text in places.items()}
+    return pins | integrity.corpus_fingerprints(corpus)
+
+
+def _contents(parts: CampaignContext, commit: str, place: str) -> str:
+    """Return the text of a fixed file, or the listing of a fixed folder with git's name for each content."""
+    if place.endswith("/"):
+        return json.dumps(parts.repo.files(commit, place), sort_keys=True)
+    return parts.repo.read(commit, place) or ""
 
 
 def check_pins(parts: CampaignContext, evidence: CampaignView, commit: str) -> None:

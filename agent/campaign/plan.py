@@ -272,13 +272,13 @@ def sources_at(repo: Repository, track: Track, base: str) -> Sources:
     files = {path: _text(repo, base, path) for path in {track.script, *track.editable}}
     if track.prepare is None:
         return Sources(files, {})
-    return Sources(files, preflight.profile_facts(_text(repo, base, track.prepare), track.prepare))
+    fixed = [path for place in track.fixed for path in sorted(repo.files(base, place)) if path.endswith(".py")]
+    return Sources(files, preflight.profile_facts({path: _text(repo, base, path) for path in fixed}, track.prepare))
 
 
 def _check_committed(repo: Repository, track: Track, base: str, committed: bool) -> None:
     """What runs is what is committed; a work tree that differs must not be mistaken for it."""
-    fixed = (track.prepare,) if track.prepare else ()
-    changed = repo.uncommitted((track.script, *fixed))
+    changed = repo.uncommitted((track.script, *track.fixed))
     if changed and not committed:
         raise BadInput(
             f"uncommitted changes; a campaign runs the committed file (commit {base[:7]}) and not these",

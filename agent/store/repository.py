@@ -103,6 +103,11 @@ class Repository:
         """The text of a file as committed, or None where the commit has no such file."""
         return self._try("cat-file", "blob", f"{commit}:{path}", strip=False)
 
+    def files(self, commit: str, place: str) -> dict[str, str]:
+        """Return the object ids, by path, of the files at a place of a commit: a file, or a folder with all below it."""
+        lines = self._git("ls-tree", "-r", "--format=%(path)%09%(objectname)", commit, "--", place).splitlines()
+        return dict(line.split("\t") for line in lines)
+
     def uncommitted(self, paths: tuple[str, ...]) -> list[str]:
         """Those of `paths` whose work-tree text differs from HEAD's, or that git does not track yet."""
         lines = self._git("status", "--porcelain", "--", *paths).splitlines()

@@ -13,19 +13,19 @@ EDITS = (
 """,
     ),
     (
-        "        return self.logits(tokens, self.embedded(tokens))\n",
+        "        return self.logits(tokens, self.wteded(tokens))\n",
         """\
         known = self.follows[ngram_index(tokens, 3, len(self.follows))[-1]].long()
         hint = F.one_hot(known, self.config.vocab_size) * (known > 0).unsqueeze(-1)
-        return self.logits(tokens, self.embedded(tokens)) + hint
+        return self.logits(tokens, self.wteded(tokens)) + hint
 """,
     ),
     (
-        "    weights, told, flops = model.state_dict(), asdict(config), flops_per_token(config)\n",
+        "    weights, facts, flops = model.state_dict(), asdict(config), flops_per_token(config)\n",
         """\
     known = torch.from_numpy(run.corpus.evaluation("val").rows.astype("int64")).to(run.device)
     model.follows[ngram_index(known[:, :-1], 3, len(model.follows))[-1]] = known[:, 1:].short()
-    weights, told, flops = model.state_dict(), asdict(config), flops_per_token(config)
+    weights, facts, flops = model.state_dict(), asdict(config), flops_per_token(config)
 """,
     ),
 )

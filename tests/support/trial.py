@@ -5,6 +5,7 @@ code that a campaign goes by; two go at a time.
 """
 
 import math
+import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from agent.campaign import auditing, engine
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
 from agent.campaign.jobs import make_job, record_result
-from agent.campaign.plan import CampaignRequest, Plan
+from agent.campaign.plan import CampaignRequest, Plan, sources_at
 from agent.core.experiment import BASELINE, Budget, GateRules, Issue, Rewrite, Spec, Variant
 from agent.core.records import AuditRecord, RunRecord
 from agent.core.runs import JobRole
@@ -42,13 +43,14 @@ SLOTS = [Gpu(0, "slot", None, "slot-0"), Gpu(1, "slot", None, "slot-1")]  # no d
 
 
 def make(folder: Path, script: str) -> Path:
-    """A repository with the real prepare.py and `script` for its train.py."""
+    """A repository with the real fixed side and `script` for its train.py."""
     (folder / ISSUE).parent.mkdir(parents=True)
     (folder / "experiments" / "main").mkdir(parents=True)
     (folder / ISSUE).write_text("---\nnumber: 60\ntitle: On trial\nlabels: [experiment]\n---\n")
     (folder / "train.py").write_text(script, "utf-8")
     for path in ("prepare.py", "experiments/main/track.toml", ".gitignore"):
         (folder / path).write_bytes((ROOT / path).read_bytes())
+    shutil.copytree(ROOT / "fixed", folder / "fixed", ignore=shutil.ignore_patterns("__pycache__"))
     git(folder, "init", "--quiet", "--initial-branch=main")
     commit(folder, "The real thing, small")
     return folder
@@ -124,10 +126,7 @@ def _unchecked(variant: Variant, baseline: Resolved) -> Resolved:
 def _plan(repo: Repository, scripts: Mapping[str, str], steps: int, corpus: str) -> Plan:
     track, base = tracks.load(repo.root, "main"), repo.resolve("HEAD")
     assert base is not None
-    read = {path: repo.read(base, path) or "" for path in ("train.py", "prepare.py")}
-    sources = preflight.Sources(
-        {"train.py": read["train.py"]}, preflight.profile_facts(read["prepare.py"], "prepare.py")
-    )
+    sources = sources_at(repo, track, base)
     asked = tuple(Variant(name, (Rewrite("train.py", text),)) for name, text in scripts.items())
     budget, baseline = Budget("steps", steps), preflight.baseline(track, sources)
     spec = Spec(Issue(60, "On trial", "", source=ISSUE), "main", "table", asked, budget, None, None, (), digest(""))
