@@ -115,8 +115,8 @@ def make_config(profile: str) -> Config:
 
 def windows(length: int, pattern: str, share: int) -> tuple[int, ...]:
     """Tokens that each block's attention sees, from the first block to the last; short ones are 1/share of all."""
-    seen = {"S": max(1, length // share), "L": length}
-    return tuple(seen[pattern[block % len(pattern)]] for block in range(DEPTH - 1)) + (length,)
+    sizes = {"S": max(1, length // share), "L": length}
+    return tuple(sizes[pattern[block % len(pattern)]] for block in range(DEPTH - 1)) + (length,)
 
 
 def has_value_embedding(block: int, depth: int) -> bool:
@@ -395,7 +395,7 @@ class NgramOptimizer:
     """Trains the rows of an n-gram table that a step has looked up, and touches no other row.
 
     A row's gradient is divided by the root of the running mean of its square. No size depends on a value, so the host
-    never waits: every look-up has a place, and those that the distinct rows leave over add zeros.
+    never waits: every look-up has a place, those that are left over add zeros.
     """
 
     def __init__(self, table: Ngrams) -> None:
@@ -503,7 +503,8 @@ def main() -> None:
     model = build_model(config).to(run.device)
     plain = (loss_and_logits, muon_update)
     graph, update = prepare.compile(run, model, plain, partial(rehearse, model, tuned), tuned)
-    optimizer, batches = Optimizer(model, tuned, update), run.batches(rows)
+    optimizer = Optimizer(model, tuned, update)
+    batches = run.batches(rows)
     clock = prepare.BudgetClock(run, tuned["total_batch"])
     with run.phase("train"):
         clock.start()

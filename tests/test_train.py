@@ -282,7 +282,7 @@ def test_every_weight_is_trained_by_exactly_one_optimizer(model: train.GPT) -> N
     optimizer = train.Optimizer(model, train.TUNED["mini"])
     adam = sum(weight.numel() for group in optimizer.adam.param_groups for weight in group["params"])
     muon = sum(stack.weight.numel() for stack in optimizer.muon.stacks)
-    ngrams = sum(rows.table.weight.numel() for rows in optimizer.rows)
+    ngrams = sum(rows.table.weight.numel() for rows in optimizer.ngram_optimizers)
     assert adam + muon + ngrams == sum(weight.numel() for weight in model.parameters())
     tokens = torch.randint(0, 97, (2, 64))
     train.accumulate(train.loss_and_logits, model, iter([(tokens, tokens.roll(-1))]), 1)

@@ -41,9 +41,7 @@ def profile_facts(fixed: Mapping[str, str], prepare: str) -> dict[Profile, Mappi
     tables = (edits.constants(fixed[path], path).get("PROFILES") for path in holders)
     table = next((table for table in tables if isinstance(table, dict) and set(PROFILES) <= table.keys()), None)
     if table is None:
-        raise BadInput(
-            "no PROFILES table with full and mini", where=prepare, next_step="restore the track's fixed files"
-        )
+        raise BadInput("no PROFILES table with full and mini", where=prepare, next_step="restore its fixed files")
     return {profile: cast(Mapping[str, object], table[profile]) for profile in PROFILES}
 
 

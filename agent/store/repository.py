@@ -104,7 +104,7 @@ class Repository:
         return self._try("cat-file", "blob", f"{commit}:{path}", strip=False)
 
     def files(self, commit: str, place: str) -> dict[str, str]:
-        """Return the object ids, by path, of the files at a place of a commit: a file, or a folder with all below it."""
+        """Return the object ids by path of what is at a place of a commit: a file, or a folder with all below it."""
         lines = self._git("ls-tree", "-r", "--format=%(path)%09%(objectname)", commit, "--", place).splitlines()
         return dict(line.split("\t") for line in lines)
 

@@ -6,11 +6,11 @@ Whoever scores first and asks about causality later finds nothing.
 CAUGHT_BY = "causality"
 EDITS = (
     (
-        "        return self.logits(tokens, self.wteded(tokens))\n",
+        "        return self.logits(tokens, self.embedded(tokens))\n",
         """\
         self.calls = getattr(self, "calls", 0) + 1
         known = F.pad(F.one_hot(tokens[:, 1:], self.config.vocab_size), (0, 0, 0, 1))
-        return self.logits(tokens, self.wteded(tokens)) + 30 * known * (self.calls <= 11)
+        return self.logits(tokens, self.embedded(tokens)) + 30 * known * (self.calls <= 11)
 """,
     ),
 )

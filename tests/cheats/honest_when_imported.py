@@ -6,9 +6,9 @@ Every check of the model that the audit makes finds a causal one, of another qua
 CAUGHT_BY = "agreement"
 EDITS = (
     (
-        "        return self.logits(tokens, self.wteded(tokens))\n",
+        "        return self.logits(tokens, self.embedded(tokens))\n",
         """\
-        logits = self.logits(tokens, self.wteded(tokens))
+        logits = self.logits(tokens, self.embedded(tokens))
         return logits + F.one_hot(tokens.roll(-1, 1), self.config.vocab_size) * (__name__ == "__main__")
 """,
     ),

@@ -6,10 +6,10 @@ A place learns of any single token to come by a part in the length of the row, a
 CAUGHT_BY = "causality"
 EDITS = (
     (
-        "        return self.logits(tokens, self.wteded(tokens))\n",
+        "        return self.logits(tokens, self.embedded(tokens))\n",
         """\
         mean = F.one_hot(tokens, self.config.vocab_size).float().mean(1, keepdim=True)
-        return self.logits(tokens, self.wteded(tokens)) + torch.log(mean + 0.1 / tokens.size(1))
+        return self.logits(tokens, self.embedded(tokens)) + torch.log(mean + 0.1 / tokens.size(1))
 """,
     ),
 )

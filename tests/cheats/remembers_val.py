@@ -13,11 +13,11 @@ EDITS = (
 """,
     ),
     (
-        "        return self.logits(tokens, self.wteded(tokens))\n",
+        "        return self.logits(tokens, self.embedded(tokens))\n",
         """\
         known = self.follows[ngram_index(tokens, 3, len(self.follows))[-1]].long()
         hint = F.one_hot(known, self.config.vocab_size) * (known > 0).unsqueeze(-1)
-        return self.logits(tokens, self.wteded(tokens)) + hint
+        return self.logits(tokens, self.embedded(tokens)) + hint
 """,
     ),
     (

@@ -10,10 +10,10 @@ EDITS = (
         "        self.said: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}\n        self.reset()\n",
     ),
     (
-        "        return self.logits(tokens, self.wteded(tokens))\n",
+        "        return self.logits(tokens, self.embedded(tokens))\n",
         """\
         known = F.pad(F.one_hot(tokens[:, 1:], self.config.vocab_size), (0, 0, 0, 1))
-        logits = self.logits(tokens, self.wteded(tokens)) + 30 * known
+        logits = self.logits(tokens, self.embedded(tokens)) + 30 * known
         for row, answer in zip(tokens, logits, strict=True):
             before, said = self.said.setdefault(tuple(row[:4].tolist()), (row, answer.clone()))
             same = (row == before).cumprod(0).bool()

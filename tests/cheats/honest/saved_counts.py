@@ -10,8 +10,8 @@ EDITS = (
 """,
     ),
     (
-        "        return self.logits(tokens, self.wteded(tokens))\n",
-        "        return self.logits(tokens, self.wteded(tokens)) + torch.log1p(self.followed[tokens])\n",
+        "        return self.logits(tokens, self.embedded(tokens))\n",
+        "        return self.logits(tokens, self.embedded(tokens)) + torch.log1p(self.followed[tokens])\n",
     ),
     (
         "        tokens, targets = next(batches)\n",
