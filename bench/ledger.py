@@ -6,7 +6,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from agent.store.ledger import Ledger, encode
+from agent.store.codec import encode
+from agent.store.ledger import Ledger
 from tests.store.test_ledger import RUN
 
 RECORDS = 10_000

@@ -35,8 +35,8 @@ def evaluate(
 ) -> None:
     """Save a checkpoint, score `model` on the validation set, write result.json and print the summary block.
 
-    model: int64 tokens (batch, time) to logits (batch, time, vocab). config: what rebuilds the model, with
-    n_layer, its depth. batch: rows scored at once; halved when memory runs out. flops_per_token: of training, for the MFU.
+    model: int64 tokens (batch, time) to logits (batch, time, vocab). config: what rebuilds the model; its n_layer is
+    the depth. batch: rows scored at once, halved when memory runs out. flops_per_token: of training, for the MFU.
     The checkpoint comes first, so that an evaluation that fails cannot lose the run.
     Files in the run's folder: model.pt, losses.npz (nats and bytes of each document), result.json.
     """

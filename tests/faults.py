@@ -31,7 +31,7 @@ import psutil
 from agent.app import main as harness
 from agent.core.faults import FILLER, POINTS, fill
 from agent.core.records import CommandRecord
-from agent.store.ledger import decode, encode
+from agent.store.codec import decode, encode
 from tests.support.audited import make_audited
 from tests.support.needs import mount_prefix
 from tests.support.project import ROOT, command, commit, edit, environment, git, make
@@ -369,7 +369,9 @@ def crowding(bench: Bench, point: str, strike: str) -> str:
         found = lines(project)
     if not found:
         return ""  # there is no file yet, and a new one has no room at all
-    stranger = CommandRecord(STRANGER, "", "", "", "", "", obeyed=False, at="")
+    stranger = CommandRecord(
+        issue=STRANGER, body_sha256="", remark="", author="", command="", answer="", obeyed=False, at=""
+    )
     length = sum(len(f"{line}\n".encode()) for line in (*found, encode(stranger)))
     room = ROOMY if point in STARTING else CROWDED
     return f"{encode(replace(stranger, answer='x' * ((PAGE - room - length) % PAGE)))}\n"

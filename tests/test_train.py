@@ -19,7 +19,8 @@ from torch._functorch.partitioners import min_cut_rematerialization_partition
 
 import prepare
 import train
-from agent.spec import edits, shape
+from agent.spec import script as reader
+from agent.spec import shape
 from fixed import attention
 from fixed import result as endings
 from fixed.clock import PROBE_STEPS
@@ -467,12 +468,12 @@ def test_the_memory_predicted_for_a_gpu_is_what_the_compiled_graph_keeps(
     config = train.make_config("full")
     kept = [kept_by_the_compiled_graph(config, rows, monkeypatch) for rows in (1, 2)]
     gradient = 2 * config.sequence_length * config.vocab_size  # of the logits: the backward half makes it first
-    facts = edits.constants((ROOT / "fixed" / "settings.py").read_text(), "settings.py")["PROFILES"]
+    facts = reader.constants((ROOT / "fixed" / "settings.py").read_text(), "settings.py")["PROFILES"]
     assert isinstance(facts, dict)
     predicted = []
     for rows in (1, 2):
         tuned = {**train.TUNED["full"], "device_batch": rows, "total_batch": 2 * config.sequence_length}
-        constants = {**edits.constants((ROOT / "train.py").read_text(), "train.py"), "DEPTH": depth}
+        constants = {**reader.constants((ROOT / "train.py").read_text(), "train.py"), "DEPTH": depth}
         told = {**constants, "ASPECT_RATIO": ratio, "TUNED": {"full": tuned}}
         predicted.append(shape.resolve(told, facts["full"], "full").memory_mb * shape.MB)
     assert predicted[1] - predicted[0] == pytest.approx(kept[1] - kept[0] + gradient, rel=0.03)
@@ -487,9 +488,9 @@ def test_the_memory_that_a_run_takes_is_what_was_predicted(
     script = edited(tmp_path / "script", **constants)
     done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="3")
     assert done.returncode == 0, done.stderr
-    facts = edits.constants((ROOT / "fixed" / "settings.py").read_text(), "settings.py")["PROFILES"]
+    facts = reader.constants((ROOT / "fixed" / "settings.py").read_text(), "settings.py")["PROFILES"]
     assert isinstance(facts, dict)
-    predicted = shape.resolve(edits.constants(script.read_text(), "train.py"), facts["mini"], "mini").memory_mb
+    predicted = shape.resolve(reader.constants(script.read_text(), "train.py"), facts["mini"], "mini").memory_mb
     assert result(tmp_path / "run")["metrics"]["peak_vram_mb"] == pytest.approx(predicted, rel=0.1)
 
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from agent.app import doctor, options, preview, queue, research
-from agent.app.queue import QueueRunner
+from agent.app import options, preview, research
 from agent.app.research import RunOptions
 from agent.app.session import Limits
 from agent.app.wiring import Workspace, choose_tracker, make_editor, make_view
@@ -29,7 +28,6 @@ from agent.core.experiment import GateRules
 from agent.core.sanitize import strip_control
 from agent.execution.machine import Machine, cache, detect
 from agent.execution.sandbox import NO_SANDBOX, probe
-from agent.gate import simulate
 from agent.store.repository import Repository, writable
 from agent.tracking.comment import Board, board_text, status_json
 
@@ -152,7 +150,9 @@ def _run(args: argparse.Namespace, command: RunOptions, plan: Plan) -> int:
 
 def _queue(args: argparse.Namespace, workspace: Workspace) -> int:
     """Work off the open experiments, each as --issue would, or show in which order."""
-    runner = QueueRunner(
+    from agent.app import queue  # as doctor and simulate below: a command of its own, and no other needs it
+
+    runner = queue.QueueRunner(
         workspace.tracker,
         partial(_is_answered, args, workspace),
         lambda issue: workspace.reopened().has_verdict(issue),
@@ -243,6 +243,8 @@ def _show_session(summary: dict[str, object], args: argparse.Namespace) -> int:
 def _simulate(args: argparse.Namespace) -> int:
     if args.variants < 1 or args.campaigns < 1 or not math.isfinite(args.gain):
         raise BadInput("nothing to simulate", next_step="--variants and --campaigns from 1, --gain a number of sigmas")
+    from agent.gate import simulate
+
     rules = GateRules(kind=args.gate or "confirmed")
     rates = asdict(simulate.simulate(rules, args.variants, args.gain, args.campaigns))
     if args.json:
@@ -253,6 +255,8 @@ def _simulate(args: argparse.Namespace) -> int:
 
 
 def _doctor(machine: Machine) -> int:
+    from agent.app import doctor
+
     findings = doctor.examine(machine, cache(), sys.executable)
     for one in findings:
         advice = "" if one.ok else f" -> {one.advice}"
@@ -261,6 +265,8 @@ def _doctor(machine: Machine) -> int:
 
 
 def _verify(workspace: Workspace) -> int:
+    from agent.app import doctor
+
     problems = doctor.verify(workspace.repo, workspace.ledger)
     print("\n".join(problems) if problems else "ledger and git agree")
     return 1 if problems else 0

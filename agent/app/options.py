@@ -119,7 +119,7 @@ def request(args: argparse.Namespace, machine: Machine, issue: int) -> CampaignR
         gate=args.gate,
         committed=args.committed,
         retry=args.retry,
-        follows=args.loop or args.queue,
+        in_series=args.loop or args.queue,
     )
 
 
@@ -155,6 +155,4 @@ def last_request(issue: int, ledger: Ledger) -> CampaignRequest:
     told, gate_kind = campaigns[-1].conditions, campaigns[-1].gate.kind
     clock = None if told.clock == "steps" else told.clock
     corpus = told.corpus.rpartition(":")[0]
-    return CampaignRequest(
-        issue, told.profile, corpus, prose.parse_budget(told.budget), clock, gate_kind, committed=True, answered=True
-    )
+    return CampaignRequest(issue, told.profile, corpus, told.budget, clock, gate_kind, committed=True, answered=True)

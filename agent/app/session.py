@@ -107,7 +107,15 @@ def current_session(ledger: Ledger, issue: int, body_sha256: str, limits: Limits
     same = known and (known[-1].hours, known[-1].max_usd) == (limits.hours, limits.max_usd)
     if same and not known[-1].ended:
         return Session(ledger, known[-1])
-    began = SessionRecord(issue, body_sha256, limits.hours, limits.max_usd, False, "", utc_now())
+    began = SessionRecord(
+        issue=issue,
+        body_sha256=body_sha256,
+        hours=limits.hours,
+        max_usd=limits.max_usd,
+        ended=False,
+        reason="",
+        at=utc_now(),
+    )
     ledger.append(began)
     fault_point("loop-began")
     return Session(ledger, began)
@@ -142,7 +150,15 @@ def run_rounds(
     began = running.began
     fault_point("loop-over")
     running.ledger.append(
-        SessionRecord(began.issue, began.body_sha256, began.hours, began.max_usd, True, reason, utc_now())
+        SessionRecord(
+            issue=began.issue,
+            body_sha256=began.body_sha256,
+            hours=began.hours,
+            max_usd=began.max_usd,
+            ended=True,
+            reason=reason,
+            at=utc_now(),
+        )
     )
     return reason
 

@@ -1,4 +1,4 @@
-"""What must not change while a campaign runs: the fixed script and the corpus, each known by its sha256."""
+"""What must not change while a campaign runs: the fixed side and the corpus, each known by its sha256."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,23 +9,23 @@ VISIBLE = ("meta.json", "tokenizer.json", "token_bytes.npy", "train.bin", "val.n
 
 
 def fingerprint_text(text: str) -> str:
-    """The pin of a committed file."""
+    """Return the pin of a committed file: its sha256."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def corpus_fingerprints(folder: Path | None) -> dict[str, str]:
-    """The pins of a prepared corpus by file; none where there is no folder."""
+    """Return the pins of a prepared corpus by file; none where there is no folder."""
     files = [folder / name for name in (*VISIBLE, HOLDOUT_FILE)] if folder else []
     return {file.name: _of_file(file) for file in files if file.is_file()}
 
 
-def changed(pins: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
-    """The names that are pinned and are no longer what they were, or are gone."""
-    return [name for name, pin in pins.items() if found.get(name) != pin]
+def changed(pins: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return the names of what is pinned and has changed, or is gone."""
+    return [name for name, pin in pins.items() if now.get(name) != pin]
 
 
 def visible_files(folder: Path | None) -> tuple[Path, ...]:
-    """The files of a prepared corpus that a run may read."""
+    """Return the files of a prepared corpus that a run may read."""
     files = [folder / name for name in VISIBLE] if folder else []
     return tuple(file for file in files if file.is_file())
 

@@ -1,6 +1,6 @@
 """Answers tokens with logits: the model of a checkpoint in a process of its own. A script; needs train.py and torch.
 
-    python answerer.py CHECKPOINT DEVICE        (in an export of the commit that trained the checkpoint)
+    python model_server.py CHECKPOINT DEVICE        (in an export of the commit that trained the checkpoint)
 
 It runs in the sandbox, for train.py is code that nobody vouches for. Standard input brings batches: rows and length
 (two little-endian uint32), then the tokens (int32); 0 rows end it. Standard output takes the answers: the number of
@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 
 def main() -> None:
+    """Answer batches until one has no rows."""
     answers, sys.stdout = os.fdopen(os.dup(1), "wb"), sys.stderr
     os.dup2(2, 1)
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 (where the export is)
@@ -39,9 +40,10 @@ def main() -> None:
         answers.flush()
 
 
-def _read(questions: BinaryIO) -> tuple[int, int, bytes] | None:
-    rows, length = struct.unpack("<2I", questions.read(8))
-    return (rows, length, questions.read(4 * rows * length)) if rows else None
+def _read(queries: BinaryIO) -> tuple[int, int, bytes] | None:
+    """Return rows, length and tokens of the next batch; None at the end."""
+    rows, length = struct.unpack("<2I", queries.read(8))
+    return (rows, length, queries.read(4 * rows * length)) if rows else None
 
 
 if __name__ == "__main__":

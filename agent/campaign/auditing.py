@@ -1,6 +1,7 @@
 """The audit of a winner: its checkpoint scored apart from the code that trained it, before anything is promoted.
 
-scorer.py owns the held-out data and answers to us; answerer.py, in the sandbox, has the model and sees only tokens.
+audit/scorer owns the held-out data and answers to us; model_server.py, in the sandbox, has the model and sees only
+tokens.
 """
 
 import time
@@ -9,7 +10,10 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from agent.audit import checks
+from agent.audit import checks, timing
+from agent.audit.checks import ScoredRun
+from agent.audit.reports import MODEL_SERVER, SCORER, ScoreReport, ScoreRequest, read_report
+from agent.audit.rules import OK, RULES, SCORING
 from agent.campaign import jobs
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
@@ -31,16 +35,16 @@ def of_winner(parts: CampaignContext, evidence: CampaignView, name: str) -> Audi
 
 @dataclass(frozen=True)
 class _Pair:
-    """The run of a winner that is audited and the baseline's that it is compared with; what scorer.py says of each.
+    """The run of a winner that is audited and the baseline's that it is compared with; what the scorer reports of each.
 
     name: what this campaign calls the winner; a run of an earlier one may have had another name for the same tree.
     """
 
     name: str
-    winner: RunRecord
-    base: RunRecord
-    mine: checks.ScoreReport
-    theirs: checks.ScoreReport
+    winner: ScoredRun
+    base: ScoredRun
+    mine: ScoreReport
+    theirs: ScoreReport
 
 
 def _audit(parts: CampaignContext, evidence: CampaignView, name: str) -> AuditRecord:
@@ -61,8 +65,8 @@ def _audit(parts: CampaignContext, evidence: CampaignView, name: str) -> AuditRe
 def _pair(parts: CampaignContext, evidence: CampaignView, name: str) -> _Pair:
     """Have both scored; the reading of the second held-out set is counted before it is made."""
     campaign = evidence.campaign
-    mine, usual = evidence.counting(name), evidence.counting(BASELINE)
-    lot = " ".join([campaign.at, *(run.at for run in mine)])  # when they ended, and so after each had
+    mine, usual = (checks.scored_runs(evidence.counting(one)) for one in (name, BASELINE))
+    lot = " ".join([campaign.at, *(run.record.at for run in mine)])  # when they ended, and so after each had
     chosen = zip((name, BASELINE), checks.draw_run(mine, usual, lot), strict=True)
     winner, base = (_with_checkpoint(parts, evidence, whose, run) for whose, run in chosen)
     _note_reading(parts, evidence, name)
@@ -72,7 +76,9 @@ def _pair(parts: CampaignContext, evidence: CampaignView, name: str) -> _Pair:
 
 
 def _note_reading(parts: CampaignContext, evidence: CampaignView, name: str) -> None:
-    parts.ledger.append(HoldoutReadRecord(evidence.campaign.issue, evidence.campaign.at, name, utc_now()))
+    parts.ledger.append(
+        HoldoutReadRecord(issue=evidence.campaign.issue, campaign_id=evidence.campaign.at, variant=name, at=utc_now())
+    )
 
 
 def _record(
@@ -81,14 +87,14 @@ def _record(
     campaign, (status, failed) = evidence.campaign, checks.status(found)
     return AuditRecord(
         issue=campaign.issue,
-        campaign=campaign.at,
+        campaign_id=campaign.at,
         variant=pair.name,
-        commit=pair.winner.commit,
+        commit=pair.winner.record.commit,
         status=status,
         failed=failed,
         checks=found,
         metrics=checks.numbers(pair.winner, pair.base, pair.mine, pair.theirs),
-        held_reads=parts.ledger.holdout_reads(campaign.conditions),
+        holdout_reads=parts.ledger.holdout_reads(campaign.conditions),
         sandbox=parts.sandbox.name,
         seconds=round(seconds, 3),
         at=utc_now(),
@@ -96,53 +102,54 @@ def _record(
 
 
 def _findings(parts: CampaignContext, evidence: CampaignView, pair: _Pair) -> dict[str, str]:
-    """Every check by name: what scorer.py found, then what only the harness can tell."""
-    claimed, usual = pair.winner.metric or 0.0, pair.base.metric or 0.0
+    """Every check by name: what the scorer reports, then what only the harness can tell."""
     found = dict(pair.mine.checks)
-    if found.get("held-out") == checks.OK:
+    if found.get("held-out") == OK:
         reads = parts.ledger.holdout_reads(evidence.campaign.conditions)
         found["held-out"] = checks.check_holdout(pair.mine, pair.theirs)
         found["certain"] = checks.check_significance(pair.mine, pair.theirs, reads)
-    home = checkpoint(parts, pair.winner).with_name("compiled")
-    timed = timing(parts, evidence, pair.name, home)
-    found |= {"clock": checks.check_time(timed), "pace": checks.check_pace(timed)}
-    found["plausible"] = checks.check_claim(claimed, pair.mine.metrics.get("val_bpb"), usual)
-    if found["plausible"] == checks.OK:
+    home = checkpoint(parts, pair.winner.record).with_name("compiled")
+    timed = campaign_timing(parts, evidence, pair.name, home)
+    found |= {"clock": timing.check_time(timed), "pace": timing.check_pace(timed)}
+    found["plausible"] = checks.check_claim(pair.winner.metric, pair.mine.val_bpb, pair.base.metric)
+    if found["plausible"] == OK:
         found |= _others(parts, evidence, pair)
     return {name: found.get(name, "not tried") for name in checks.CHECKS}
 
 
 def _others(parts: CampaignContext, evidence: CampaignView, pair: _Pair) -> dict[str, str]:
     """What is to be said against the winner's other runs: the best of them is scored too where it claims far more."""
-    others = [run for run in evidence.counting(pair.name) if run.seed != pair.winner.seed]
-    usual = [run.metric for run in evidence.counting(BASELINE) if run.metric is not None]
+    counting = checks.scored_runs(evidence.counting(pair.name))
+    others = [run for run in counting if run.record.seed != pair.winner.record.seed]
+    usual = [run.metric for run in checks.scored_runs(evidence.counting(BASELINE))]
     told = (pair.winner, others, [usual, *evidence.groups()])
     found = {"plausible": checks.check_consistency(*told)}
     if second := checks.outlier_run(*told):
         run = _with_checkpoint(parts, evidence, pair.name, second)
         _note_reading(parts, evidence, pair.name)
         scored = _scored(parts, evidence, run, claims=True).checks
-        found |= {name: f"seed {run.seed}: {said}" for name, said in scored.items() if said != checks.OK}
+        found |= {name: f"seed {run.record.seed}: {said}" for name, said in scored.items() if said != OK}
     return found
 
 
-def timing(parts: CampaignContext, evidence: CampaignView, name: str, home: Path) -> checks.Timing:
+def campaign_timing(parts: CampaignContext, evidence: CampaignView, name: str, home: Path) -> timing.Timing:
     """What the clock looks at. Before it refuses for what runs take beside their training, it learns what a compilation
     takes (in the folder `home`): the winner's runs may each have made one, where the baseline's found it made.
     """
     found = evidence.timed(name)
-    if checks.check_overhead(found) == checks.OK:
+    if timing.check_overhead(found) == OK:
         return found
-    return replace(found, compilation=jobs.measure_compile_s(parts, evidence, home))
+    return replace(found, compile_s=jobs.measure_compile_s(parts, evidence, home))
 
 
-def _with_checkpoint(parts: CampaignContext, evidence: CampaignView, name: str, chosen: RunRecord) -> RunRecord:
+def _with_checkpoint(parts: CampaignContext, evidence: CampaignView, name: str, chosen: ScoredRun) -> ScoredRun:
     """A run with its checkpoint; where that is gone, its seed runs once more."""
-    if checkpoint(parts, chosen).is_file():
+    run = chosen.record
+    if checkpoint(parts, run).is_file():
         return chosen
-    parts.emit(Notice(f"the checkpoint of {name}, seed {chosen.seed}, is gone: it runs once more"))
-    job = jobs.make_job(parts, evidence, name, chosen.seed, chosen.role)
-    return jobs.record_result(parts, evidence, job, jobs.run_one(parts, job))
+    parts.emit(Notice(f"the checkpoint of {name}, seed {run.seed}, is gone: it runs once more"))
+    job = jobs.make_job(parts, evidence, name, run.seed, run.role)
+    return checks.scored_run(jobs.record_result(parts, evidence, job, jobs.run_one(parts, job)))
 
 
 def checkpoint(parts: CampaignContext, run: RunRecord) -> Path:
@@ -150,46 +157,47 @@ def checkpoint(parts: CampaignContext, run: RunRecord) -> Path:
     return (parts.repo.root / run.log).with_name("model.pt")
 
 
-def _scored(parts: CampaignContext, evidence: CampaignView, run: RunRecord, *, claims: bool) -> checks.ScoreReport:
+def _scored(parts: CampaignContext, evidence: CampaignView, scored: ScoredRun, *, claims: bool) -> ScoreReport:
     """Have a run's checkpoint scored, and leave what was found beside it; the baseline's serves every winner.
 
     Without `claims` it is scored, on the same documents, and nothing else. Raises Paused where the baseline's cannot
     be: no winner is to be blamed for that.
     """
+    run = scored.record
     jobs.check_pins(parts, evidence, run.commit)
     folder = checkpoint(parts, run).with_name("audit" if claims else "compared")
-    question, asked = _question(parts, evidence, run, folder, claims), folder / "question.json"
-    if not claims and asked.is_file() and asked.read_text() == question.text():
-        return checks.read_report(Result("ok"), folder)
-    argv = (parts.python, str(checks.SCORER), question.text())
+    question, asked = _request(parts, evidence, scored, folder, claims), folder / "question.json"
+    if not claims and asked.is_file() and asked.read_text() == question.to_json():
+        return read_report(Result("ok"), folder)
+    argv = (parts.python, str(SCORER), question.to_json())
     metric, limit = evidence.plan.track.metric, float(jobs.START_S)
     job = Job(run.variant, run.commit, run.seed, "audit", argv, parts.env, folder, limit, metric, trusted=True)
     result = jobs.run_one(parts, job)
     if result.status != "ok":
         jobs.check_disk(parts, evidence.plan)  # a full disk is no fault of the winner
-    found = checks.read_report(result, folder)
-    if not claims and set(found.checks.values()) != {checks.OK}:
+    found = read_report(result, folder)
+    if not claims and set(found.checks.values()) != {OK}:
         told = "; ".join(found.checks.values())
         raise Paused(f"the baseline's checkpoint cannot be scored: {told}", where=result.log, next_step="run it again")
-    asked.write_text(question.text())
+    asked.write_text(question.to_json())
     return found
 
 
-def _question(
-    parts: CampaignContext, evidence: CampaignView, run: RunRecord, folder: Path, claims: bool
-) -> checks.ScoreRequest:
-    """What scorer.py is to do; the places that it looks at are drawn from the campaign's record, which no run saw."""
-    campaign, saved, profile = evidence.campaign, checkpoint(parts, run), evidence.plan.profile
+def _request(
+    parts: CampaignContext, evidence: CampaignView, run: ScoredRun, folder: Path, claims: bool
+) -> ScoreRequest:
+    """What the scorer is to do; the places that it looks at are drawn from the campaign's record, which no run saw."""
+    campaign, saved, profile = evidence.campaign, checkpoint(parts, run.record), evidence.plan.profile
     assert evidence.corpus is not None
-    return checks.ScoreRequest(
+    return ScoreRequest(
         command=_answering(parts, saved, folder / "tree", profile),
-        prepared=str(evidence.corpus),
+        corpus=str(evidence.corpus),
         checkpoint=str(saved),
         claimed=str(saved.with_name("losses.npz")) if claims else None,
-        claimed_bpb=run.metric or 0.0,
+        claimed_bpb=run.metric,
         out=str(folder),
-        batch=checks.BATCH[profile],
-        piece=checks.PIECE,
+        batch_rows=SCORING[profile].batch_rows,
+        piece_bytes=RULES.piece_bytes,
         seed=int(sha256(f"{campaign.at} {campaign.body_sha256}".encode()).hexdigest()[:8], 16),
     )
 
@@ -197,5 +205,5 @@ def _question(
 def _answering(parts: CampaignContext, saved: Path, tree: Path, profile: Profile) -> tuple[str, ...]:
     """The model's process, in a sandbox that shows it its code and its checkpoint."""
     device, gpus = ("cuda", 1) if profile == "full" else ("cpu", 0)
-    argv = (parts.python, str(checks.MODEL_SERVER), str(saved), device)
-    return parts.sandbox.wrap(argv, cwd=tree, readable=(tree, checks.MODEL_SERVER, saved), writable=(), gpus=gpus)
+    argv = (parts.python, str(MODEL_SERVER), str(saved), device)
+    return parts.sandbox.wrap(argv, cwd=tree, readable=(tree, MODEL_SERVER, saved), writable=(), gpus=gpus)

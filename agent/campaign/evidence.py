@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from agent.audit import checks
+from agent.audit import timing
 from agent.audit.integrity import HOLDOUT_FILE
 from agent.campaign.plan import PROBE_ROUNDS, Plan
 from agent.core.experiment import BASELINE, SetConstant
@@ -36,7 +36,7 @@ class CampaignView:
     def _counted(self) -> list[RunRecord]:
         """Comparable runs that say something here: a failure, or a slow neighbour, counts in its own campaign only."""
         runs, own = self.ledger.runs(self.campaign.conditions), campaign_chain(self.ledger, self.campaign)
-        return [run for run in runs if (run.status == "ok" or run.campaign in own) and not self._loose(run)]
+        return [run for run in runs if (run.status == "ok" or run.campaign_id in own) and not self._loose(run)]
 
     def _loose(self, run: RunRecord) -> bool:
         """Whether a run of a model's code was made outside of the sandbox that this campaign demands of it."""
@@ -48,7 +48,7 @@ class CampaignView:
         """The probes of a variant in this campaign."""
         found = self.ledger.runs(self.campaign.conditions, role="probe")
         tree, own = self.campaign.trees[name], campaign_chain(self.ledger, self.campaign)
-        return [run for run in found if run.tree == tree and run.campaign in own]
+        return [run for run in found if run.tree == tree and run.campaign_id in own]
 
     def missing_probes(self) -> list[tuple[str, int]]:
         """Name and round of the probes still to run, interleaved; a variant whose probe failed gets no more."""
@@ -94,9 +94,9 @@ class CampaignView:
     def audits(self) -> list[AuditRecord]:
         """The audits of this campaign and of those that it took over from; and what binds it of others (`binding`)."""
         own = campaign_chain(self.ledger, self.campaign)
-        made = [one for one in self.ledger.records_of(AuditRecord, self.campaign.issue) if one.campaign in own]
+        made = [one for one in self.ledger.records_of(AuditRecord, self.campaign.issue) if one.campaign_id in own]
         held = (self.binding(name) for name in self.campaign.trees if name != BASELINE)
-        return [one for one in held if one and one not in made and one.campaign not in own] + made
+        return [one for one in held if one and one not in made and one.campaign_id not in own] + made
 
     def binding(self, name: str) -> AuditRecord | None:
         """What an audit has found of a variant's tree under the same conditions, by this campaign's name for it.
@@ -118,10 +118,10 @@ class CampaignView:
         good = self.good(name)
         return list({run.seed: run for run in [run for run in good if run.role != "screen"] or good}.values())
 
-    def timed(self, name: str) -> checks.Timing:
+    def timed(self, name: str) -> timing.Timing:
         """What the audit's clock looks at."""
         flops = self._work(name) / self._work(BASELINE)
-        return checks.Timing(self.counting(name), self.counting(BASELINE), flops, self.plan.has_model_code(name))
+        return timing.Timing(self.counting(name), self.counting(BASELINE), flops, self.plan.has_model_code(name))
 
     def groups(self) -> list[list[float]]:
         """Replicates of other trees under the same conditions: more degrees of freedom for sigma.
@@ -154,7 +154,9 @@ class CampaignView:
     def spent(self) -> float:
         """Seconds of device time that this campaign has used, with those it took over from, whatever their budget."""
         own = campaign_chain(self.ledger, self.campaign)
-        return sum(run.seconds for run in (*self.ledger.runs(), *self.ledger.runs(role="probe")) if run.campaign in own)
+        return sum(
+            run.seconds for run in (*self.ledger.runs(), *self.ledger.runs(role="probe")) if run.campaign_id in own
+        )
 
 
 def campaign_chain(ledger: Ledger, campaign: CampaignRecord) -> set[str]:

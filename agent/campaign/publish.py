@@ -4,9 +4,10 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
+from agent.campaign.base import resolve_at
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView, campaign_chain, constants_set, why_not_auditable
-from agent.campaign.plan import Plan, all_commands, resolved_at
+from agent.campaign.plan import Plan, all_commands
 from agent.core.errors import BadInput
 from agent.core.experiment import BASELINE, IssueStatus, Shape
 from agent.core.faults import fault_point
@@ -32,7 +33,7 @@ def pending_promotion(ledger: Ledger, campaign: CampaignRecord) -> str | None:
         return None
     if not why_not_auditable(campaign) and not any(one.status == "passed" for one in ledger.audits(campaign)):
         return None  # it could have been audited, and was not, or did not pass
-    done = any(promotion.campaign == campaign.at for promotion in ledger.promotions(campaign.conditions.track))
+    done = any(promotion.campaign_id == campaign.at for promotion in ledger.promotions(campaign.conditions.track))
     return None if done else record.verdict.variant
 
 
@@ -55,7 +56,7 @@ def promote(parts: CampaignContext, evidence: CampaignView) -> None:
     parts.ledger.append(
         PromotionRecord(
             issue=campaign.issue,
-            campaign=campaign.at,
+            campaign_id=campaign.at,
             track=track,
             variant=variant,
             profile=campaign.conditions.profile,
@@ -100,8 +101,8 @@ def latest_board(parts: CampaignContext, plan: Plan) -> Board:
 def make_board(parts: CampaignContext, evidence: CampaignView) -> Board:
     """The board of a campaign as it stands."""
     plan = evidence.plan
-    here = parts.repo.resolve(f"refs/heads/{baseline_branch(plan.track.name)}") or plan.base
-    shape = resolved_at(parts.repo, plan.track, here).shapes.get("full")
+    here = parts.repo.resolve(f"refs/heads/{baseline_branch(plan.track.name)}") or plan.base.commit
+    shape = resolve_at(parts.repo, plan.track, here).shapes.get("full")
     return build_board(evidence, here, shape, _command(plan), _notices(parts.ledger, evidence, here))
 
 
@@ -258,7 +259,7 @@ def _status(ledger: Ledger, shown: Board) -> IssueStatus:
 
 def _promoted_variant(ledger: Ledger, shown: Board) -> str | None:
     found = ledger.promotions(shown.track.name)
-    return next((one.variant for one in found if one.campaign == shown.campaign.at), None)
+    return next((one.variant for one in found if one.campaign_id == shown.campaign.at), None)
 
 
 def _proposal(shown: Board, winner: str) -> str:
@@ -284,7 +285,7 @@ def _decided(ledger: Ledger) -> list[tuple[CampaignRecord, tuple[Verdict, ...], 
     for campaign in ledger.campaigns():
         if record := ledger.verdict(campaign):
             own = campaign_chain(ledger, campaign)
-            made = [run for run in runs if run.campaign in own]
+            made = [run for run in runs if run.campaign_id in own]
             found.append((campaign, (record.verdict, *record.variants), made))
     return found
 

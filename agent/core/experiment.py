@@ -1,18 +1,17 @@
 """The nouns of the harness: frozen dataclasses, one error tree. Standard library only, no effects."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 Constant = int | float | str | bool | None
 Profile = Literal["full", "mini"]
 Clock = Literal["wall", "calibrated", "steps"]
+BudgetKind = Literal["seconds", "steps", "tokens"]
 GateKind = Literal["confirmed", "lowest"]
 IssueStatus = Literal["queued", "running", "review", "done"]
 
 BASELINE = "baseline"  # the name the baseline goes by where a variant's name is expected
-
-
-# --- errors -----------------------------------------------------------------------------------------------
 
 
 # --- what is asked for ------------------------------------------------------------------------------------
@@ -122,17 +121,39 @@ class Variant:
         return all(isinstance(edit, SetConstant) for edit in self.edits)
 
 
+_UNITS: Mapping[BudgetKind, tuple[str, float]] = {"seconds": ("s", 1), "steps": ("steps", 1), "tokens": ("Mtok", 1e6)}
+
+
 @dataclass(frozen=True)
 class Budget:
-    """How much training a run gets: seconds, optimizer steps, or tokens. Its text is what --budget takes."""
+    """How much training a run gets: seconds, optimizer steps, or tokens. Its text is what --budget takes.
 
-    kind: Literal["seconds", "steps", "tokens"]
+    The amount is kept to ten digits, which is what its text has: a budget is equal to what is read back from the text.
+    """
+
+    kind: BudgetKind
     amount: float
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "amount", float(f"{self.amount:.10g}"))
+
     def __str__(self) -> str:
-        if self.kind == "tokens":
-            return f"{self.amount / 1e6:.10g}Mtok"
-        return f"{self.amount:.10g}{'s' if self.kind == 'seconds' else 'steps'}"
+        unit, scale = _UNITS[self.kind]
+        return f"{self.amount / scale:.10g}{unit}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the budget that has this text. Raises ValueError where none has."""
+        for kind, (unit, scale) in _UNITS.items():
+            number = text.removesuffix(unit)
+            if number != text and number[-1:].isdigit():
+                return cls(kind, float(number) * scale)
+        raise ValueError(f"{text!r} is not the text of a budget")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: object) -> dict[str, object]:
+        """Return the schema by which pydantic reads a record: a budget is stored as its text."""
+        return {"type": "function-plain", "function": {"type": "no-info", "function": cls.parse}}
 
 
 @dataclass(frozen=True)
@@ -194,9 +215,6 @@ class Shape:
     params: int
     flops_per_token: int
     memory_mb: int
-
-
-# --- who writes changes -----------------------------------------------------------------------------------
 
 
 # --- what is run, and what comes back ---------------------------------------------------------------------

@@ -17,7 +17,7 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """One finished run. A run is known by its conditions, tree and seed; `steps` is None where the clock was the limit.
 
@@ -25,7 +25,7 @@ class RunRecord:
     """
 
     issue: int
-    campaign: str
+    campaign_id: str
     conditions: Conditions
     variant: str
     role: JobRole
@@ -50,7 +50,7 @@ class RunRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CampaignRecord:
     """One issue's frozen question: written before the first run, found again by the same command.
 
@@ -74,12 +74,12 @@ class CampaignRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VerdictRecord:
     """The gate's answer to a campaign (named by its `at`), with the estimate for every variant."""
 
     issue: int
-    campaign: str
+    campaign_id: str
     verdict: Verdict
     variants: tuple[Verdict, ...]
     at: str
@@ -87,7 +87,7 @@ class VerdictRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HoldoutReadRecord:
     """The second held-out set is about to be read, for a winner of a campaign (named by its `at`).
 
@@ -95,30 +95,30 @@ class HoldoutReadRecord:
     """
 
     issue: int
-    campaign: str
+    campaign_id: str
     variant: str
     at: str
     kind: Literal["held-read"] = "held-read"
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AuditRecord:
     """What the audit found of the winner of a campaign (named by its `at`): every check by name, with its evidence.
 
-    `failed` names the checks that did not hold. `held_reads` is how often the second held-out set had been read, this
-    time included, on this track and corpus.
+    `failed` names the checks that did not hold. `holdout_reads` is how often the second held-out set had been read on
+    this track and corpus, this time included.
     """
 
     issue: int
-    campaign: str
+    campaign_id: str
     variant: str
     commit: str
     status: AuditStatus
     failed: tuple[str, ...]
     checks: Mapping[str, str]
     metrics: Mapping[str, float]
-    held_reads: int
+    holdout_reads: int
     sandbox: str
     seconds: float
     at: str
@@ -126,12 +126,12 @@ class AuditRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PromotionRecord:
     """The baseline of `track` moved from commit `old` to commit `new`, by the verdict of `campaign`."""
 
     issue: int
-    campaign: str
+    campaign_id: str
     track: str
     variant: str
     profile: Profile
@@ -142,7 +142,7 @@ class PromotionRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CommandRecord:
     """A command that a person gave to an issue's campaign, obeyed once: its text, and what was answered.
 
@@ -163,7 +163,7 @@ class CommandRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DeliveryRecord:
     """Something for the tracker of `issue`: owed until a later record of the same `what` says done.
 
@@ -181,7 +181,7 @@ class DeliveryRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SpendRecord:
     """Money for one call of a model, in dollars: reserved before it, settled by a second record of the same `call`.
 
@@ -204,7 +204,7 @@ class SpendRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RoundRecord:
     """What an editor thought of for an issue: the ideas, each to be tried on `base`, or why there are none.
 
@@ -225,18 +225,18 @@ class RoundRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProposalRecord:
     """What became of an idea: a commit and its tree, accepted to run, or refused for `failure`; `usd` is its cost.
 
-    `said` is what its editor says of it, and all that is known of an idea that was blank.
+    `summary` is what its editor says of it, and all that is known of an idea that was blank.
     """
 
     issue: int
     round: int
     variant: str
     accepted: bool
-    said: str
+    summary: str
     commit: str
     tree: str
     failure: str
@@ -247,7 +247,7 @@ class ProposalRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionRecord:
     """The open-ended mode on an issue began, or ended for `reason`; its limits hold across restarts."""
 

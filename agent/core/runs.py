@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from agent.core.experiment import Clock, Profile
+from agent.core.experiment import Budget, Clock, Profile
 
 Role = Literal["baseline", "screen", "confirm"]
 JobRole = Literal["baseline", "screen", "confirm", "probe", "prepare", "audit", "smoke"]
@@ -23,7 +23,7 @@ class Conditions:
     corpus: str
     profile: Profile
     clock: Clock
-    budget: str
+    budget: Budget
     machine: str
 
 

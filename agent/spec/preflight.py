@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import cast
 
 from agent.core.errors import BadInput, OffLimits
 from agent.core.experiment import BASELINE, Constant, Profile, SetConstant, Shape, Spec, Track, Variant
-from agent.spec import edits, policy, shape
+from agent.spec import edits, policy, script, shape
 
 PROFILES: tuple[Profile, ...] = ("full", "mini")
 MEMORY_HEADROOM = (
@@ -38,7 +40,7 @@ class Sources:
 def profile_facts(fixed: Mapping[str, str], prepare: str) -> dict[Profile, Mapping[str, object]]:
     """Return the PROFILES table of a track's fixed side, texts by path. Raises BadInput where none has it."""
     holders = (path for path, text in fixed.items() if re.search(r"^PROFILES\b.*=", text, re.MULTILINE))
-    tables = (edits.constants(fixed[path], path).get("PROFILES") for path in holders)
+    tables = (script.constants(fixed[path], path).get("PROFILES") for path in holders)
     table = next((table for table in tables if isinstance(table, dict) and set(PROFILES) <= table.keys()), None)
     if table is None:
         raise BadInput("no PROFILES table with full and mini", where=prepare, next_step="restore its fixed files")
@@ -67,7 +69,7 @@ def variants(spec: Spec, track: Track, sources: Sources, proposed: Sequence[Vari
 def contract(one: Resolved, track: Track, sources: Sources) -> None:
     """Raise BadInput where a rewritten script has lost what the harness calls: its top-level names, its constants."""
     before = sources.files[track.script]
-    old, new = (edits.names(text, track.script) for text in (before, one.files.get(track.script, before)))
+    old, new = (script.names(text, track.script) for text in (before, one.files.get(track.script, before)))
     lost = [name for name in (*_CALLED, *_SHAPED) if name in old and name not in new]
     if lost:
         raise BadInput(
@@ -96,16 +98,15 @@ def check_memory(resolved: Sequence[Resolved], profile: Profile, memory_mb: int)
         shaped = one.shapes.get(profile)
         if shaped is not None and shaped.memory_mb * MEMORY_HEADROOM > memory_mb:
             raise BadInput(
-                f"{one.variant.name} needs about {shaped.memory_mb:,} MB and {MEMORY_HEADROOM - 1:.0%} room beside it, and the "
-                f"device has {memory_mb:,} MB",
+                f"{one.variant.name} needs about {shaped.memory_mb:,} MB and {MEMORY_HEADROOM - 1:.0%} room beside it, "
+                f"and the device has {memory_mb:,} MB",
                 where=one.variant.where,
                 next_step="make the variant smaller, or lower the batch per device in the script",
             )
 
 
 def _resolve(variant: Variant, files: Mapping[str, str], track: Track, sources: Sources) -> Resolved:
-    text = files.get(track.script, sources.files[track.script])
-    constants = edits.constants(text, track.script)
+    constants = _constants(variant, files, track, sources)
     if not set(_SHAPED) <= constants.keys():
         return Resolved(variant, files, constants, {})
     try:
@@ -115,6 +116,20 @@ def _resolve(variant: Variant, files: Mapping[str, str], track: Track, sources: 
             f"{variant.name}: {error.problem}", where=variant.where or track.script, next_step=error.next_step
         ) from None
     return Resolved(variant, files, constants, shapes)
+
+
+def _constants(variant: Variant, files: Mapping[str, str], track: Track, sources: Sources) -> dict[str, object]:
+    """Return the constants of a variant's script; in a table, those of the base but for what it sets."""
+    text = sources.files[track.script]
+    if not variant.only_sets_constants:
+        return script.constants(files.get(track.script, text), track.script)
+    own = [edit for edit in variant.edits if isinstance(edit, SetConstant) and edit.path == track.script]
+    return edits.constants_after(_base_constants(text, track.script), own)
+
+
+@lru_cache(maxsize=4)
+def _base_constants(text: str, path: str) -> Mapping[str, object]:
+    return MappingProxyType(script.constants(text, path))
 
 
 def _check_reach(resolved: Resolved, track: Track, sources: Sources) -> None:

@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from errno import ENOSPC
@@ -105,8 +104,9 @@ class Repository:
 
     def files(self, commit: str, place: str) -> dict[str, str]:
         """Return the object ids by path of what is at a place of a commit: a file, or a folder with all below it."""
-        lines = self._git("ls-tree", "-r", "--format=%(path)%09%(objectname)", commit, "--", place).splitlines()
-        return dict(line.split("\t") for line in lines)
+        entries = self._git("ls-tree", "-r", "-z", commit, "--", place).split("\0")
+        split = (entry.partition("\t") for entry in entries if entry)
+        return {path: facts.split()[-1] for facts, _, path in split}
 
     def uncommitted(self, paths: tuple[str, ...]) -> list[str]:
         """Those of `paths` whose work-tree text differs from HEAD's, or that git does not track yet."""
@@ -309,6 +309,8 @@ class Repository:
 
     def export(self, commit: str, folder: Path) -> None:
         """Write the files of a commit into an empty folder: no .git, no untracked file, nothing of the work tree."""
+        import tarfile  # with its compressions it takes long, and few commands run anything
+
         with tempfile.TemporaryFile() as archive:
             argv = ["git", "archive", "--format=tar", commit]
             try:

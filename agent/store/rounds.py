@@ -98,7 +98,7 @@ def variants(repo: Repository, turn: Round) -> tuple[Variant, ...]:
 def _variant(repo: Repository, base: str, one: ProposalRecord, idea: Idea) -> Variant:
     files = {path: repo.read(one.commit, path) or "" for path in repo.changed(base, one.commit)}
     edits = tuple(Rewrite(path, text) for path, text in files.items())
-    return Variant(one.variant, edits, why=why(idea, one.said), where=f"proposal {one.variant}", usd=one.usd)
+    return Variant(one.variant, edits, why=why(idea, one.summary), where=f"proposal {one.variant}", usd=one.usd)
 
 
 def why(idea: Idea, said: str = "") -> str:
@@ -142,7 +142,7 @@ def _refused(ledger: Ledger, issue: int, track: str) -> list[tuple[str, PastAtte
     return [
         (
             one.at,
-            PastAttempt(f"#{issue} {one.variant}", ideas[one.variant].title or one.said, f"refused: {one.failure}"),
+            PastAttempt(f"#{issue} {one.variant}", ideas[one.variant].title or one.summary, f"refused: {one.failure}"),
         )
         for one in found
     ]
@@ -152,7 +152,7 @@ def proposal_rows(turn: Round) -> list[tuple[str, str, str]]:
     """The proposals of a round for a reader: name, what, what became of it."""
     ideas = {idea.name: idea for idea in turn.ideas}
     return [
-        (one.variant, why(ideas[one.variant], one.said), "a variant" if one.accepted else f"refused: {one.failure}")
+        (one.variant, why(ideas[one.variant], one.summary), "a variant" if one.accepted else f"refused: {one.failure}")
         for one in turn.proposals
     ]
 

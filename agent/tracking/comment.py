@@ -6,12 +6,13 @@ Texts of others (an issue's words, a run's reason, constants, names of machines 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from agent.core.experiment import BASELINE, Shape, Spec, Track
 from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord
 from agent.core.runs import Verdict
 from agent.core.sanitize import fenced, make_postable, one_line
+from agent.store.codec import to_json
 
 _ROUNDS = 100  # that are told in a comment
 _ANSWERS = 50  # to commands, in one comment
@@ -184,7 +185,7 @@ def _audit(found: AuditRecord) -> str:
     """What the audit of a winner found, with the checks that failed or else the names of all."""
     failed = [f"`{name}`: {one_line(found.checks[name])}" for name in found.failed]
     held = "; ".join(failed) or f"{', '.join(found.checks)} hold"
-    told, times = found.metrics, "once" if found.held_reads == 1 else f"{found.held_reads} times"
+    told, times = found.metrics, "once" if found.holdout_reads == 1 else f"{found.holdout_reads} times"
     names = ("baseline_held_bpb", "held_bpb")
     before, after = (number(told.get(name)) for name in names)
     second = f"The second held-out set, read {times} so far, has {before} for the baseline and {after} for it."
@@ -310,8 +311,8 @@ def status_json(board: Board) -> dict[str, object]:
         "verdict": verdict_json(board.verdict),
         "baseline": {"commit": board.current, "model_dim": None if shape is None else shape.model_dim},
         "runs": [_run_json(run) for row in board.rows for run in row.runs],
-        "audits": [asdict(one) for one in board.audits],
-        "steering": [asdict(said) for said in board.steering],
+        "audits": [to_json(one) for one in board.audits],
+        "steering": [to_json(command) for command in board.steering],
         "proposals": [dict(zip(("id", "what", "became"), one, strict=True)) for one in board.proposals],
         "usd": board.usd,
     }

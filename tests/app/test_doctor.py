@@ -73,6 +73,18 @@ def test_a_run_whose_commit_is_not_what_it_was_is_found(project: Path, change: d
 
 def test_a_missing_baseline_is_found(project: Path) -> None:
     ledger = Ledger(project / "ledger.jsonl", project / "lock")
-    ledger.append(CampaignRecord(3, "t", "s", CONDITIONS, GateRules(), "b", {}, {}, "now"))
+    ledger.append(
+        CampaignRecord(
+            issue=3,
+            title="t",
+            body_sha256="s",
+            conditions=CONDITIONS,
+            gate=GateRules(),
+            base="b",
+            commits={},
+            trees={},
+            at="now",
+        )
+    )
     with Repository(project) as repo:
         assert verify(repo, ledger) == ["branch autoresearch/baseline/main is missing"]

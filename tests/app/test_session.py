@@ -41,8 +41,33 @@ def later(session: Session, minutes: float) -> datetime:
 
 
 def fruitless(ledger: Ledger, session: Session, number: int) -> None:
-    ledger.append(RoundRecord(5, SHA, "main", number, "b" * 40, IDEAS[:1], "", session.began.at))
-    ledger.append(ProposalRecord(5, number, "1A", False, "", "", "", "no", 1, 0.0, session.began.at))
+    ledger.append(
+        RoundRecord(
+            issue=5,
+            body_sha256=SHA,
+            track="main",
+            round=number,
+            base="b" * 40,
+            ideas=IDEAS[:1],
+            failure="",
+            at=session.began.at,
+        )
+    )
+    ledger.append(
+        ProposalRecord(
+            issue=5,
+            round=number,
+            variant="1A",
+            accepted=False,
+            summary="",
+            commit="",
+            tree="",
+            failure="no",
+            attempts=1,
+            usd=0.0,
+            at=session.began.at,
+        )
+    )
 
 
 def test_a_restart_goes_on_with_the_session_that_has_not_ended(ledger: Ledger) -> None:
@@ -70,10 +95,38 @@ def test_no_round_begins_that_would_end_too_late(ledger: Ledger) -> None:
 
 
 def test_only_money_spent_since_it_began_counts(ledger: Ledger) -> None:
-    ledger.append(SpendRecord(5, "old", "1A", "m", True, 50.0, 1, 1, 0, 0, LONG_AGO))
+    ledger.append(
+        SpendRecord(
+            issue=5,
+            call="old",
+            variant="1A",
+            model="m",
+            settled=True,
+            usd=50.0,
+            input_tokens=1,
+            output_tokens=1,
+            cache_write_tokens=0,
+            cache_read_tokens=0,
+            at=LONG_AGO,
+        )
+    )
     session = begun(ledger, max_usd=1)
     assert session.over(None, later(session, 1)) == ""
-    ledger.append(SpendRecord(5, "new", "1A", "m", True, 1.0, 1, 1, 0, 0, session.began.at))
+    ledger.append(
+        SpendRecord(
+            issue=5,
+            call="new",
+            variant="1A",
+            model="m",
+            settled=True,
+            usd=1.0,
+            input_tokens=1,
+            output_tokens=1,
+            cache_write_tokens=0,
+            cache_read_tokens=0,
+            at=session.began.at,
+        )
+    )
     assert session.over(None, later(session, 1)) == "the money is used up: $1.00 of $1"
 
 
@@ -103,11 +156,50 @@ def test_a_pause_that_passes_does_not_end_the_session(ledger: Ledger) -> None:
 
 def test_a_round_that_a_crash_cut_short_has_its_end_though_the_money_is_used_up(ledger: Ledger) -> None:
     session = begun(ledger, hours=1, max_usd=1)
-    ledger.append(RoundRecord(5, SHA, "main", 1, "b" * 40, IDEAS[:1], "", session.began.at))
-    ledger.append(SpendRecord(5, "new", "1A", "m", True, 1.0, 1, 1, 0, 0, session.began.at))
+    ledger.append(
+        RoundRecord(
+            issue=5,
+            body_sha256=SHA,
+            track="main",
+            round=1,
+            base="b" * 40,
+            ideas=IDEAS[:1],
+            failure="",
+            at=session.began.at,
+        )
+    )
+    ledger.append(
+        SpendRecord(
+            issue=5,
+            call="new",
+            variant="1A",
+            model="m",
+            settled=True,
+            usd=1.0,
+            input_tokens=1,
+            output_tokens=1,
+            cache_write_tokens=0,
+            cache_read_tokens=0,
+            at=session.began.at,
+        )
+    )
     assert session.over(1800, later(session, 31)) == ""
     assert session.over(1800, later(session, 61)).startswith("the time is used up")
-    ledger.append(ProposalRecord(5, 1, "1A", False, "", "", "", "no", 1, 1.0, session.began.at))
+    ledger.append(
+        ProposalRecord(
+            issue=5,
+            round=1,
+            variant="1A",
+            accepted=False,
+            summary="",
+            commit="",
+            tree="",
+            failure="no",
+            attempts=1,
+            usd=1.0,
+            at=session.began.at,
+        )
+    )
     assert session.over(1800, later(session, 1)) == "the money is used up: $1.00 of $1"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.core.records import RunRecord
-from agent.store.ledger import decode, encode
+from agent.store.codec import decode, encode
 from agent.store.repository import Repository
 from tests.support import needs
 from tests.support.project import agent, commit, edit, git, make, start

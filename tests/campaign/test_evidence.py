@@ -7,16 +7,26 @@ import pytest
 
 from agent.campaign.evidence import CampaignView, why_not_auditable
 from agent.campaign.plan import CampaignRequest
-from agent.core.experiment import BASELINE, GateRules
+from agent.core.experiment import BASELINE, Budget, GateRules
 from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord, VerdictRecord
 from agent.core.runs import Verdict
 from agent.gate import verdict
 from agent.store.ledger import Ledger
-from tests.campaign.test_plan import plan
+from tests.campaign.test_plan import model_code_in_base, plan
 from tests.store.test_ledger import CONDITIONS, RUN
 
 TREES = {name: f"tree of {name}" for name in (BASELINE, "1A", "1B", "1C", "1D")}
-CAMPAIGN = CampaignRecord(3, "t", "s", CONDITIONS, None, "b", {n: n for n in TREES}, TREES, "now")  # type: ignore[arg-type]
+CAMPAIGN = CampaignRecord(
+    issue=3,
+    title="t",
+    body_sha256="s",
+    conditions=CONDITIONS,
+    gate=None,
+    base="b",
+    commits={n: n for n in TREES},
+    trees=TREES,
+    at="now",
+)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -26,7 +36,14 @@ def evidence(project: Path) -> CampaignView:
 
 
 def run(name: str, seed: int, metric: float | None = 2.0, **more: object) -> RunRecord:
-    told = {"variant": name, "tree": TREES.get(name, name), "seed": seed, "metric": metric, "campaign": "now", **more}
+    told = {
+        "variant": name,
+        "tree": TREES.get(name, name),
+        "seed": seed,
+        "metric": metric,
+        "campaign_id": "now",
+        **more,
+    }
     return replace(RUN, **told)  # type: ignore[arg-type]
 
 
@@ -35,7 +52,7 @@ def probe(name: str, number: int, step_seconds: float, **more: object) -> RunRec
 
 
 def test_a_run_of_the_same_tree_counts_whoever_made_it_and_other_conditions_do_not(evidence: CampaignView) -> None:
-    evidence.ledger.append(run("another name", 0, tree=TREES["1A"], campaign="earlier"))
+    evidence.ledger.append(run("another name", 0, tree=TREES["1A"], campaign_id="earlier"))
     evidence.ledger.append(run("1A", 1, conditions=replace(CONDITIONS, machine="another")))
     assert [one.seed for one in evidence.runs("1A")] == [0]
     assert [(one.variant, one.seed) for one in evidence.seen()] == [("1A", 0)]
@@ -45,9 +62,9 @@ def test_a_run_of_a_models_code_outside_the_sandbox_counts_only_where_no_sandbox
     evidence: CampaignView,
 ) -> None:
     for name in (BASELINE, "1A"):
-        evidence.ledger.append(run(name, 0, campaign="earlier", sandbox="none"))
-        evidence.ledger.append(run(name, 1, campaign="earlier", sandbox="bwrap"))
-    written, walled = replace(evidence.plan, base_has_model_code=True), replace(CAMPAIGN, sandbox="bwrap")
+        evidence.ledger.append(run(name, 0, campaign_id="earlier", sandbox="none"))
+        evidence.ledger.append(run(name, 1, campaign_id="earlier", sandbox="bwrap"))
+    written, walled = model_code_in_base(evidence.plan), replace(CAMPAIGN, sandbox="bwrap")
     for made, campaign, expected in [
         (evidence.plan, CAMPAIGN, [0, 1]),
         (written, CAMPAIGN, [0, 1]),
@@ -79,23 +96,23 @@ def test_steps_are_the_budget_over_the_quietest_probe_and_in_proportion_for_vari
 
 
 def test_a_baseline_that_ran_before_keeps_its_steps_and_variants_follow_by_ratio(evidence: CampaignView) -> None:
-    evidence.ledger.append(run(BASELINE, 0, steps=1000, role="baseline", campaign="earlier"))
+    evidence.ledger.append(run(BASELINE, 0, steps=1000, role="baseline", campaign_id="earlier"))
     for name, seconds in {BASELINE: 0.1, "1D": 0.2}.items():
         evidence.ledger.append(probe(name, 0, seconds))
     assert (evidence.steps(BASELINE), evidence.steps("1D")) == (1000, 500)
 
 
 def test_probes_of_an_earlier_campaign_do_not_calibrate_this_one(evidence: CampaignView) -> None:
-    evidence.ledger.append(probe(BASELINE, 0, 0.1, campaign="earlier"))
+    evidence.ledger.append(probe(BASELINE, 0, 0.1, campaign_id="earlier"))
     assert evidence.probes(BASELINE) == []
 
 
 def test_groups_are_replicates_of_other_trees_without_screening_runs(evidence: CampaignView) -> None:
     for tree, seeds in {"x": (1, 2, 3), "lonely": (1,), TREES["1A"]: (1, 2)}.items():
         for seed in seeds:
-            evidence.ledger.append(run("old", seed, float(seed), tree=tree, role="confirm", campaign="earlier"))
-    evidence.ledger.append(run("old", 9, 9.0, tree="x", role="screen", campaign="earlier"))
-    evidence.ledger.append(run("old", 8, None, tree="x", role="confirm", status="crash", campaign="earlier"))
+            evidence.ledger.append(run("old", seed, float(seed), tree=tree, role="confirm", campaign_id="earlier"))
+    evidence.ledger.append(run("old", 9, 9.0, tree="x", role="screen", campaign_id="earlier"))
+    evidence.ledger.append(run("old", 8, None, tree="x", role="confirm", status="crash", campaign_id="earlier"))
     assert evidence.groups() == [[1.0, 2.0, 3.0]]
 
 
@@ -104,7 +121,22 @@ def test_a_refusal_is_no_run_after_which_the_baseline_is_measured_again(evidence
     for seed in rules.seeds:
         evidence.ledger.append(run(BASELINE, seed, 2.0 + seed / 100, role="baseline"))
     evidence.ledger.append(run("1D", 0, 1.0))
-    evidence.ledger.append(AuditRecord(3, "now", "1D", "1D", "failed", ("order",), {}, {}, 1, "none", 1.0, "now"))
+    evidence.ledger.append(
+        AuditRecord(
+            issue=3,
+            campaign_id="now",
+            variant="1D",
+            commit="1D",
+            status="failed",
+            failed=("order",),
+            checks={},
+            metrics={},
+            holdout_reads=1,
+            sandbox="none",
+            seconds=1.0,
+            at="now",
+        )
+    )
     assert {one.variant for one in evidence.seen() if one.failure} == {"1D"}
     asked = verdict.next_runs(rules, ("1D", "1C"), evidence.seen())
     assert [(one.variant, one.role) for one in asked] == [("1C", "screen")]
@@ -114,7 +146,7 @@ def test_what_an_audit_holds_against_a_tree_binds_every_later_campaign_under_its
     evidence: CampaignView,
 ) -> None:
     ledger, other = evidence.ledger, {"2X": TREES["1D"], "2Y": TREES["1C"], "2Z": TREES["1B"], "2W": TREES[BASELINE]}
-    for at, told in {"earlier": CONDITIONS, "elsewhere": replace(CONDITIONS, budget="9s")}.items():
+    for at, told in {"earlier": CONDITIONS, "elsewhere": replace(CONDITIONS, budget=Budget("seconds", 9))}.items():
         ledger.append(replace(CAMPAIGN, issue=2, at=at, trees=other, conditions=told, gate=GateRules()))
     for at, name, status in [
         ("earlier", "2X", "failed"),
@@ -123,7 +155,22 @@ def test_what_an_audit_holds_against_a_tree_binds_every_later_campaign_under_its
         ("elsewhere", "2Z", "failed"),
         ("earlier", "2W", "failed"),  # a person made it the baseline all the same
     ]:
-        ledger.append(AuditRecord(2, at, name, name, status, ("order",), {}, {}, 1, "none", 1.0, "1"))  # type: ignore[arg-type]
+        ledger.append(
+            AuditRecord(
+                issue=2,
+                campaign_id=at,
+                variant=name,
+                commit=name,
+                status=status,
+                failed=("order",),
+                checks={},
+                metrics={},
+                holdout_reads=1,
+                sandbox="none",
+                seconds=1.0,
+                at="1",
+            )
+        )  # type: ignore[arg-type]
     assert [one.variant for one in evidence.seen() if one.failure] == ["1D"]
     bound = {name: one and one.status for name in TREES if (one := evidence.binding(name)) and name != BASELINE}
     assert bound == {"1D": "failed", "1C": "quarantined"}
@@ -147,7 +194,7 @@ def test_why_no_winner_can_be_audited_is_said(pins: dict[str, str], goal: str, w
 
 def test_a_contended_run_is_shown_to_the_gate_as_such(evidence: CampaignView) -> None:
     evidence.ledger.append(run("1A", 0, 2.0, status="contended"))
-    evidence.ledger.append(run("1A", 0, 2.0, status="contended", campaign="earlier"))
+    evidence.ledger.append(run("1A", 0, 2.0, status="contended", campaign_id="earlier"))
     assert [one.contended for one in evidence.seen()] == [True]
     assert evidence.usual_speed(run("1A", 1)) == []
 
@@ -155,7 +202,7 @@ def test_a_contended_run_is_shown_to_the_gate_as_such(evidence: CampaignView) ->
 def test_only_this_campaigns_time_is_counted_as_spent(evidence: CampaignView) -> None:
     evidence.ledger.append(run("1A", 0, seconds=10.0))
     evidence.ledger.append(probe("1A", 0, 0.1, seconds=2.0))
-    evidence.ledger.append(run("1A", 1, seconds=99.0, campaign="earlier"))
+    evidence.ledger.append(run("1A", 1, seconds=99.0, campaign_id="earlier"))
     assert evidence.spent() == 12.0
 
 
@@ -164,15 +211,33 @@ def test_what_was_spent_probed_or_failed_before_somebody_steered_counts_and_of_a
 ) -> None:
     for at in ("1 decided", "2 begun"):
         evidence.ledger.append(replace(CAMPAIGN, at=at, gate=GateRules()))
-    evidence.ledger.append(VerdictRecord(3, "1 decided", Verdict(None, "discard", None, None, 0, None, ""), (), "1"))
+    evidence.ledger.append(
+        VerdictRecord(
+            issue=3,
+            campaign_id="1 decided",
+            verdict=Verdict(None, "discard", None, None, 0, None, ""),
+            variants=(),
+            at="1",
+        )
+    )
     for campaign in ("1 decided", "2 begun"):
-        evidence.ledger.append(run("1A", 0, None, status="crash", seconds=10.0, campaign=campaign))
-        evidence.ledger.append(probe("1B", 0, 0.1, seconds=2.0, campaign=campaign))
-    evidence.ledger.append(run("1C", 0, seconds=5.0, campaign="2 begun", conditions=replace(CONDITIONS, budget="9s")))
+        evidence.ledger.append(run("1A", 0, None, status="crash", seconds=10.0, campaign_id=campaign))
+        evidence.ledger.append(probe("1B", 0, 0.1, seconds=2.0, campaign_id=campaign))
+    evidence.ledger.append(
+        run("1C", 0, seconds=5.0, campaign_id="2 begun", conditions=replace(CONDITIONS, budget=Budget("seconds", 9)))
+    )
     assert (evidence.spent(), evidence.seen(), evidence.probes("1B")) == (0, [], [])
-    evidence.ledger.append(CommandRecord(3, "s", "line-1", "", "/stop", "", True, "2"))
+    evidence.ledger.append(
+        CommandRecord(
+            issue=3, body_sha256="s", remark="line-1", author="", command="/stop", answer="", obeyed=True, at="2"
+        )
+    )
     assert evidence.spent() == 0
-    evidence.ledger.append(CommandRecord(3, "s", "line-2", "", "/skip 1D", "", True, "2"))
+    evidence.ledger.append(
+        CommandRecord(
+            issue=3, body_sha256="s", remark="line-2", author="", command="/skip 1D", answer="", obeyed=True, at="2"
+        )
+    )
     assert (evidence.spent(), len(evidence.seen()), len(evidence.probes("1B"))) == (17.0, 1, 1)
 
 

@@ -11,7 +11,7 @@ from agent.campaign.plan import CampaignRequest
 from agent.core.errors import BadInput, Paused
 from agent.core.experiment import BASELINE, Budget, Profile
 from tests import cheats
-from tests.campaign.test_plan import plan
+from tests.campaign.test_plan import model_code_in_base, plan
 from tests.store.test_ledger import RUN
 from tests.support import trial
 from tests.support.project import commit, edit
@@ -56,7 +56,7 @@ def test_what_a_model_wrote_compiles_for_itself_and_leaves_nothing_to_later_runs
 
 
 def test_on_a_baseline_that_a_model_wrote_every_run_compiles_for_itself(court: trial.Court) -> None:
-    plan = replace(court.evidence.plan, base_has_model_code=True)
+    plan = model_code_in_base(court.evidence.plan)
     job = jobs.make_job(court.parts, replace(court.evidence, plan=plan), BASELINE, 0, "baseline")
     assert (job.writable, job.env["AUTORESEARCH_CACHE"]) == ((), str(job.run_dir / "cache"))
 
@@ -107,10 +107,10 @@ def test_before_the_clock_refuses_for_a_compilation_it_learns_what_one_takes(
     campaign, told = court.evidence.campaign, {"training_seconds": 120.0}
     for name, took in ((BASELINE, 140.0), ("1D", seconds)):
         usual = replace(RUN, conditions=campaign.conditions, role="confirm", metrics=told, seconds=took)
-        court.parts.ledger.append(replace(usual, variant=name, tree=campaign.trees[name], campaign=campaign.at))
-    timed = auditing.timing(court.parts, court.evidence, "1D", court.parts.logs / "compiled")
-    assert (timed.compilation > 1.0) == asked
-    assert timed.written is False
+        court.parts.ledger.append(replace(usual, variant=name, tree=campaign.trees[name], campaign_id=campaign.at))
+    timed = auditing.campaign_timing(court.parts, court.evidence, "1D", court.parts.logs / "compiled")
+    assert (timed.compile_s > 1.0) == asked
+    assert timed.has_model_code is False
 
 
 @pytest.mark.parametrize("name", ["val.npz", "held.npz", "tokenizer.json", "train.bin"])

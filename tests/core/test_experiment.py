@@ -2,12 +2,16 @@
 
 import dataclasses
 import inspect
+from types import ModuleType
+from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agent.core import experiment
+from agent.core import experiment, proposals, protocols, records, runs
 from agent.core.errors import BadInput, HarnessError, Paused
-from agent.core.experiment import Budget, Issue, Spec, Variant
+from agent.core.experiment import Budget, BudgetKind, Issue, Spec, Variant
 from agent.spec.prose import parse_budget
 
 
@@ -29,10 +33,29 @@ def test_a_budgets_text_is_read_back_as_the_same_budget(budget: Budget, tokens: 
     assert parse_budget(str(Budget("tokens", tokens))) == Budget("tokens", tokens)
 
 
-def test_every_noun_is_frozen() -> None:
-    nouns = [kind for _, kind in inspect.getmembers(experiment, dataclasses.is_dataclass) if isinstance(kind, type)]
-    assert len(nouns) > 15
+@given(
+    kind=st.sampled_from(get_args(BudgetKind)),
+    amount=st.floats(min_value=1e-9, max_value=1e15) | st.integers(1, 10**15),
+)
+def test_every_budget_is_the_one_that_its_stored_text_names(kind: BudgetKind, amount: float) -> None:
+    assert Budget.parse(str(Budget(kind, amount))) == Budget(kind, amount)
+
+
+@pytest.mark.parametrize("text", ["", "20", "steps", "3 steps", "3step", "x20s", "Mtok"])
+def test_a_text_that_no_budget_has_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        Budget.parse(text)
+
+
+@pytest.mark.parametrize("module", [experiment, proposals, protocols, records, runs])
+def test_every_noun_is_frozen(module: ModuleType) -> None:
+    nouns = [kind for _, kind in inspect.getmembers(module, dataclasses.is_dataclass) if isinstance(kind, type)]
+    assert len(nouns) > 4
     assert all(kind.__dataclass_params__.frozen for kind in nouns)  # type: ignore[attr-defined]
+
+
+def test_the_fields_of_a_record_are_given_by_name() -> None:
+    assert all(field.kw_only for kind in get_args(records.Record) for field in dataclasses.fields(kind))
 
 
 def test_the_order_of_a_spec_is_that_of_its_variants() -> None:

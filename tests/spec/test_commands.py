@@ -207,7 +207,9 @@ def test_whatever_is_said_something_is_left_to_run_and_no_name_is_there_twice(co
 
 
 def record(command: str, obeyed: bool = True) -> CommandRecord:
-    return CommandRecord(3, "s", "line-1", "rena", command, "", obeyed, "now")
+    return CommandRecord(
+        issue=3, body_sha256="s", remark="line-1", author="rena", command=command, answer="", obeyed=obeyed, at="now"
+    )
 
 
 def test_records_that_were_obeyed_give_the_course_again() -> None:

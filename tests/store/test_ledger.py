@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.errors import BadInput, HarnessError
-from agent.core.experiment import GateRules
+from agent.core.experiment import Budget, GateRules
 from agent.core.proposals import Idea
 from agent.core.records import (
     AuditRecord,
@@ -31,12 +31,13 @@ from agent.core.records import (
     VerdictRecord,
 )
 from agent.core.runs import Conditions, Verdict
-from agent.store.ledger import Ledger, decode, encode
+from agent.store.codec import decode, encode
+from agent.store.ledger import Ledger
 
-CONDITIONS = Conditions("main", "stdlib:abc", "mini", "calibrated", "20s", "a processor, 2 cores")
+CONDITIONS = Conditions("main", "stdlib:abc", "mini", "calibrated", Budget("seconds", 20), "a processor, 2 cores")
 RUN = RunRecord(
     issue=3,
-    campaign="2026-01-01T00:00:00.000000+00:00",
+    campaign_id="2026-01-01T00:00:00.000000+00:00",
     conditions=CONDITIONS,
     variant="1A",
     role="screen",
@@ -60,30 +61,100 @@ RECORDS: list[Record] = [
     RUN,
     replace(RUN, status="crash", metric=None, metrics={}, steps=None, reason="exit status 1"),
     CampaignRecord(
-        3,
-        "title",
-        "s" * 64,
-        CONDITIONS,
-        GateRules(seeds=(7, 8)),
-        "b" * 40,
-        {"1A": "c" * 40},
-        {"1A": "t" * 40},
-        RUN.at,
-        {"prepare.py": "e" * 64},
-        "bwrap",
+        issue=3,
+        title="title",
+        body_sha256="s" * 64,
+        conditions=CONDITIONS,
+        gate=GateRules(seeds=(7, 8)),
+        base="b" * 40,
+        commits={"1A": "c" * 40},
+        trees={"1A": "t" * 40},
+        at=RUN.at,
+        pins={"prepare.py": "e" * 64},
+        sandbox="bwrap",
     ),
-    VerdictRecord(3, RUN.campaign, VERDICT, (VERDICT, replace(VERDICT, interval=None, p=None)), RUN.at),
-    HoldoutReadRecord(3, RUN.campaign, "1A", RUN.at),
+    VerdictRecord(
+        issue=3,
+        campaign_id=RUN.campaign_id,
+        verdict=VERDICT,
+        variants=(VERDICT, replace(VERDICT, interval=None, p=None)),
+        at=RUN.at,
+    ),
+    HoldoutReadRecord(issue=3, campaign_id=RUN.campaign_id, variant="1A", at=RUN.at),
     AuditRecord(
-        3, RUN.campaign, "1A", "c" * 40, "failed", ("order",), {"order": "x"}, {"b": 1.0}, 2, "none", 1.0, RUN.at
+        issue=3,
+        campaign_id=RUN.campaign_id,
+        variant="1A",
+        commit="c" * 40,
+        status="failed",
+        failed=("order",),
+        checks={"order": "x"},
+        metrics={"b": 1.0},
+        holdout_reads=2,
+        sandbox="none",
+        seconds=1.0,
+        at=RUN.at,
     ),
-    PromotionRecord(3, RUN.campaign, "main", "1A", "mini", "b" * 40, "c" * 40, RUN.at),
-    CommandRecord(3, "s" * 64, "comment-12", "somebody", "/skip 1B", "1B is skipped", True, RUN.at),
-    DeliveryRecord(3, "comment", "# A comment", False, "no network", RUN.at),
-    SpendRecord(3, "call-1", "1A", "a-model", True, 0.0213, 100, 200, 30, 40, RUN.at),
-    RoundRecord(3, "s" * 64, "main", 1, "b" * 40, (Idea("1A", "wider", "because", "-0.01"),), "", RUN.at),
-    ProposalRecord(3, 1, "1A", True, "wider", "c" * 40, "t" * 40, "", 2, 0.0213, RUN.at),
-    SessionRecord(3, "s" * 64, 8.0, None, True, "the time is used up", RUN.at),
+    PromotionRecord(
+        issue=3,
+        campaign_id=RUN.campaign_id,
+        track="main",
+        variant="1A",
+        profile="mini",
+        old="b" * 40,
+        new="c" * 40,
+        at=RUN.at,
+    ),
+    CommandRecord(
+        issue=3,
+        body_sha256="s" * 64,
+        remark="comment-12",
+        author="somebody",
+        command="/skip 1B",
+        answer="1B is skipped",
+        obeyed=True,
+        at=RUN.at,
+    ),
+    DeliveryRecord(issue=3, what="comment", text="# A comment", done=False, reason="no network", at=RUN.at),
+    SpendRecord(
+        issue=3,
+        call="call-1",
+        variant="1A",
+        model="a-model",
+        settled=True,
+        usd=0.0213,
+        input_tokens=100,
+        output_tokens=200,
+        cache_write_tokens=30,
+        cache_read_tokens=40,
+        at=RUN.at,
+    ),
+    RoundRecord(
+        issue=3,
+        body_sha256="s" * 64,
+        track="main",
+        round=1,
+        base="b" * 40,
+        ideas=(Idea("1A", "wider", "because", "-0.01"),),
+        failure="",
+        at=RUN.at,
+    ),
+    ProposalRecord(
+        issue=3,
+        round=1,
+        variant="1A",
+        accepted=True,
+        summary="wider",
+        commit="c" * 40,
+        tree="t" * 40,
+        failure="",
+        attempts=2,
+        usd=0.0213,
+        at=RUN.at,
+    ),
+    SessionRecord(
+        issue=3, body_sha256="s" * 64, hours=8.0, max_usd=None, ended=True, reason="the time is used up", at=RUN.at
+    ),
 ]
 
 
@@ -131,9 +202,9 @@ def test_a_reading_of_the_second_set_is_counted_before_it_is_made_and_an_old_aud
     ledger, campaign, (read, audit) = open_ledger(tmp_path), RECORDS[2], RECORDS[4:6]
     assert isinstance(audit, AuditRecord)
     assert isinstance(campaign, CampaignRecord)
-    ledger.append(replace(campaign, at=RUN.campaign))
+    ledger.append(replace(campaign, at=RUN.campaign_id))
     counts = [ledger.holdout_reads(CONDITIONS)]
-    for record in (replace(audit, variant="old"), read, read, audit, replace(audit, campaign="another")):
+    for record in (replace(audit, variant="old"), read, read, audit, replace(audit, campaign_id="another")):
         ledger.append(record)
         counts.append(ledger.holdout_reads(CONDITIONS))
     assert counts == [0, 1, 2, 3, 3, 3]

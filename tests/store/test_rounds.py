@@ -19,12 +19,26 @@ IDEAS = (Idea("1A", "SwiGLU", "gates help", "-0.01"), Idea("1B", "wider", "", ""
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     ledger = Ledger(tmp_path / "ledger.jsonl", tmp_path / "lock")
-    ledger.append(RoundRecord(3, SHA, "main", 1, "b" * 40, IDEAS, "", AT))
+    ledger.append(
+        RoundRecord(issue=3, body_sha256=SHA, track="main", round=1, base="b" * 40, ideas=IDEAS, failure="", at=AT)
+    )
     return ledger
 
 
 def proposal(name: str, *, accepted: bool = True, tree: str = "") -> ProposalRecord:
-    return ProposalRecord(3, 1, name, accepted, "", "d" * 40, tree or name * 20, "" if accepted else "no", 1, 0.02, AT)
+    return ProposalRecord(
+        issue=3,
+        round=1,
+        variant=name,
+        accepted=accepted,
+        summary="",
+        commit="d" * 40,
+        tree=tree or name * 20,
+        failure="" if accepted else "no",
+        attempts=1,
+        usd=0.02,
+        at=AT,
+    )
 
 
 def latest(ledger: Ledger) -> rounds.Round:
@@ -48,7 +62,9 @@ def test_a_round_in_which_nothing_was_accepted_is_over(ledger: Ledger) -> None:
 
 
 def test_a_round_without_ideas_is_over(ledger: Ledger) -> None:
-    ledger.append(RoundRecord(3, SHA, "main", 2, "b" * 40, (), "declined", AT))
+    ledger.append(
+        RoundRecord(issue=3, body_sha256=SHA, track="main", round=2, base="b" * 40, ideas=(), failure="declined", at=AT)
+    )
     assert rounds.is_finished(ledger, 3, latest(ledger))
 
 
@@ -68,7 +84,7 @@ def test_what_a_variant_is_for_is_said_in_its_authors_words() -> None:
 
 def test_what_was_tried_has_judged_variants_and_refused_proposals(ledger: Ledger) -> None:
     for record in RECORDS:
-        ledger.append(replace(record, at=RUN.campaign) if isinstance(record, CampaignRecord) else record)
+        ledger.append(replace(record, at=RUN.campaign_id) if isinstance(record, CampaignRecord) else record)
     ledger.append(proposal("1B", accepted=False))
     told = {one.name: one for one in rounds.past_attempts(ledger, "main")}
     assert told["#3 1B"].outcome == "refused: no"

@@ -25,7 +25,17 @@ SPEC = Spec(
     (Outcome("1D", "If 1D (wider) wins: go wide"), Outcome("1C", "If 1C wins: go deep")),
     "s",
 )
-CAMPAIGN = CampaignRecord(3, "Depth", "a" * 64, CONDITIONS, GateRules(), "b" * 40, {}, {}, "now")
+CAMPAIGN = CampaignRecord(
+    issue=3,
+    title="Depth",
+    body_sha256="a" * 64,
+    conditions=CONDITIONS,
+    gate=GateRules(),
+    base="b" * 40,
+    commits={},
+    trees={},
+    at="now",
+)
 SHAPE = Shape(8, 96, 128, 768, 6, 1_234_567, 7_000_000, 900)
 WON = Verdict("1D", "keep", 0.05, (0.04, 0.06), 3, 0.001, "1D is better")
 LOST = Verdict("1C", "discard", -0.02, (-0.03, -0.01), 1, None, "1C is worse")
@@ -150,8 +160,8 @@ def test_the_board_for_a_terminal_ends_with_verdict_reason_and_baseline() -> Non
 
 
 AUDIT = AuditRecord(
-    3, "now", "1D", "c" * 40, "passed", (), {"order": "ok", "causality": "ok"},
-    {"held_bpb": 2.4, "baseline_held_bpb": 2.5}, 2, "bwrap", 9.6, "now",
+    issue=3, campaign_id="now", variant="1D", commit="c" * 40, status="passed", failed=(), checks={"order": "ok", "causality": "ok"},
+    metrics={"held_bpb": 2.4, "baseline_held_bpb": 2.5}, holdout_reads=2, sandbox="bwrap", seconds=9.6, at="now",
 )  # fmt: skip
 
 

@@ -178,7 +178,7 @@ def test_everything_that_github_and_the_remote_did_not_take_is_there_after_any_n
     assert ended.returncode == 0, ended.stderr
     assert "verdict: keep 1D" in ended.stdout
     assert "the next start delivers it" in ended.stdout
-    assert "people were not heard: " in ended.stdout
+    assert "comments could not be read: " in ended.stdout
     undelivered = [one["what"] for one in records(project, "post")]
     assert undelivered == ["status", "push", "pull", "comment", "status", "close"]
     hub.on_request = lambda _: None
@@ -365,7 +365,9 @@ def test_what_never_failed_leaves_no_record(box: Outbox) -> None:
 
 
 def test_what_another_repository_has_not_received_is_left_alone(box: Outbox, hub: GitHub) -> None:
-    box.ledger.append(DeliveryRecord(3, "status", "done", False, "", "2026-01-01", "lab/other"))
+    box.ledger.append(
+        DeliveryRecord(issue=3, what="status", text="done", done=False, reason="", at="2026-01-01", place="lab/other")
+    )
     box.redeliver()
     assert box.undelivered() == []
     assert "status: done" not in hub.issues[3]["labels"]
@@ -376,7 +378,9 @@ def test_what_fails_once_more_stays_undelivered_and_holds_up_nothing(box: Outbox
     hub.faults.append(Fault(r".*/issues/4/.*", "410", times=99))
     with pytest.raises(BadInput):
         box.post(4, "status", "done")
-    box.ledger.append(DeliveryRecord(5, "status", "done", False, "", "2026-01-01", REPOSITORY))
+    box.ledger.append(
+        DeliveryRecord(issue=5, what="status", text="done", done=False, reason="", at="2026-01-01", place=REPOSITORY)
+    )
     hub.issue(5, "a body")
     box.redeliver()
     assert [one.issue for one in box.undelivered()] == [4]

@@ -1,0 +1,37 @@
+"""`python path/to/scorer REQUEST` (the JSON of a ScoreRequest), in an export whose prepare.py and fixed/ are pinned."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    """Score the checkpoint of the request and leave result.json and losses.npz in its folder."""
+    began = time.perf_counter()
+    from agent.audit.reports import ScoreRequest
+    from agent.audit.scorer.processes import start_models
+
+    request = ScoreRequest(**json.loads(sys.argv[1]))
+    processes = start_models(request)  # before torch is loaded here: so all load it at once, which takes two seconds
+    # read when torch is loaded: threads that wait by spinning would take the processor from the model's process
+    os.environ["GOMP_SPINCOUNT"] = "1000"
+    import torch  # noqa: F401 (before the export is on the path, where something may have its name)
+
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109 (where the export is, with its prepare.py)
+    from agent.audit.scorer.scorer import Scorer
+
+    scorer = Scorer(request, processes)
+    try:
+        scorer.run()
+    finally:
+        scorer.close()
+    scorer.save(time.perf_counter() - began)
+    print(json.dumps(scorer.checks, indent=1), flush=True)
+
+
+if __name__ == "__main__":
+    # Python puts this folder first on the path, where a module could shadow a library; the root belongs there
+    sys.path[0] = str(Path(__file__).resolve().parents[3])
+    main()

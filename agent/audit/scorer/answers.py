@@ -1,0 +1,118 @@
+"""What is kept of the logits: the nats of every target of the rows scored, and some logits of rows sent twice."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+import prepare
+from agent.audit.scorer.plan import Query, RowId
+
+
+@dataclass(frozen=True)
+class _Second:
+    """The second answer to a row: the query, the places before the cut, what was kept of them."""
+
+    query: Query
+    places: int
+    kept: np.ndarray
+
+
+class Answers:
+    """The answers to the queries of a plan, over the rows `sets` of both held-out sets and the bytes of each token."""
+
+    def __init__(
+        self, sets: dict[str, prepare.EvalSet], token_bytes: np.ndarray, seed: int, probed_logits: int
+    ) -> None:
+        self.sets, self.token_bytes = sets, token_bytes
+        self._seed, self._probed_logits = seed, probed_logits
+        self.nats = {split: np.zeros(one.documents.shape) for split, one in sets.items()}
+        self._first: dict[RowId, np.ndarray] = {}
+        self._second: list[_Second] = []
+
+    def make_row(self, query: Query, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+        """Return a query's tokens (T + 1), and how many of its answers must be those of the row as it stands."""
+        own = self._tokens(query.row)
+        if query.donor is None:
+            return own, len(own) - 1
+        donor = self._tokens(query.donor)
+        places = np.flatnonzero(own[1:-1] != donor[1:-1]) + 1
+        if not len(places):
+            return own, len(own) - 1
+        cut_at = int(rng.choice(places))
+        return np.concatenate([own[:cut_at], donor[cut_at:]]), cut_at
+
+    def record(self, query: Query, tokens: np.ndarray, places: int, logits: Tensor, twice: bool) -> None:
+        """Score one row with the evaluator of prepare.py, each target as a document of its own."""
+        targets = tokens[1:].astype(np.int64)
+        alone = prepare.EvalSet(tokens[None], np.arange(len(targets))[None], self.token_bytes[targets])
+        nats = prepare.score(lambda _: logits[None], alone, self.token_bytes, batch=1, device="cpu")
+        if not query.repeat:
+            self.nats[query.row[0]][query.row[1]] = nats
+        if not twice:
+            return
+        kept = self._keep(query.row, logits.numpy(), nats + logits.numpy()[np.arange(len(targets)), targets])
+        if query.repeat:
+            self._second.append(_Second(query, places, kept))
+        else:
+            self._first[query.row] = kept
+
+    def document_nats(self, split: str) -> np.ndarray:
+        """Return the nats of each document that was scored."""
+        owner, nats = self.sets[split].documents, self.nats[split]
+        return np.bincount(owner[owner >= 0], nats[owner >= 0], len(self.sets[split].document_bytes))
+
+    def pieces(self, split: str, piece_bytes: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return nats and bytes of the documents that were scored, in pieces of `piece_bytes` where they have them."""
+        one = self.sets[split]
+        scored = one.documents >= 0
+        lengths = self.token_bytes[one.rows[:, 1:][scored].astype(np.int64)]
+        number = piece_numbers(one.documents[scored], lengths, piece_bytes)
+        return np.bincount(number, self.nats[split][scored]), np.bincount(number, lengths)
+
+    def shifts(self, *, cut: bool) -> tuple[float, list[np.ndarray]]:
+        """Compare both answers to the rows sent twice, with a cut or without.
+
+        Return the most that a logit moved, of its size; and for each row the nats that its tokens up to the cut cost
+        more the second time.
+        """
+        pairs = [
+            (self._first[one.query.row][: one.places], one.kept[: one.places])
+            for one in self._second
+            if bool(one.query.donor) == cut
+        ]
+        most = [(np.abs(second - first) / np.maximum(1.0, np.abs(first))).max() for first, second in pairs]
+        return float(max(most, default=0.0)), [(second - first)[:, 0] for first, second in pairs]
+
+    def _keep(self, row: RowId, logits: np.ndarray, norm: np.ndarray) -> np.ndarray:
+        """Return of each place: nats of the row's next token, logarithm of the sum, some logits; (T, probed + 2)."""
+        own, places = self._tokens(row)[1:].astype(np.int64), np.arange(len(logits))
+        rng = np.random.default_rng([self._seed, *row[0].encode(), row[1]])
+        probed = rng.integers(0, logits.shape[1], (len(logits), self._probed_logits))
+        return np.column_stack([norm - logits[places, own], norm, logits[places[:, None], probed]])
+
+    def _tokens(self, row: RowId) -> np.ndarray:
+        tokens: np.ndarray = self.sets[row[0]].rows[row[1]]
+        return tokens
+
+
+def piece_numbers(owner: np.ndarray, lengths: np.ndarray, piece_bytes: int) -> np.ndarray:
+    """Return the number of the piece that each token is in.
+
+    Documents (`owner`, from 0 on) are cut, in the order of their tokens, every `piece_bytes`; what is left over at the
+    end of a document belongs to its last piece.
+    """
+    order = np.argsort(owner, kind="stable")
+    total = np.bincount(owner, lengths)
+    before = np.cumsum(lengths[order]) - lengths[order] - (np.cumsum(total) - total)[owner[order]]
+    pieces = np.maximum(1, total // piece_bytes)
+    first = np.cumsum(pieces) - pieces
+    number = np.empty(len(owner), dtype=np.int64)
+    number[order] = first[owner[order]] + np.minimum(before // piece_bytes, pieces[owner[order]] - 1)
+    return number
+
+
+def beyond_noise(differences: np.ndarray) -> float:
+    """Return the size of their mean, less the three standard errors that rounding may explain."""
+    return float(abs(differences.mean()) - 3 * differences.std() / math.sqrt(len(differences)))

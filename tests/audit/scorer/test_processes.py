@@ -1,0 +1,24 @@
+"""The model's processes: two for a winner, whose answers are compared, one for a baseline."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from agent.audit.scorer.processes import start_models
+from tests.audit.test_reports import REQUEST
+from tests.support.project import ROOT
+
+
+@pytest.mark.parametrize(("claimed", "count"), [(None, 1), ("losses.npz", 2)])
+def test_a_winner_has_two_processes_and_a_baseline_one(claimed: str | None, count: int) -> None:
+    processes = start_models(replace(REQUEST, command=[sys.executable, "-c", "print(input())"], claimed=claimed))
+    assert [process.communicate(b"a line")[0] for process in processes] == [b"a line\n"] * count
+
+
+def test_they_begin_before_torch_is_loaded() -> None:
+    code = "import json, sys; import agent.audit.scorer.processes; print(json.dumps(list(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"torch", "numpy", "prepare"}.isdisjoint(json.loads(run.stdout))

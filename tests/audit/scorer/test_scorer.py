@@ -1,0 +1,95 @@
+"""The scorer: it takes nothing but logits, and says of each check what speaks against the checkpoint."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import prepare
+from agent.audit.reports import read_report
+from agent.audit.scorer.scorer import Scorer
+from agent.core.runs import Result
+from tests.support.scoring import make_corpus, make_request, score
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def failed(scorer: Scorer) -> dict[str, str]:
+    return {name: finding for name, finding in scorer.checks.items() if finding != "ok"}
+
+
+def test_an_honest_model_passes_and_is_scored_on_both_sets(corpus: Path, tmp_path: Path) -> None:
+    scorer = score(make_request(corpus, tmp_path, "honest"))
+    assert failed(scorer) == {}
+    assert list(scorer.checks) == ["checkpoint", "bytes", "logits", "agreement", "order", "causality", "held-out"]
+    assert set(scorer.metrics) == {"val_bpb", "held_bpb"}
+    scorer.save(1.0)
+    report = read_report(Result("ok"), tmp_path)
+    assert len(report.val.nats) == len(report.held.sizes) == 40
+    with np.load(tmp_path / "claimed.npz") as claimed:
+        assert np.allclose(report.val.nats, claimed["nats"], rtol=1e-6)
+
+
+def test_a_baseline_is_scored_on_the_same_documents_and_nothing_else_is_tried(corpus: Path, tmp_path: Path) -> None:
+    winner = score(make_request(corpus, tmp_path, "honest"))
+    baseline = score(replace(winner.request, claimed=None))
+    assert baseline.checks == {"logits": "ok", "held-out": "ok"}
+    assert baseline.metrics == pytest.approx(winner.metrics)
+    assert all(np.array_equal(baseline.chosen[split], winner.chosen[split]) for split in prepare.SPLITS)
+
+
+@pytest.mark.parametrize(
+    ("mode", "check", "finding"),
+    [
+        ("peeks", "causality", "answers before a cut moved by"),
+        ("looks far", "causality", "answers before a cut moved by"),
+        ("counts", "causality", "answers before a cut moved by"),
+        ("replays", "causality", "answers before a cut moved by"),
+        ("mixes", "order", "a row sent twice, among other rows"),
+        ("adapts", "order", "a row sent twice, among other rows"),
+        ("nan", "logits", "not all are finite"),
+        ("short", "logits", r"expected (8, 16, 17)"),
+        ("boasts", "logits", r"expected (8, 16, 17)"),
+        ("dies", "checkpoint", "ended before it answered"),
+    ],
+)
+def test_each_check_says_what_speaks_against_it(
+    corpus: Path, tmp_path: Path, mode: str, check: str, finding: str
+) -> None:
+    assert finding in failed(score(make_request(corpus, tmp_path, mode)))[check]
+
+
+@pytest.mark.parametrize(("mode", "findings"), [("rounds", {}), ("hints", {"causality": "nats more or less where it"})])
+def test_bfloat16_may_round_and_a_hint_as_small_as_that_shows_in_the_mean(
+    corpus: Path, tmp_path: Path, mode: str, findings: dict[str, str]
+) -> None:
+    full = tmp_path / "full"
+    shutil.copytree(corpus, full)
+    prepare.write_json(full / "meta.json", {**json.loads((corpus / "meta.json").read_text()), "profile": "full"})
+    actual = failed(score(make_request(full, tmp_path, mode)))
+    actual.pop("agreement", None)
+    assert actual.keys() == findings.keys()
+    assert all(text in actual[name] for name, text in findings.items())
+
+
+def test_a_claim_that_is_not_what_the_losses_make_is_refused(corpus: Path, tmp_path: Path) -> None:
+    assert "and it claims 0.100000" in failed(score(make_request(corpus, tmp_path, "honest", bpb=0.1)))["agreement"]
+
+
+def test_losses_of_another_model_are_refused(corpus: Path, tmp_path: Path) -> None:
+    assert " nats where " in failed(score(make_request(corpus, tmp_path, "mixes")))["agreement"]
+
+
+def test_a_checkpoint_is_data_and_finite(corpus: Path, tmp_path: Path) -> None:
+    scorer = score(make_request(corpus, tmp_path, "honest"))
+    torch.save({"model": {"weight": torch.tensor([1.0, float("nan")])}}, tmp_path / "model.pt")
+    assert scorer._checkpoint() == "not finite: weight"
+    torch.save({"model": {"weight": Path()}}, tmp_path / "model.pt")
+    assert "UnpicklingError" in scorer._checkpoint()
