@@ -21,15 +21,17 @@ from agent.app.session import Limits
 from agent.app.wiring import Workspace, choose_tracker, make_editor, make_view
 from agent.campaign import engine, propose, steer
 from agent.campaign.evidence import CampaignView
-from agent.campaign.plan import CampaignRequest, Plan
-from agent.campaign.publish import comment, latest_board, make_board, publish
+from agent.campaign.plan import CampaignRequest, Plan, all_commands
+from agent.campaign.publish import latest_board, make_board, publish, report
 from agent.core.errors import BadInput, HarnessError, InUse
 from agent.core.experiment import GateRules
 from agent.core.sanitize import strip_control
 from agent.execution.machine import Machine, cache, detect
 from agent.execution.sandbox import NO_SANDBOX, probe
 from agent.store.repository import Repository, writable
-from agent.tracking.comment import Board, board_text, status_json
+from agent.tracking.board import Board
+from agent.tracking.exports import status_json
+from agent.tracking.terminal import board_text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,14 +126,15 @@ def _show_again(args: argparse.Namespace, command: RunOptions, view: CampaignVie
     Then write what a crash may have left to write, and answer the people who came too late.
     """
     ctx = command.context(view.plan)
-    _show_board(make_board(ctx, view), args)
+    board = make_board(ctx, view)
+    _show_board(board, args)
     if isinstance(blocked, InUse):
         print(f"not published again: {blocked.problem}, which does that itself", file=sys.stderr)
     elif blocked is not None:
         raise blocked
     else:
         steer.answer_late_commands(ctx, view.plan)
-        publish(ctx, make_board(ctx, view))
+        publish(ctx, replace(board, steering=tuple(all_commands(ctx.ledger, view.plan.spec))))
     return 0
 
 
@@ -214,7 +217,7 @@ def _show_latest(args: argparse.Namespace, workspace: Workspace) -> int:
 def _show_plan(args: argparse.Namespace, workspace: Workspace) -> int:
     plan = workspace.plan(options.request(args, workspace.machine, args.issue))
     ctx = workspace.context(plan)
-    brief = propose.brief(ctx, plan, steer.guidance(ctx, plan)) if plan.spec.proposals else None
+    brief = propose.make_brief(ctx, plan, steer.guidance(ctx, plan)) if plan.spec.proposals else None
     if args.json:
         _print(preview.plan_json(plan, args.profile or "full", brief))
     else:
@@ -226,7 +229,7 @@ def _show_board(board: Board, args: argparse.Namespace) -> int:
     if args.json:
         _print(status_json(board))
     elif args.report:
-        print(comment(board), end="")
+        print(report(board), end="")
     else:
         print(board_text(board))
     return 0
