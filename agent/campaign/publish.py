@@ -194,12 +194,12 @@ def _command(plan: Plan) -> str:
 
 def publish(parts: CampaignContext, shown: Board) -> None:
     """Write notes, results.tsv and the comment. All are derived from the ledger, and written only where they differ."""
-    for commit in shown.campaign.commits.values():
-        text = _note(parts.ledger, commit, shown.track.metric)
-        if parts.repo.read_note(commit) != text:
-            fault_point("note-before")
-            parts.repo.note(commit, text)
-            fault_point("note-after")
+    notes = {commit: _note(parts.ledger, commit, shown.track.metric) for commit in shown.campaign.commits.values()}
+    changed = {commit: text for commit, text in notes.items() if parts.repo.read_note(commit) != text}
+    if changed:
+        fault_point("note-before")
+        parts.repo.write_notes(changed)
+        fault_point("note-after")
     fault_point("export-before")
     _export(parts.ledger)
     fault_point("comment-before")
