@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from agent.core.errors import BadInput, Paused
 from agent.core.experiment import Issue
-from agent.core.sanitize import strip_hidden
+from agent.core.sanitize import end_line, strip_hidden
 from agent.core.values import PRIORITY_RANK
 
 _REFERENCES = r"#\d{1,9}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*)#\d{1,9})*"
@@ -59,7 +59,8 @@ def after(issue: Issue) -> tuple[int, ...]:
 def _texts(body: str) -> list[str]:
     """The texts of a page without its code and its HTML."""
     shown = {"softbreak": "\n", "hardbreak": "\n", "code_inline": "\n\n", "html_inline": "", "image": ""}
-    inline = [token for token in MarkdownIt("commonmark").enable("table").parse(body) if token.type == "inline"]
+    tokens = MarkdownIt("commonmark").enable("table").parse(end_line(body))
+    inline = [token for token in tokens if token.type == "inline"]
     return ["".join(shown.get(part.type, part.content) for part in token.children or ()) for token in inline]
 
 

@@ -16,7 +16,7 @@ from agent.core.experiment import Rewrite, Variant
 from agent.core.protocols import Editor, Notice
 from agent.execution import sandbox
 from agent.execution.sandbox import NO_SANDBOX, Sandbox
-from agent.tracking.comment import Board
+from agent.tracking.board import Board
 
 _PROPOSED = Variant("a proposal", (Rewrite("", ""),))  # what is to come of an issue in prose
 

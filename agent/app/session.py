@@ -91,7 +91,7 @@ class Session:
         return bool(turn.accepted) and (verdict is None or verdict.verdict.decision != "failed")
 
     def _verdict(self, turn: Round) -> VerdictRecord | None:
-        ran = rounds.campaign(self.ledger, self.began.issue, turn)
+        ran = rounds.campaign_of(self.ledger, self.began.issue, turn)
         return None if ran is None else self.ledger.verdict(ran)
 
     def expected_s(self, estimate_s: float | None) -> float | None:

@@ -128,7 +128,7 @@ def make_plan(request: CampaignRequest, repo: Repository, ledger: Ledger, tracke
     base = read_base(repo, track, round.base)
     spec = parser.parse(issue, track, base.baseline.constants)
     if spec.proposals:
-        spec = replace(spec, variants=rounds.variants(repo, round))
+        spec = replace(spec, variants=rounds.accepted_variants(repo, round))
     given = effective_commands(ledger, spec, request, round)
     plan = build_plan(request=request, spec=spec, base=base, round=round, selection=_select(spec, base, given))
     check_device_memory((plan.baseline, *plan.variants), plan.profile, machine)
@@ -147,7 +147,7 @@ def replan(plan: Plan, selection: Selection, machine: Machine) -> Plan:
 
 def plan_round(plan: Plan, round: Round, repo: Repository, ledger: Ledger, machine: Machine) -> Plan:
     """Return the plan of an issue in prose with the variants that its round has brought about."""
-    spec = replace(plan.spec, variants=rounds.variants(repo, round))
+    spec = replace(plan.spec, variants=rounds.accepted_variants(repo, round))
     given = effective_commands(ledger, spec, plan.request, round)
     return replan(replace(plan, spec=spec, round=round), _select(spec, plan.base, given), machine)
 
@@ -202,7 +202,7 @@ def _round(request: CampaignRequest, repo: Repository, ledger: Ledger, track: Tr
     known = rounds.all_rounds(ledger, issue.number, parser.digest(issue.body))
     if request.answered:
         latest = ledger.campaigns(issue.number)[-1]
-        ran = [one for one in known if rounds.campaign(ledger, issue.number, one) == latest]
+        ran = [one for one in known if rounds.campaign_of(ledger, issue.number, one) == latest]
         return ran[-1] if ran else Round(0, latest.base)
     number = rounds.next_number(ledger, issue.number)
     if not known:

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Constant, HumanComment, SetConstant, Variant
 from agent.core.records import CommandRecord
-from agent.core.sanitize import strip_hidden
+from agent.core.sanitize import end_line, strip_hidden
 from agent.core.values import EXPECTED, NAMES, is_name, join, parse_as, suggest
 from agent.spec.prose import parse_budget
 
@@ -99,7 +99,7 @@ def guidance(remarks: Sequence[HumanComment]) -> str:
 def _sorted(text: str) -> Iterator[tuple[str, bool]]:
     """The lines of a text, and whether each is a command."""
     shown = strip_hidden(text)
-    blocks = (token for token in MarkdownIt("commonmark").parse(shown) if token.type in _SILENT and token.map)
+    blocks = (token for token in MarkdownIt("commonmark").parse(end_line(shown)) if token.type in _SILENT and token.map)
     silent = {number for token in blocks for number in range(*(token.map or ()))}
     for number, line in enumerate(shown.split("\n")):
         yield line, number not in silent and re.match(" {0,3}/", line) is not None

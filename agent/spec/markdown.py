@@ -13,7 +13,7 @@ from markdown_it.token import Token
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Issue
-from agent.core.sanitize import describe_removed, strip_control, strip_hidden
+from agent.core.sanitize import describe_removed, end_line, strip_control, strip_hidden
 
 Cells = tuple[int, list[str]]  # a row of a table: its line and its cells
 
@@ -67,7 +67,10 @@ def parse_issue(issue: Issue) -> IssueDocument:
     """The page of an issue as it was fetched: the line numbers are its own, the text is what a person sees of it."""
     shown = replace(issue, title=" ".join(strip_hidden(issue.title).split()), body=strip_hidden(issue.body))
     text = _RULER.sub(lambda ruler: re.sub(f"[{DASH}]", "-", ruler[0]), shown.body)
-    tokens = [Token("start", "", 0), *MarkdownIt("commonmark").enable("table").parse(text)]  # readers look one back
+    tokens = [
+        Token("start", "", 0),
+        *MarkdownIt("commonmark").enable("table").parse(end_line(text)),
+    ]  # readers look one back
     return IssueDocument(
         shown,
         tuple(text.split("\n")),

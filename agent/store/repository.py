@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import tarfile
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -224,6 +223,8 @@ class Repository:
 
     def export(self, commit: str, folder: Path) -> None:
         """Write the files of a commit into an empty folder: no .git, no untracked file, nothing of the work tree."""
+        import tarfile  # with its compressions it takes long, and few commands run anything
+
         with tempfile.TemporaryFile() as archive:
             argv = [*NO_HOOKS, "archive", "--format=tar", commit]
             done = subprocess.run(argv, cwd=self.root, stdout=archive, stderr=subprocess.PIPE)

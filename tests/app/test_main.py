@@ -242,7 +242,7 @@ def counts(project: Path, monkeypatch: pytest.MonkeyPatch) -> Counts:
 
         return call
 
-    monkeypatch.setattr(wiring, "make_plan", counted("planned", wiring.make_plan))
+    monkeypatch.setattr(wiring, "make_plan", counted("planned", plan.make_plan))
     monkeypatch.setattr(plan, "build_plan", counted("built", plan.build_plan))
     monkeypatch.setattr(MarkdownTracker, "fetch", counted("fetched", MarkdownTracker.fetch))
     monkeypatch.chdir(project)
