@@ -21,7 +21,7 @@ from agent.app.session import Limits
 from agent.app.wiring import Workspace, choose_tracker, make_editor, make_view
 from agent.campaign import engine, propose, steer
 from agent.campaign.evidence import CampaignView
-from agent.campaign.plan import CampaignRequest, Plan
+from agent.campaign.plan import CampaignRequest, Plan, all_commands
 from agent.campaign.publish import latest_board, make_board, publish, report
 from agent.core.errors import BadInput, HarnessError, InUse
 from agent.core.experiment import GateRules
@@ -126,14 +126,15 @@ def _show_again(args: argparse.Namespace, command: RunOptions, view: CampaignVie
     Then write what a crash may have left to write, and answer the people who came too late.
     """
     ctx = command.context(view.plan)
-    _show_board(make_board(ctx, view), args)
+    board = make_board(ctx, view)
+    _show_board(board, args)
     if isinstance(blocked, InUse):
         print(f"not published again: {blocked.problem}, which does that itself", file=sys.stderr)
     elif blocked is not None:
         raise blocked
     else:
         steer.answer_late_commands(ctx, view.plan)
-        publish(ctx, make_board(ctx, view))
+        publish(ctx, replace(board, steering=tuple(all_commands(ctx.ledger, view.plan.spec))))
     return 0
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from agent.campaign import auditing, jobs, steer
 from agent.campaign.context import CampaignContext
+from agent.campaign.estimate import probe_seconds
 from agent.campaign.evidence import CampaignView, constants_set, why_not_auditable
-from agent.campaign.plan import Plan, message, probe_seconds
+from agent.campaign.plan import Plan, message
 from agent.campaign.promote import pending_promotion, promote
 from agent.campaign.publish import make_board, publish
 from agent.campaign.steer import PlanChanged

@@ -148,7 +148,7 @@ def test_constants_are_set_together_as_one_after_another_would_be() -> None:
 
 def test_edits_apply_in_order_and_only_changed_files_come_back() -> None:
     files = {"a.py": "A = 1\n", "b.py": "B = 1\n", "notes.txt": "("}
-    edits = [SetConstant("a.py", "A", 2), Replace("a.py", "A = 2", "A = 3"), Rewrite("notes.txt", "((")]
+    edits: list[Edit] = [SetConstant("a.py", "A", 2), Replace("a.py", "A = 2", "A = 3"), Rewrite("notes.txt", "((")]
     assert edits_module.apply(files, edits, ["a.py", "b.py", "notes.txt"]) == {"a.py": "A = 3\n", "notes.txt": "(("}
     assert files == {"a.py": "A = 1\n", "b.py": "B = 1\n", "notes.txt": "("}
 
@@ -238,7 +238,11 @@ LAYOUTS = (
 def scripts(draw: st.DrawFn) -> tuple[str, str, str, object, Constant]:
     """An assignment in a script: the text before its value and after it, the name, the value, another of its type."""
     name, old = draw(names), draw(scalars)
-    same = {int: st.integers(-(10**12), 10**12), float: st.floats(-1e300, 1e300), str: st.text(max_size=12)}
+    same: dict[type, st.SearchStrategy[Constant]] = {
+        int: st.integers(-(10**12), 10**12),
+        float: st.floats(-1e300, 1e300),
+        str: st.text(max_size=12),
+    }
     new = draw(same.get(type(old), st.booleans()))
     ending = draw(st.sampled_from(["\n", "\r\n"]))
     around = [draw(st.sampled_from(["", "# é", "x = '''\n  y = 1\n'''", "def f():\n\treturn  1 "])) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""An issue's document: which Markdown is a table, a paragraph under its headings or a settings block, and where it stands."""
+"""An issue's document: what is a table, a paragraph under its headings or a settings block, and on which line."""
 
 import pytest
 
