@@ -6,6 +6,7 @@ code that a campaign goes by; two go at a time.
 
 import math
 import os
+import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,13 +46,14 @@ SLOTS = [Gpu(0, "slot", None, "slot-0"), Gpu(1, "slot", None, "slot-1")]  # no d
 
 
 def make(folder: Path, script: str) -> Path:
-    """A repository with the real prepare.py and `script` for its train.py."""
+    """A repository with the real fixed side and `script` for its train.py."""
     (folder / ISSUE).parent.mkdir(parents=True)
     (folder / "experiments" / "main").mkdir(parents=True)
     (folder / ISSUE).write_text("---\nnumber: 60\ntitle: On trial\nlabels: [experiment]\n---\n")
     (folder / "train.py").write_text(script, "utf-8")
     for path in ("prepare.py", "experiments/main/track.toml", ".gitignore"):
         (folder / path).write_bytes((ROOT / path).read_bytes())
+    shutil.copytree(ROOT / "fixed", folder / "fixed", ignore=shutil.ignore_patterns("__pycache__"))
     git(folder, "init", "--quiet", "--initial-branch=main")
     commit(folder, "The real thing, small")
     return folder

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.core.errors import BadInput
+from agent.tracking.comment import marker
 from agent.tracking.local import MarkdownTracker
 
 Write = Callable[[str, str], MarkdownTracker]
@@ -77,6 +78,14 @@ def test_a_comment_replaces_the_earlier_one_and_is_no_issue(write: Write, tmp_pa
     assert (folder / "0007-a.comment.md").read_text() == "second"
     assert tracker.numbers() == [7]
     assert tracker.fetch(7) == issue
+
+
+def test_a_comment_of_the_first_version_is_edited_in_place(write: Write, tmp_path: Path) -> None:
+    tracker, there = write("0007-a.md", HEADER), tmp_path / "experiments" / "issues" / "0007-a.comment.md"
+    there.write_text("<!-- autoresearch: issue 7 -->\n\n## Running\n")
+    assert tracker.comment(7, f"{marker(7)}\n\n## Verdict\n") == "experiments/issues/0007-a.comment.md"
+    assert there.read_text() == "<!-- autoresearch: issue 7 -->\n\n## Verdict\n"
+    assert list(there.parent.glob("*comment*")) == [there]
 
 
 def test_a_byte_order_mark_is_no_text(write: Write) -> None:
