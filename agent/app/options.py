@@ -119,7 +119,7 @@ def request(args: argparse.Namespace, machine: Machine, issue: int) -> CampaignR
         gate=args.gate,
         committed=args.committed,
         retry=args.retry,
-        follows=args.loop or args.queue,
+        in_series=args.loop or args.queue,
     )
 
 

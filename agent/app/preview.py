@@ -15,7 +15,7 @@ def intent(plan: Plan) -> list[str]:
     what = ", ".join(plan.order) if plan.complete else f"up to {plan.spec.proposals} proposals of an editor"
     return [
         f"issue {plan.spec.issue.number}: {plan.spec.issue.title}",
-        f"baseline {plan.base[:7]}, then {what}; {gate_told}",
+        f"baseline {plan.base.commit[:7]}, then {what}; {gate_told}",
         _size(plan),
         *_outranked(plan),
         *plan.notices,

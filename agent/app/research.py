@@ -9,7 +9,7 @@ from agent.app.session import Limits, Session, current_session, run_rounds
 from agent.app.wiring import Emit, Workspace, print_notice
 from agent.campaign import engine, propose, steer
 from agent.campaign.context import CampaignContext
-from agent.campaign.plan import CampaignRequest, Plan
+from agent.campaign.plan import CampaignRequest, Plan, plan_round
 from agent.campaign.publish import publish_no_proposals
 from agent.core.errors import BadInput, NothingToRun
 from agent.core.experiment import Rewrite, Variant
@@ -53,8 +53,8 @@ def run_issue(options: RunOptions, plan: Plan, session: Session | None = None) -
     if not plan.complete:
         editor = options.editor(ctx, session.began.at if session else "")
         with report_no_proposals(ctx, plan):
-            propose.propose(ctx, plan, editor, steer.guidance(ctx, plan))
-        plan = options.workspace.plan(options.request)
+            proposed = propose.propose(ctx, plan, editor, steer.guidance(ctx, plan))
+        plan = plan_round(plan, proposed, ctx.repo, ctx.ledger, ctx.machine)
     return engine.run(ctx, plan)
 
 
@@ -89,7 +89,7 @@ def run_session(options: RunOptions, plan: Plan, limits: Limits) -> dict[str, ob
             where=plan.spec.issue.source,
             next_step="run it without --loop, or name another issue",
         )
-    rounds = replace(options, close=False, request=replace(options.request, again=True))
+    rounds = replace(options, close=False, request=replace(options.request, new_round=True))
     ctx = replace(options.context(plan), close=False)
     _check_sandbox(options, plan)
     options.editor(ctx, "")  # what is wrong with it is said before the time begins to run

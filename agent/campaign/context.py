@@ -1,4 +1,4 @@
-"""The parts of a campaign, as run.py picks them."""
+"""What a campaign works with, as app/wiring.py picks it."""
 
 import math
 import time
@@ -15,25 +15,29 @@ from agent.tracking.outbox import Outbox
 
 
 class Throttle:
-    """Says when it is time again: no sooner than `seconds` after the last time."""
+    """Says when to poll: no sooner than `seconds` after the last time, and only where something may have changed."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds, self._last = seconds, -math.inf
+        self._seconds, self._last, self._revision = seconds, -math.inf, ""
 
-    def ready(self) -> bool:
-        """Whether it is time; if so, it is not for a while."""
+    def ready(self, revision: str = "") -> bool:
+        """Return whether to poll now; `revision` tells what there is now from what there was, empty if unknown."""
         time_now = time.monotonic()
-        if time_now - self._last < self._seconds:
+        if time_now - self._last < self._seconds or (revision and revision == self._revision):
             return False
         self._last = time_now
         return True
 
+    def done(self, revision: str) -> None:
+        """Note that what there was at `revision` has been read."""
+        self._revision = revision
+
 
 @dataclass(frozen=True)
 class CampaignContext:
-    """What a campaign is made of. `env` goes to every run; `python` is the interpreter that runs the scripts.
+    """What a campaign works with. `env` goes to every run; `python` is the interpreter that runs the scripts.
 
-    `throttle` says how often the tracker is asked between runs what people say.
+    `throttle` says when the tracker is polled between runs for what people write.
     """
 
     repo: Repository
@@ -56,4 +60,5 @@ class CampaignContext:
 
     @property
     def logs(self) -> Path:
+        """The folder of the runs' logs."""
         return self.repo.root / "logs"

@@ -1,273 +1,293 @@
-"""The order of things: start, calibrate, measure, judge, promote, publish. Every step asks git and the ledger first."""
+"""The steps of a campaign: begin, calibrate, measure, judge, promote, publish. Each asks git and the ledger first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.campaign import auditing, jobs, steer
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView, constants_set, why_not_auditable
-from agent.campaign.plan import Plan, message, probe_seconds, replan
+from agent.campaign.plan import Plan, message, probe_seconds
 from agent.campaign.publish import make_board, pending_promotion, promote, publish
+from agent.campaign.steer import PlanChanged
 from agent.core.errors import HarnessError
 from agent.core.experiment import BASELINE
 from agent.core.faults import fault_point
 from agent.core.protocols import Notice, RunStarted
 from agent.core.records import AuditRecord, CampaignRecord, VerdictRecord, utc_now
 from agent.core.runs import Conditions, Job, Verdict
-from agent.execution import sandbox
-from agent.gate.verdict import ScheduledRun, judge, next_runs, plan_size
+from agent.execution.sandbox import NO_SANDBOX
+from agent.gate.verdict import GateResult, ScheduledRun, judge, next_runs, plan_size
 from agent.store.baseline import baseline_branch
 from agent.store.repository import writable
 from agent.tracking.comment import Board
 
 # What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
-WRITTEN = ("/logs/", "/experiments/ledger.jsonl", "/experiments/results.tsv", "/experiments/issues/*.comment.md")
+GIT_EXCLUDES = ("/logs/", "/experiments/ledger.jsonl", "/experiments/results.tsv", "/experiments/issues/*.comment.md")
 
 
-def run(parts: CampaignContext, plan: Plan) -> Board:
-    """Bring a plan to its verdict and return the board. What is done already is not done again.
+def run(ctx: CampaignContext, plan: Plan) -> Board:
+    """Bring a plan to its verdict and return the board. What is done already is not done twice.
 
-    Where people change what is to run, the plan is made again and the campaign goes on with it. Raises Paused where
-    the issue's time is used up, its text was edited or a person stops it, BadInput where the corpus cannot be had; each
-    can be run again.
+    Where people change what is to run, the campaign goes on with the plan that they changed. Raises Paused where the
+    issue's time is used up, its text was edited or a person stops it, BadInput where the corpus cannot be had; the same
+    command then goes on.
     """
-    while (shown := _run_until_replan(parts, plan)) is None:
-        plan = replan(plan, parts.repo, parts.ledger, parts.machine)
-        parts.emit(Notice(f"steered: now {', '.join(plan.order)}, {plan.budget} a run"))
-    return shown
+    while True:
+        try:
+            return _run_until_replan(ctx, plan)
+        except PlanChanged as change:
+            plan = change.plan
+            ctx.emit(Notice(f"steered: {change}"))
 
 
-def _run_until_replan(parts: CampaignContext, plan: Plan) -> Board | None:
-    """The board of a plan's verdict; None where people changed what is to run before there was one."""
-    done = find_answered(parts, plan)
-    if done is None and steer.apply_commands(parts, plan):
-        return None
-    evidence = CampaignView(plan, done, parts.ledger) if done else begin(parts, plan)
-    undecided = parts.ledger.verdict(evidence.campaign) is None
-    if undecided and (why := why_not_auditable(evidence.campaign)):
-        parts.emit(Notice(f"no winner will be audited: {why}; a number is what the script says it is"))
-    if undecided:
-        parts.outbox.post(plan.spec.issue.number, "status", "running")
-    if undecided and not (_calibrate(parts, evidence) and _judge(parts, evidence)):
-        return None
-    stop = steer.answer_late_commands(parts, plan)
-    promote(parts, evidence)
-    shown = make_board(parts, evidence)
-    publish(parts, shown)
-    if stop is not None:
-        raise stop
-    return shown
+def _run_until_replan(ctx: CampaignContext, plan: Plan) -> Board:
+    view = _find_verdict(ctx, plan) or _reach_verdict(ctx, plan)
+    stopped = steer.answer_late_commands(ctx, plan)
+    promote(ctx, view)
+    board = make_board(ctx, view)
+    publish(ctx, board)
+    if stopped is not None:
+        raise stopped
+    return board
 
 
-# --- start ------------------------------------------------------------------------------------------------
+def _find_verdict(ctx: CampaignContext, plan: Plan) -> CampaignView | None:
+    answered = find_answered(ctx, plan)
+    return None if answered is None else CampaignView(plan, answered, ctx.ledger)
 
 
-def find_answered(parts: CampaignContext, plan: Plan) -> CampaignRecord | None:
-    """The latest campaign that asked the same question, where it has its answer and is not to be asked again."""
-    asked = [c for c in parts.ledger.campaigns(plan.spec.issue.number) if _same_question(parts, plan, c)]
-    return asked[-1] if asked and parts.ledger.verdict(asked[-1]) and not plan.retry else None
+def _reach_verdict(ctx: CampaignContext, plan: Plan) -> CampaignView:
+    steer.apply_commands(ctx, plan)
+    view = begin(ctx, plan)
+    _announce(ctx, view)
+    _calibrate(ctx, view)
+    _decide(ctx, view)
+    return view
 
 
-def find_complete(parts: CampaignContext, plan: Plan) -> CampaignRecord | None:
+# --- begin ------------------------------------------------------------------------------------------------
+
+
+def find_answered(ctx: CampaignContext, plan: Plan) -> CampaignRecord | None:
+    """Return the latest campaign that asked the same question, where it has its verdict and no retry is asked for."""
+    same = _campaigns_of(ctx, plan)
+    return same[-1] if same and ctx.ledger.verdict(same[-1]) and not plan.request.retry else None
+
+
+def find_complete(ctx: CampaignContext, plan: Plan) -> CampaignRecord | None:
     """Return the campaign that answers a plan's question, where the winner of its verdict is promoted too."""
-    done = find_answered(parts, plan)
-    return None if done is None or pending_promotion(parts.ledger, done) else done
+    answered = find_answered(ctx, plan)
+    return None if answered is None or pending_promotion(ctx.ledger, answered) else answered
 
 
-def _same_question(parts: CampaignContext, plan: Plan, campaign: CampaignRecord) -> bool:
-    """Whether a campaign is the plan's, whatever the corpus's fingerprint; another set of variants asks another."""
+def _campaigns_of(ctx: CampaignContext, plan: Plan) -> list[CampaignRecord]:
+    return [one for one in ctx.ledger.campaigns(plan.spec.issue.number) if _same_question(ctx, plan, one)]
+
+
+def _same_question(ctx: CampaignContext, plan: Plan, campaign: CampaignRecord) -> bool:
+    """Return whether a campaign is the plan's, whatever the corpus's fingerprint; other variants are a new question."""
     name, _, fingerprint = campaign.conditions.corpus.rpartition(":")
-    mine = _conditions(parts, plan, fingerprint)
-    frozen = (plan.spec.body_sha256, plan.base, plan.rules)
-    same = (campaign.body_sha256, campaign.base, campaign.gate) == frozen and campaign.conditions == mine
+    frozen = (plan.spec.body_sha256, plan.base.commit, plan.rules, _conditions(ctx, plan, fingerprint))
+    same = (campaign.body_sha256, campaign.base, campaign.gate, campaign.conditions) == frozen
     return same and name == plan.corpus and campaign.commits.keys() == {BASELINE, *plan.order}
 
 
-def _conditions(parts: CampaignContext, plan: Plan, fingerprint: str) -> Conditions:
+def _conditions(ctx: CampaignContext, plan: Plan, fingerprint: str) -> Conditions:
     return Conditions(
         track=plan.track.name,
         corpus=f"{plan.corpus}:{fingerprint}",
         profile=plan.profile,
         clock=plan.clock,
         budget=plan.budget,
-        machine=parts.machine.name_for(plan.profile),
+        machine=ctx.machine.name_for(plan.profile),
     )
 
 
-def begin(parts: CampaignContext, plan: Plan) -> CampaignView:
-    """Go on with the campaign that has no verdict yet, or freeze the question and begin."""
-    writable(parts.ledger.path.parent)
+def begin(ctx: CampaignContext, plan: Plan) -> CampaignView:
+    """Go on with the campaign that has no verdict yet, or freeze the question and begin one."""
+    writable(ctx.ledger.path.parent)
     fault_point("corpus-before")
-    corpus = jobs.prepared(parts, plan)
-    conditions = _conditions(parts, plan, corpus.fingerprint)
+    corpus = jobs.prepare_corpus(ctx, plan)
+    conditions = _conditions(ctx, plan, corpus.fingerprint)
     fault_point("corpus-known")
-    began = [c for c in parts.ledger.campaigns(plan.spec.issue.number) if _same_question(parts, plan, c)]
-    same = began and (began[-1].conditions, began[-1].sandbox) == (conditions, _demanded(parts, plan))
-    if same and not parts.ledger.verdict(began[-1]):
-        return CampaignView(plan, began[-1], parts.ledger, corpus.folder)
-    return CampaignView(plan, _freeze(parts, plan, conditions, corpus), parts.ledger, corpus.folder)
+    latest = next(reversed(_campaigns_of(ctx, plan)), None)
+    if latest is None or not _goes_on(ctx, plan, latest, conditions):
+        latest = _freeze(ctx, plan, conditions, corpus)
+    return CampaignView(plan, latest, ctx.ledger, corpus.folder)
 
 
-def _demanded(parts: CampaignContext, plan: Plan) -> str:
-    """The level of the sandbox below which no run of a model's code counts: what it does outside, it may do to others.
+def _goes_on(ctx: CampaignContext, plan: Plan, campaign: CampaignRecord, conditions: Conditions) -> bool:
+    same = (campaign.conditions, campaign.sandbox) == (conditions, _required_sandbox(ctx, plan))
+    return same and ctx.ledger.verdict(campaign) is None
+
+
+def _required_sandbox(ctx: CampaignContext, plan: Plan) -> str:
+    """Return the level below which no run of a model's code counts: what it does outside, it may do to others.
 
     A person who goes on with --no-sandbox asks another question, to which all runs count.
     """
-    written = any(plan.has_model_code(name) for name in (BASELINE, *plan.order))
-    return parts.sandbox.level if written else sandbox.NO_SANDBOX.level
+    has_model_code = any(plan.has_model_code(name) for name in (BASELINE, *plan.order))
+    return ctx.sandbox.level if has_model_code else NO_SANDBOX.level
 
 
-def _freeze(parts: CampaignContext, plan: Plan, conditions: Conditions, corpus: jobs.Corpus) -> CampaignRecord:
-    """The question: the baseline, a commit and a branch for every variant, what is pinned, then the record."""
-    parts.repo.exclude(WRITTEN)
-    _place_baseline(parts, plan)
+def _freeze(ctx: CampaignContext, plan: Plan, conditions: Conditions, corpus: jobs.Corpus) -> CampaignRecord:
+    """Freeze the question: the baseline, a commit and a branch for every variant, what is pinned, then the record."""
+    ctx.repo.exclude(GIT_EXCLUDES)
+    _place_baseline(ctx, plan)
     fault_point("baseline-placed")
-    commits = {BASELINE: plan.base} | {
-        one.variant.name: _commit(parts, plan, one.variant.name) for one in plan.variants
-    }
+    commits = {BASELINE: plan.base.commit} | {name: _commit(ctx, plan, name) for name in plan.order}
     campaign = CampaignRecord(
         issue=plan.spec.issue.number,
         title=plan.spec.issue.title,
         body_sha256=plan.spec.body_sha256,
         conditions=conditions,
         gate=plan.rules,
-        base=plan.base,
+        base=plan.base.commit,
         commits=commits,
-        trees={name: parts.repo.tree(commit) for name, commit in commits.items()},
+        trees={name: ctx.repo.tree(commit) for name, commit in commits.items()},
         at=utc_now(),
-        pins=plan.round.pins or jobs.current_pins(parts, plan, plan.base, corpus.folder),
+        pins=plan.round.pins or jobs.current_pins(ctx, plan, plan.base.commit, corpus.folder),
         round=plan.round.number if plan.spec.proposals else 0,
-        sandbox=_demanded(parts, plan),
+        sandbox=_required_sandbox(ctx, plan),
     )
-    parts.ledger.append(campaign)
+    ctx.ledger.append(campaign)
     fault_point("campaign-recorded")
     return campaign
 
 
-def _place_baseline(parts: CampaignContext, plan: Plan) -> None:
+def _place_baseline(ctx: CampaignContext, plan: Plan) -> None:
     """Make the track's baseline branch where it is absent, or take it along where HEAD is ahead of it."""
-    name = baseline_branch(plan.track.name)
-    here = parts.repo.resolve(f"refs/heads/{name}")
-    behind = here is not None and here != plan.base and parts.repo.is_ancestor(here, plan.base)
-    if (here is None or behind) and not parts.repo.compare_and_swap(name, plan.base, here):
+    name, base = baseline_branch(plan.track.name), plan.base.commit
+    tip = ctx.repo.resolve(f"refs/heads/{name}")
+    behind = tip is not None and tip != base and ctx.repo.is_ancestor(tip, base)
+    if (tip is None or behind) and not ctx.repo.compare_and_swap(name, base, tip):
         raise HarnessError(f"the branch {name} was moved by another program", next_step="run the command again")
-    if behind and here is not None:
-        parts.emit(Notice(f"baseline {plan.track.name} moved along with HEAD, from {here[:7]} to {plan.base[:7]}"))
+    if behind and tip is not None:
+        ctx.emit(Notice(f"baseline {plan.track.name} moved along with HEAD, from {tip[:7]} to {base[:7]}"))
 
 
-def _commit(parts: CampaignContext, plan: Plan, name: str) -> str:
-    """One commit on the base, on the variant's own branch."""
+def _commit(ctx: CampaignContext, plan: Plan, name: str) -> str:
+    """Return one commit on the base, on the variant's own branch."""
     one, issue = plan.resolved(name), plan.spec.issue
+    constants = constants_set(plan, one) if one.variant.only_sets_constants else {}
     fault_point("commit-before")
-    commit = parts.repo.commit(
-        plan.base,
-        one.files,
-        message(plan, one.variant, constants_set(plan, one) if one.variant.only_sets_constants else {}),
-    )
+    commit = ctx.repo.commit(plan.base.commit, one.files, message(plan, one.variant, constants))
     fault_point("commit-made")
-    parts.repo.set_branch(f"autoresearch/issue-{issue.number}/{name}", commit)
+    ctx.repo.set_branch(f"autoresearch/issue-{issue.number}/{name}", commit)
     fault_point("commit-after")
     return commit
 
 
-# --- run --------------------------------------------------------------------------------------------------
+def _announce(ctx: CampaignContext, view: CampaignView) -> None:
+    if why := why_not_auditable(view.campaign):
+        ctx.emit(Notice(f"no winner will be audited: {why}; a number is what the script says it is"))
+    ctx.outbox.post(view.campaign.issue, "status", "running")
 
 
-def _calibrate(parts: CampaignContext, evidence: CampaignView) -> bool:
-    """Probe every variant's step time, interleaved; only where the clock is calibrated and something is to run.
-
-    False where people changed what is to run.
-    """
-    if evidence.plan.clock != "calibrated" or not _wanted(evidence):
-        return True
-    probes = evidence.missing_probes()
-    if probes:
-        parts.emit(
-            Notice(f"calibrating: {len(probes)} probes of {probe_seconds(evidence.plan.budget):g} s, interleaved")
-        )
-    while probes := evidence.missing_probes():
-        if steer.apply_commands(parts, evidence.plan, evidence):
-            return False
-        name, number = probes[0]
-        jobs.check_disk(parts, evidence.plan)
-        job = jobs.make_job(parts, evidence, name, number, "probe")
-        fault_point("probe-start")
-        result = jobs.run_one(parts, job)
-        fault_point("probe-result")
-        jobs.record_result(parts, evidence, job, result)
-    return True
+# --- measure ----------------------------------------------------------------------------------------------
 
 
-def _wanted(evidence: CampaignView) -> list[ScheduledRun]:
-    return next_runs(evidence.plan.rules, evidence.plan.order, evidence.seen())
+def _calibrate(ctx: CampaignContext, view: CampaignView) -> None:
+    """Probe every variant's step time, interleaved; only where the clock is calibrated and something is to run."""
+    if view.plan.clock != "calibrated" or not _scheduled(view):
+        return
+    if count := len(view.missing_probes()):
+        ctx.emit(Notice(f"calibrating: {count} probes of {probe_seconds(view.plan.budget):g} s, interleaved"))
+    while probes := view.missing_probes():
+        steer.apply_commands(ctx, view.plan, view)
+        _probe(ctx, view, *probes[0])
 
 
-def _measure(parts: CampaignContext, evidence: CampaignView) -> bool:
-    """Run what the gate asks for until it can judge; False where people changed what is to run.
-
-    The gate is asked again after every batch, and people are heard before every batch and before the verdict.
-    """
-    while not steer.apply_commands(parts, evidence.plan, evidence):
-        wanted = _wanted(evidence)
-        if not wanted:
-            return True
-        jobs.check_time_cap(evidence, wanted[0].variant)
-        jobs.check_disk(parts, evidence.plan)
-        batch = [jobs.make_job(parts, evidence, r.variant, r.seed, r.role) for r in wanted[: parts.executor.slots]]
-        for event in _started(evidence, batch, len(wanted)):
-            parts.emit(event)
-        fault_point("run-start")
-        for job, result in parts.executor.run(batch):
-            fault_point("run-result")
-            jobs.record_result(parts, evidence, job, result)
-    return False
+def _probe(ctx: CampaignContext, view: CampaignView, name: str, number: int) -> None:
+    jobs.check_disk(ctx, view.plan)
+    job = jobs.make_job(ctx, view, name, number, "probe")
+    fault_point("probe-start")
+    result = jobs.run_one(ctx, job)
+    fault_point("probe-result")
+    jobs.record_result(ctx, view, job, result)
 
 
-def _started(evidence: CampaignView, batch: Sequence[Job], left: int) -> Iterator[RunStarted]:
-    done, plan = len(evidence.seen()), evidence.plan
-    total = max(done + left, plan_size(plan.rules, len(plan.variants)))
+def _measure(ctx: CampaignContext, view: CampaignView) -> None:
+    """Run what the gate asks for until it can judge. Commands are applied before every batch and before the verdict."""
+    steer.apply_commands(ctx, view.plan, view)
+    while scheduled := _scheduled(view):
+        _run_batch(ctx, view, scheduled)
+        steer.apply_commands(ctx, view.plan, view)
+
+
+def _scheduled(view: CampaignView) -> list[ScheduledRun]:
+    return next_runs(view.plan.rules, view.plan.order, view.seen())
+
+
+def _run_batch(ctx: CampaignContext, view: CampaignView, scheduled: Sequence[ScheduledRun]) -> None:
+    """Run the first of what is scheduled, one on each device, and record every result."""
+    jobs.check_time_cap(view, scheduled[0].variant)
+    jobs.check_disk(ctx, view.plan)
+    batch = [jobs.make_job(ctx, view, one.variant, one.seed, one.role) for one in scheduled[: ctx.executor.slots]]
+    _announce_batch(ctx, view, batch, len(scheduled))
+    fault_point("run-start")
+    for job, result in ctx.executor.run(batch):
+        fault_point("run-result")
+        jobs.record_result(ctx, view, job, result)
+
+
+def _announce_batch(ctx: CampaignContext, view: CampaignView, batch: Sequence[Job], left: int) -> None:
+    done = len(view.seen())
+    total = max(done + left, plan_size(view.plan.rules, len(view.plan.variants)))
     for number, job in enumerate(batch, start=done + 1):
-        yield RunStarted(job, number, total, jobs.expected(evidence, job.variant) or 0.0)
+        ctx.emit(RunStarted(job, number, total, jobs.expected_seconds(view, job.variant) or 0.0))
 
 
 # --- verdict ----------------------------------------------------------------------------------------------
 
 
-def _judge(parts: CampaignContext, evidence: CampaignView) -> bool:
-    """Measure and ask the gate until it has no winner, or one that the audit believes; then write down the verdict.
+def _decide(ctx: CampaignContext, view: CampaignView) -> None:
+    """Measure and ask the gate until it has no winner, or one that the audit does not refuse; record the verdict.
 
     A winner that fails its audit is a variant that failed: the gate goes on with the others. Where the audit had to
-    make a run, the gate is asked again with what that run says. False where people changed what is to run.
+    make a run, the gate is asked once more, with what that run says.
     """
     while True:
-        if not _measure(parts, evidence):
-            return False
+        _measure(ctx, view)
         fault_point("gate-before")
-        seen = evidence.seen()
-        said = judge(evidence.plan.rules, evidence.plan.order, seen, evidence.groups())
-        winner = said.verdict.variant if said.verdict.decision == "keep" else None
-        found = (
-            auditing.of_winner(parts, evidence, winner) if winner and not why_not_auditable(evidence.campaign) else None
-        )
-        if found is None or (found.status != "failed" and len(evidence.seen()) == len(seen)):
-            break
-    held = found is not None and found.status == "quarantined"
-    verdicts = [hold_for_review(one, found) if held and one.variant == winner else one for one in said.variants]
-    verdict = hold_for_review(said.verdict, found) if held else said.verdict
-    campaign = evidence.campaign
+        seen = view.seen()
+        result = judge(view.plan.rules, view.plan.order, seen, view.groups())
+        audit = _audit_winner(ctx, view, result)
+        if audit is None or (audit.status != "failed" and len(view.seen()) == len(seen)):
+            return _record_verdict(ctx, view, hold_for_review(result, audit))
+
+
+def _audit_winner(ctx: CampaignContext, view: CampaignView, result: GateResult) -> AuditRecord | None:
+    """Return the audit of the gate's winner; None where it has none, or none that can be audited."""
+    verdict = result.verdict
+    if verdict.decision != "keep" or not verdict.variant or why_not_auditable(view.campaign):
+        return None
+    return auditing.of_winner(ctx, view, verdict.variant)
+
+
+def hold_for_review(result: GateResult, audit: AuditRecord | None) -> GateResult:
+    """Return a result whose winner is not promoted until a person has looked, where its audit has doubts."""
+    if audit is None or audit.status != "quarantined":
+        return result
+    doubts = "; ".join(audit.checks[name] for name in audit.failed)
+    reason = f"quarantined, for a person to judge: {doubts}. Look at its diff and its log before you promote it by hand"
+
+    def held(verdict: Verdict) -> Verdict:
+        is_winner = verdict.variant == result.verdict.variant
+        return replace(verdict, decision="inconclusive", reason=reason) if is_winner else verdict
+
+    return GateResult(held(result.verdict), tuple(held(one) for one in result.variants))
+
+
+def _record_verdict(ctx: CampaignContext, view: CampaignView, result: GateResult) -> None:
     fault_point("gate-said")
-    parts.ledger.append(
+    ctx.ledger.append(
         VerdictRecord(
-            issue=campaign.issue, campaign_id=campaign.at, verdict=verdict, variants=tuple(verdicts), at=utc_now()
+            issue=view.campaign.issue,
+            campaign_id=view.campaign.at,
+            verdict=result.verdict,
+            variants=tuple(result.variants),
+            at=utc_now(),
         )
     )
     fault_point("gate-recorded")
-    return True
-
-
-def hold_for_review(verdict: Verdict, audit_found: AuditRecord | None) -> Verdict:
-    """Hold what the audit doubts and does not refuse (REVIEW_CHECKS): nothing is promoted until a person has looked."""
-    assert audit_found is not None
-    told = "; ".join(audit_found.checks[name] for name in audit_found.failed)
-    reason = f"quarantined, for a person to judge: {told}. Look at its diff and its log before you promote it by hand"
-    return replace(verdict, decision="inconclusive", reason=reason)

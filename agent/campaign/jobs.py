@@ -1,4 +1,4 @@
-"""One process of a campaign: what it is given, what it may see and how long it may take; and its result, recorded."""
+"""One run of a campaign: what it is given, what it may see, how long it may take; and its result, recorded."""
 
 import json
 import os
@@ -24,12 +24,12 @@ DAY_S = 24 * 3600.0
 START_S = 240  # a run may take so long beside its training: a GPU that has compiled nothing yet may need minutes
 COMPILE_FROM_S = 120  # of budget: a shape compiles in 50 s on two cores, and then a step takes a third less time
 SMOKE_STEPS = 5  # of a draft, before it is a variant
-ROOM_MB = 64  # free space without which no run begins, beside that of its checkpoint
+MIN_FREE_MB = 64  # free space without which no run begins, beside that of its checkpoint
 
 
-def run_one(parts: CampaignContext, job: Job) -> Result:
-    """Run one job."""
-    return next(result for _, result in parts.executor.run([job]))
+def run_one(ctx: CampaignContext, job: Job) -> Result:
+    """Run one job and return its result."""
+    return next(result for _, result in ctx.executor.run([job]))
 
 
 # --- the corpus -------------------------------------------------------------------------------------------
@@ -43,47 +43,62 @@ class Corpus:
     folder: Path | None
 
 
-def prepared(parts: CampaignContext, plan: Plan) -> Corpus:
-    """Have the corpus prepared by the committed prepare.py before anything is trained; BadInput where it cannot be."""
+def prepare_corpus(ctx: CampaignContext, plan: Plan) -> Corpus:
+    """Have the committed prepare.py prepare the corpus, before anything is trained; BadInput where it cannot."""
     if plan.track.prepare is None:
         return Corpus("none", None)
-    argv = (parts.python, plan.track.prepare, "--json", "--corpus", plan.corpus, "--profile", plan.profile)
-    folder, env = parts.repo.git_dir / "autoresearch" / "prepare", {**parts.env, **_network()}
-    job = Job("prepare", plan.base, 0, "prepare", argv, env, folder, DAY_S, "", gpus=0, trusted=True)
-    parts.emit(Notice(f"preparing corpus {plan.corpus} for profile {plan.profile}"))
-    result = run_one(parts, job)
+    job = Job(
+        variant="prepare",
+        commit=plan.base.commit,
+        seed=0,
+        role="prepare",
+        argv=(ctx.python, plan.track.prepare, "--json", "--corpus", plan.corpus, "--profile", plan.profile),
+        env={**ctx.env, **_network_env()},
+        run_dir=ctx.repo.git_dir / "autoresearch" / "prepare",
+        timeout_s=DAY_S,
+        metric="",
+        gpus=0,
+        trusted=True,
+    )
+    ctx.emit(Notice(f"preparing corpus {plan.corpus} for profile {plan.profile}"))
+    result = run_one(ctx, job)
     if result.status != "ok":
         raise BadInput(result.reason, next_step=f"the whole output: {result.log}")
-    lines = Path(result.log).read_text(errors="replace").splitlines()
+    return _read_corpus(plan.track.prepare, Path(result.log))
+
+
+def _read_corpus(script: str, log: Path) -> Corpus:
+    """Return the corpus that the last line of JSON in prepare.py's log describes."""
+    lines = log.read_text(errors="replace").splitlines()
     try:
-        told = json.loads(next(line for line in reversed(lines) if line.startswith("{")))
-        return Corpus(str(told["fingerprint"])[:12], Path(told["path"]) if "path" in told else None)
+        printed = json.loads(next(line for line in reversed(lines) if line.startswith("{")))
+        return Corpus(str(printed["fingerprint"])[:12], Path(printed["path"]) if "path" in printed else None)
     except (StopIteration, ValueError, KeyError):
-        problem = f"{plan.track.prepare} --json printed no line of JSON with a fingerprint"
-        raise BadInput(problem, next_step=f"its whole output: {result.log}") from None
+        problem = f"{script} --json printed no line of JSON with a fingerprint"
+        raise BadInput(problem, next_step=f"its whole output: {log}") from None
 
 
-def _network() -> dict[str, str]:
-    """What a download may need from our environment; runs that train get none of it."""
+def _network_env() -> dict[str, str]:
+    """Return what a download may need from our environment; runs that train get none of it."""
     names = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE")
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def current_pins(parts: CampaignContext, plan: Plan, commit: str, corpus: Path | None) -> dict[str, str]:
-    """What a run of `commit` would find now of the files that no experiment may change."""
+def current_pins(ctx: CampaignContext, plan: Plan, commit: str, corpus: Path | None) -> dict[str, str]:
+    """Return the fingerprints of the files that no experiment may change, as a run of `commit` would find them now."""
     fixed = plan.track.prepare
-    script = {fixed: integrity.fingerprint_text(parts.repo.read(commit, fixed) or "")} if fixed else {}
+    script = {fixed: integrity.fingerprint_text(ctx.repo.read(commit, fixed) or "")} if fixed else {}
     return script | integrity.corpus_fingerprints(corpus)
 
 
-def check_pins(parts: CampaignContext, evidence: CampaignView, commit: str) -> None:
-    """Before every run and audit. A campaign that began before there were pins has none."""
-    campaign, plan = evidence.campaign, evidence.plan
-    changed = integrity.changed(campaign.pins, current_pins(parts, plan, commit, evidence.corpus))
+def check_pins(ctx: CampaignContext, view: CampaignView, commit: str) -> None:
+    """Raise BadInput where what is pinned has changed: before every run and audit."""
+    campaign, plan = view.campaign, view.plan
+    changed = integrity.changed(campaign.pins, current_pins(ctx, plan, commit, view.corpus))
     if changed:
         raise BadInput(
             f"{', '.join(changed)} changed since the campaign began: its results would not be comparable",
-            where=str(evidence.corpus or parts.repo.root),
+            where=str(view.corpus or ctx.repo.root),
             next_step="put it back as it was (remove the corpus's folder to have it prepared again), then go on",
         )
 
@@ -91,169 +106,175 @@ def check_pins(parts: CampaignContext, evidence: CampaignView, commit: str) -> N
 # --- before a run -----------------------------------------------------------------------------------------
 
 
-def check_disk(parts: CampaignContext, plan: Plan) -> None:
-    """A run that dies of a full disk would be taken for a variant that fails."""
-    parts.logs.mkdir(exist_ok=True)
-    shapes = [shaped for one in (plan.baseline, *plan.variants) if (shaped := one.shapes.get(plan.profile))]
-    needed = ROOM_MB + max((4 * shaped.params >> 20 for shaped in shapes), default=0)
-    free = shutil.disk_usage(parts.logs).free >> 20
+def check_disk(ctx: CampaignContext, plan: Plan) -> None:
+    """Raise Paused without room for a run: one that dies of a full disk would be taken for a variant that fails."""
+    ctx.logs.mkdir(exist_ok=True)
+    shapes = [shape for one in (plan.baseline, *plan.variants) if (shape := one.shapes.get(plan.profile))]
+    needed = MIN_FREE_MB + max((4 * shape.params >> 20 for shape in shapes), default=0)
+    free = shutil.disk_usage(ctx.logs).free >> 20
     if free < needed:
         raise Paused(
             f"{free} MB are free, and a run needs {needed}",
-            where=str(parts.logs),
+            where=str(ctx.logs),
             next_step="free some space and run the same command again: what was recorded is intact",
         )
 
 
-def check_time_cap(evidence: CampaignView, name: str) -> None:
-    """Stop before a run that would go over the time that the issue's size label allows."""
-    cap, spent = evidence.plan.spec.cap_s, evidence.spent()
-    if cap is not None and spent + (expected(evidence, name) or 0.0) > cap:
+def check_time_cap(view: CampaignView, name: str) -> None:
+    """Raise Paused before a run that would go over the time that the issue's size label allows."""
+    cap, spent = view.plan.spec.cap_s, view.spent()
+    if cap is not None and spent + (expected_seconds(view, name) or 0.0) > cap:
         raise Paused(
             f"the campaign has used {spent / 60:.0f} of the {cap / 60:.0f} minutes that its size label allows",
-            where=evidence.plan.spec.issue.source,
+            where=view.plan.spec.issue.source,
             next_step="give the issue a larger size label and run the same command again: nothing is lost",
         )
 
 
-def expected(evidence: CampaignView, name: str) -> float | None:
-    """Seconds that the next run takes in all: by its budget, else by the runs before it."""
-    return run_seconds(evidence.plan.budget, evidence.plan.profile) or evidence.usual_seconds(name)
+def expected_seconds(view: CampaignView, name: str) -> float | None:
+    """Return the seconds that the next run takes in all: by its budget, else by the runs before it."""
+    return run_seconds(view.plan.budget, view.plan.profile) or view.usual_seconds(name)
 
 
-def make_job(parts: CampaignContext, evidence: CampaignView, name: str, seed: int, role: JobRole) -> Job:
-    """A run of a variant or the baseline, in a folder of its own. Raises BadInput where what is pinned has changed."""
-    track, commit = evidence.plan.track, evidence.campaign.commits[name]
-    check_pins(parts, evidence, commit)
-    home = free_run_folder(parts, _home(parts, evidence, name, seed, role))
-    cache = _cache(parts, evidence, name, home)
-    own = {"AUTORESEARCH_SEED": str(seed), "AUTORESEARCH_CACHE": str(cache)}
-    env, argv = _env(parts, evidence, name, role) | own, (parts.python, track.script)
-    told = (env, home, _limit(evidence, name, role), track.metric)
-    shared = (cache / "graphs",) if cache != home / "cache" else ()
+def make_job(ctx: CampaignContext, view: CampaignView, name: str, seed: int, role: JobRole) -> Job:
+    """Return a run of a variant or the baseline, in a folder of its own. Raises BadInput where a pin changed."""
+    track, commit = view.plan.track, view.campaign.commits[name]
+    check_pins(ctx, view, commit)
+    home = free_run_folder(ctx, _home(ctx, view, name, seed, role))
+    cache = _cache(ctx, view, name, home)
     return Job(
-        name, commit, seed, role, argv, *told, readable=integrity.visible_files(evidence.corpus), writable=shared
+        variant=name,
+        commit=commit,
+        seed=seed,
+        role=role,
+        argv=(ctx.python, track.script),
+        env=_env(ctx, view, name, role) | {"AUTORESEARCH_SEED": str(seed), "AUTORESEARCH_CACHE": str(cache)},
+        run_dir=home,
+        timeout_s=_limit(view, name, role),
+        metric=track.metric,
+        readable=integrity.visible_files(view.corpus),
+        writable=() if cache == home / "cache" else (cache / "graphs",),
     )
 
 
-def _home(parts: CampaignContext, evidence: CampaignView, name: str, seed: int, role: JobRole) -> Path:
-    """The folder of a run, or of the first of its repetitions."""
+def _home(ctx: CampaignContext, view: CampaignView, name: str, seed: int, role: JobRole) -> Path:
+    """Return the folder of a run, or of the first of its repetitions."""
     kind = "probe" if role == "probe" else "seed"
-    return parts.logs / f"issue-{evidence.campaign.issue}" / name / f"{kind}-{seed}"
+    return ctx.logs / f"issue-{view.campaign.issue}" / name / f"{kind}-{seed}"
 
 
-def smoke(parts: CampaignContext, plan: Plan, name: str, commit: str, attempt: int, corpus: Corpus) -> Result:
-    """A draft's first steps, uncompiled, and its evaluation: does it run at all? It is in no ledger.
+def smoke(ctx: CampaignContext, plan: Plan, name: str, commit: str, attempt: int, corpus: Corpus) -> Result:
+    """Run a draft's first steps, uncompiled, and its evaluation: does it run at all? It is in no ledger.
 
     What it compiles nobody loads again; it pays with seconds what a whole run would pay with minutes.
     """
-    home = parts.logs / f"issue-{plan.spec.issue.number}" / name / f"smoke-{attempt}"
-    told = {"SEED": "0", "STEPS": str(SMOKE_STEPS), "COMPILE": "0", "CACHE": str(home / "cache")}
+    home = ctx.logs / f"issue-{plan.spec.issue.number}" / name / f"smoke-{attempt}"
+    own = {"SEED": "0", "STEPS": str(SMOKE_STEPS), "COMPILE": "0", "CACHE": str(home / "cache")}
     job = Job(
         variant=name,
         commit=commit,
         seed=0,
         role="smoke",
-        argv=(parts.python, plan.track.script),
-        env=_shared_env(parts, plan, corpus.folder) | {f"AUTORESEARCH_{key}": value for key, value in told.items()},
+        argv=(ctx.python, plan.track.script),
+        env=_shared_env(ctx, plan, corpus.folder) | {f"AUTORESEARCH_{key}": value for key, value in own.items()},
         run_dir=home,
         timeout_s=float(START_S),
         metric=plan.track.metric,
         readable=integrity.visible_files(corpus.folder),
     )
-    result = _complete(corpus.folder, job, run_one(parts, job))
+    result = _complete(corpus.folder, job, run_one(ctx, job))
     (home / "model.pt").unlink(missing_ok=True)  # nobody will ask it anything
     return result
 
 
-def _shared_env(parts: CampaignContext, plan: Plan, corpus: Path | None) -> dict[str, str]:
-    """What every run of a plan is told."""
+def _shared_env(ctx: CampaignContext, plan: Plan, corpus: Path | None) -> dict[str, str]:
+    """Return the environment of every run of a plan."""
     prepared = {"AUTORESEARCH_PREPARED": str(corpus)} if corpus else {}
-    return {**parts.env, "AUTORESEARCH_PROFILE": plan.profile, "AUTORESEARCH_CORPUS": plan.corpus, **prepared}
+    return {**ctx.env, "AUTORESEARCH_PROFILE": plan.profile, "AUTORESEARCH_CORPUS": plan.corpus, **prepared}
 
 
-def _env(parts: CampaignContext, evidence: CampaignView, name: str, role: JobRole) -> dict[str, str]:
-    """What a run is told: everything but its seed and its cache."""
-    plan = evidence.plan
+def _env(ctx: CampaignContext, view: CampaignView, name: str, role: JobRole) -> dict[str, str]:
+    """Return the environment of a run, without its seed and its cache."""
+    plan = view.plan
     return {
-        **_shared_env(parts, plan, evidence.corpus),
+        **_shared_env(ctx, plan, view.corpus),
         **compile_env(plan.profile, plan.budget),
-        **_budget_env(evidence, name, role),
+        **_budget_env(view, name, role),
     }
 
 
-def _cache(parts: CampaignContext, evidence: CampaignView, name: str, run_dir: Path) -> Path:
-    """Where a run keeps what it compiles: with the others where no model's code is in it, else for itself alone.
+def _cache(ctx: CampaignContext, view: CampaignView, name: str, run_dir: Path) -> Path:
+    """Return where a run keeps what it compiles: with the others where no model's code is in it, else for itself alone.
 
     Later runs load what is compiled, and could find there what an earlier one learned: nothing that a model wrote may
     leave anything behind, be it the variant's or the baseline's. It pays with a compilation each run.
     """
-    shared = Path(parts.env["AUTORESEARCH_CACHE"])
-    if evidence.plan.has_model_code(name):
+    shared = Path(ctx.env["AUTORESEARCH_CACHE"])
+    if view.plan.has_model_code(name):
         return run_dir / "cache"
     (shared / "graphs").mkdir(parents=True, exist_ok=True)
     return shared
 
 
 def compile_env(profile: Profile, budget: Budget) -> dict[str, str]:
-    """On a CPU all runs and probes of a campaign compile or none does, so that they stay comparable."""
+    """Return whether to compile: on a CPU all runs and probes of a campaign do or none does, to stay comparable."""
     if profile != "mini":
         return {}
     return {"AUTORESEARCH_COMPILE": str(int(budget.kind == "seconds" and budget.amount >= COMPILE_FROM_S))}
 
 
-def free_run_folder(parts: CampaignContext, folder: Path) -> Path:
-    """`folder`, or the first of `folder-2`, `folder-3`, ... that is not the home of a run in the ledger."""
-    taken = {(parts.repo.root / run.log).parent for role in ("", "probe") for run in parts.ledger.runs(role=role)}
+def free_run_folder(ctx: CampaignContext, folder: Path) -> Path:
+    """Return `folder`, or the first of `folder-2`, `folder-3`, ... that is not the home of a run in the ledger."""
+    taken = {(ctx.repo.root / run.log).parent for role in ("", "probe") for run in ctx.ledger.runs(role=role)}
     names = chain([folder.name], (f"{folder.name}-{number}" for number in count(2)))
     return next(home for name in names if (home := folder.with_name(name)) not in taken)
 
 
-def _budget_env(evidence: CampaignView, name: str, role: JobRole) -> dict[str, str]:
-    budget, clock = evidence.plan.budget, evidence.plan.clock
+def _budget_env(view: CampaignView, name: str, role: JobRole) -> dict[str, str]:
+    budget, clock = view.plan.budget, view.plan.clock
     if role == "probe":
         return {"AUTORESEARCH_PROBE": "1", "AUTORESEARCH_BUDGET": f"{probe_seconds(budget):g}"}
     if clock == "calibrated":
-        return {"AUTORESEARCH_STEPS": str(evidence.steps(name)), "AUTORESEARCH_BUDGET": f"{budget.amount:g}"}
+        return {"AUTORESEARCH_STEPS": str(view.steps(name)), "AUTORESEARCH_BUDGET": f"{budget.amount:g}"}
     variable = {"seconds": "BUDGET", "steps": "STEPS", "tokens": "TOKENS"}[budget.kind]
     return {f"AUTORESEARCH_{variable}": f"{budget.amount:.10g}"}
 
 
-def _limit(evidence: CampaignView, name: str, role: JobRole) -> float:
-    """Seconds after which a run is killed: twice what it should take, and more where steps and not seconds end it.
+def _limit(view: CampaignView, name: str, role: JobRole) -> float:
+    """Return the seconds after which a run is killed: twice what it should take, more where it ends after steps.
 
     How long a number of steps takes is known after the first run; that one may take what the issue may take in all.
     """
-    plan = evidence.plan
+    plan = view.plan
     if plan.budget.kind == "seconds":
         seconds = probe_seconds(plan.budget) if role == "probe" else plan.budget.amount
         return max(2 * seconds, seconds + START_S) * (1 if plan.clock == "wall" else 2)
-    usual = evidence.usual_seconds(name)
+    usual = view.usual_seconds(name)
     return plan.spec.cap_s or DAY_S if usual is None else 4 * usual + START_S
 
 
-def measure_compile_s(parts: CampaignContext, evidence: CampaignView, home: Path) -> float:
-    """Seconds that a compilation takes the baseline, by our own clock: two probes from one new cache, in `home`.
+def measure_compile_s(ctx: CampaignContext, view: CampaignView, home: Path) -> float:
+    """Return the seconds that the baseline takes to compile, by our own clock: two probes from one cache, in `home`.
 
     The second finds what the first has compiled. Raises Paused where one fails: no winner is to be blamed for that.
     """
-    plan = evidence.plan
+    plan = view.plan
     if compile_env(plan.profile, plan.budget).get("AUTORESEARCH_COMPILE") == "0":
         return 0.0
     discard(home)
-    cold, warm = (_probed(parts, evidence, home / name, home / "cache") for name in ("cold", "warm"))
+    cold, warm = (_probed(ctx, view, home / name, home / "cache") for name in ("cold", "warm"))
     discard(home)
     return max(0.0, cold - warm)
 
 
-def _probed(parts: CampaignContext, evidence: CampaignView, run_dir: Path, cache: Path) -> float:
-    """Seconds of a probe of the baseline in all, with a cache of its own."""
+def _probed(ctx: CampaignContext, view: CampaignView, run_dir: Path, cache: Path) -> float:
+    """Return the seconds of a probe of the baseline in all, with a cache of its own."""
     (cache / "graphs").mkdir(parents=True, exist_ok=True)
-    usual = make_job(parts, evidence, BASELINE, 0, "probe")
+    usual = make_job(ctx, view, BASELINE, 0, "probe")
     env = {**usual.env, "AUTORESEARCH_CACHE": str(cache)}
-    result = run_one(parts, replace(usual, run_dir=run_dir, env=env, writable=(cache / "graphs",)))
+    result = run_one(ctx, replace(usual, run_dir=run_dir, env=env, writable=(cache / "graphs",)))
     if result.status != "ok":
-        check_disk(parts, evidence.plan)
+        check_disk(ctx, view.plan)
         raise Paused(f"the baseline cannot be probed: {result.reason}", where=result.log, next_step="run it again")
     return result.seconds
 
@@ -261,21 +282,21 @@ def _probed(parts: CampaignContext, evidence: CampaignView, run_dir: Path, cache
 # --- after it ---------------------------------------------------------------------------------------------
 
 
-def record_result(parts: CampaignContext, evidence: CampaignView, job: Job, result: Result) -> RunRecord:
+def record_result(ctx: CampaignContext, view: CampaignView, job: Job, result: Result) -> RunRecord:
     """Put a finished run in the ledger; nothing of it is believed before this."""
-    result = _complete(evidence.corpus, job, result)
+    result = _complete(view.corpus, job, result)
     if result.status != "ok":
-        check_disk(parts, evidence.plan)
-    record = _contended(evidence, _record(parts, evidence, job, result))
+        check_disk(ctx, view.plan)
+    record = _contended(view, _record(ctx, view, job, result))
     fault_point("append-before")
-    parts.ledger.append(record)
+    ctx.ledger.append(record)
     fault_point("append-after")
-    parts.emit(RunEnded(record))
+    ctx.emit(RunEnded(record))
     return record
 
 
-def _record(parts: CampaignContext, evidence: CampaignView, job: Job, result: Result) -> RunRecord:
-    campaign, steps = evidence.campaign, job.env.get("AUTORESEARCH_STEPS")
+def _record(ctx: CampaignContext, view: CampaignView, job: Job, result: Result) -> RunRecord:
+    campaign, steps = view.campaign, job.env.get("AUTORESEARCH_STEPS")
     return RunRecord(
         issue=campaign.issue,
         campaign_id=campaign.at,
@@ -293,19 +314,19 @@ def _record(parts: CampaignContext, evidence: CampaignView, job: Job, result: Re
         phases=result.phases,
         seconds=round(result.seconds, 3),
         reason=result.reason,
-        log=str(Path(result.log).relative_to(parts.repo.root)),
+        log=str(Path(result.log).relative_to(ctx.repo.root)),
         at=utc_now(),
-        description=_description(evidence.plan, job.variant),
+        description=_description(view.plan, job.variant),
         sandbox=result.sandbox,
-        usd=evidence.plan.resolved(job.variant).variant.usd,
+        usd=view.plan.resolved(job.variant).variant.usd,
         cpu_s=result.cpu_s,
     )
 
 
 def _complete(corpus: Path | None, job: Job, result: Result) -> Result:
-    """A run that leaves nothing to audit has no result: else it could choose which of its seeds is looked at."""
-    made = (job.run_dir / "model.pt").is_file() and (job.run_dir / "losses.npz").is_file()
-    if corpus is None or job.role == "probe" or result.status != "ok" or made:
+    """Return a result, failed where it leaves nothing to audit: else a run could choose which seeds are looked at."""
+    has_model = (job.run_dir / "model.pt").is_file() and (job.run_dir / "losses.npz").is_file()
+    if corpus is None or job.role == "probe" or result.status != "ok" or has_model:
         return result
     return replace(result, status="no_metric", reason="exit 0, and no model.pt or losses.npz to audit")
 
@@ -315,9 +336,9 @@ def _description(plan: Plan, name: str) -> str:
     return " ".join([*(f"{key}={value}" for key, value in constants_set(plan, one).items()), one.variant.why]).strip()
 
 
-def _contended(evidence: CampaignView, run: RunRecord) -> RunRecord:
-    """On the wall clock, a run that others slowed down is kept in the ledger and left out of the gate."""
-    speed, usual = run.metrics.get("tokens_per_second"), evidence.usual_speed(run)
-    if evidence.plan.clock != "wall" or run.status != "ok" or speed is None or not verdict.contended(speed, usual):
+def _contended(view: CampaignView, run: RunRecord) -> RunRecord:
+    """Return a run, on the wall clock marked where others slowed it: it is recorded and left out of the gate."""
+    speed, usual = run.metrics.get("tokens_per_second"), view.usual_speed(run)
+    if view.plan.clock != "wall" or run.status != "ok" or speed is None or not verdict.contended(speed, usual):
         return run
     return replace(run, status="contended", reason=f"{speed:,.0f} tok/s, where this model usually has more")

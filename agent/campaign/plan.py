@@ -1,9 +1,10 @@
-"""From what the user asked to a Plan: the issue read, every variant resolved, the time counted. Writes nothing."""
+"""From a request to a Plan: the issue read, every variant resolved, the time estimated. Writes nothing."""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from agent.campaign.base import Base, check_branches, check_committed, read_base
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Clock, GateKind, GateRules, Issue, Profile, Spec, Track, Variant
 from agent.core.protocols import Strategy, Tracker
@@ -12,9 +13,10 @@ from agent.core.sanitize import describe_removed, make_postable, secrets
 from agent.execution.machine import Machine
 from agent.gate import verdict
 from agent.spec import commands, parser, preflight
-from agent.spec.preflight import Resolved, Sources
+from agent.spec.commands import Script, Selection
+from agent.spec.preflight import Resolved
 from agent.store import rounds, tracks
-from agent.store.baseline import base_commit, baseline_branch, contains_model_code, natural_base
+from agent.store.baseline import base_commit, baseline_branch, natural_base
 from agent.store.ledger import Ledger
 from agent.store.repository import Repository
 from agent.store.rounds import Round
@@ -26,7 +28,7 @@ _OVERHEAD_S = {"full": 40.0, "mini": 8.0}  # start-up, evaluation and checkpoint
 
 @dataclass(frozen=True)
 class CampaignRequest:
-    """What the user asked for; None leaves the choice to the issue, then to the track or the machine."""
+    """What the user asks of an issue; None leaves the choice to the issue, then to the track or the machine."""
 
     issue: int
     profile: Profile
@@ -36,43 +38,61 @@ class CampaignRequest:
     gate: GateKind | None = None
     committed: bool = False
     retry: bool = False
-    again: bool = False  # a round that is over is followed by another (--loop)
-    follows: bool = False  # something else is begun after it (--loop, --queue): /stop is obeyed after the verdict too
-    answered: bool = False  # by an earlier campaign that is only asked about: a closed issue may be
+    new_round: bool = False  # a finished round is followed by another (--loop)
+    in_series: bool = False  # something else begins after it (--loop, --queue): /stop counts after the verdict too
+    answered: bool = False  # by an earlier campaign that is only looked at: the issue may be closed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """An issue made ready to run. `base` is the commit that the variants are edits of, `estimate_s` None if unknown.
+    """An issue made ready to run; `estimate_s` is None where nobody can tell.
 
-    `spec` is as the issue says; `variants` and `budget` are as people who steered it have them.
+    `spec` is as the issue says; `variants` and `budget` are as people who steered it have them (`selection`). `round`
+    is that of an issue in prose, and an empty one of any other.
     """
 
+    request: CampaignRequest
     spec: Spec
-    track: Track
-    base: str
-    baseline: Resolved
+    base: Base
+    round: Round
+    selection: Selection
     variants: tuple[Resolved, ...]
-    profile: Profile
-    corpus: str
     clock: Clock
     budget: Budget
     rules: GateRules
-    estimate_s: float | None
-    notices: tuple[str, ...]
-    request: CampaignRequest
-    round: Round  # of an issue in prose; other issues have one that is empty
-    base_has_model_code: bool = False  # a model wrote some of the base (see `has_model_code`)
+    estimate_s: float | None = None
+    notices: tuple[str, ...] = ()
+
+    @property
+    def track(self) -> Track:
+        return self.base.track
+
+    @property
+    def baseline(self) -> Resolved:
+        return self.base.baseline
+
+    @property
+    def base_has_model_code(self) -> bool:
+        """Whether a model wrote any code of the base."""
+        return self.base.has_model_code
+
+    @property
+    def profile(self) -> Profile:
+        return self.request.profile
+
+    @property
+    def corpus(self) -> str:
+        return self.request.corpus
 
     @property
     def complete(self) -> bool:
-        """Whether all variants are known: an issue in prose is without them until an editor has written them."""
+        """Whether all variants are known: those of an issue in prose are not until an editor has written them."""
         return not self.spec.proposals or self.round.complete
 
     @property
-    def retry(self) -> bool:
-        """Whether the question is asked again though it has its answer."""
-        return self.request.retry
+    def variant_count(self) -> int:
+        """How many variants run, or how many an editor is asked for."""
+        return len(self.variants) if self.complete else self.spec.proposals
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -80,85 +100,97 @@ class Plan:
         return tuple(one.variant.name for one in self.variants)
 
     def resolved(self, name: str) -> Resolved:
-        """The variant (or the baseline) called `name`."""
+        """Return the variant (or the baseline) called `name`."""
         return next(one for one in (self.baseline, *self.variants) if one.variant.name == name)
 
     def has_model_code(self, name: str) -> bool:
-        """Whether code that a model wrote is in a variant, or in the baseline: its own, or what it is an edit of."""
+        """Return whether a model wrote code of a variant or of the baseline: its own, or what it is an edit of."""
         return self.base_has_model_code or not self.resolved(name).variant.only_sets_constants
 
 
 def probe_seconds(budget: Budget) -> float:
-    """The length of one probe: a tenth of the budget, from one second to five."""
+    """Return the length of one probe: a tenth of the budget, from one second to five."""
     return min(5.0, max(1.0, budget.amount / 10))
 
 
+# --- plans ------------------------------------------------------------------------------------------------
+
+
 def make_plan(request: CampaignRequest, repo: Repository, ledger: Ledger, tracker: Tracker, machine: Machine) -> Plan:
-    """Make the plan. Raises BadInput for whatever would stop the campaign; nothing has been written then."""
+    """Return the plan of a request. Raises BadInput for whatever would stop the campaign; nothing is written."""
     issue = tracker.fetch(request.issue)
     if request.answered or _closed_by_us(ledger, issue):
         issue = replace(issue, state="open", labels=("experiment",))
     track = tracks.load(repo.root, parser.named_track(issue) or "main")
-    turn = _round(request, repo, ledger, track, issue)
-    _check_branches(repo, track, issue.number)
-    _check_committed(repo, track, turn.base, request.committed)
-    baseline = resolved_at(repo, track, turn.base)
-    told = parser.parse(issue, track, baseline.constants)
-    if told.proposals:
-        told = replace(told, variants=rounds.variants(repo, turn))
-    notices = (*_hidden_text(issue), *_outdated(ledger, told), *_notices(repo, track, turn.base, machine))
-    return build_plan(
-        request, told, track, turn, notices, effective_commands(ledger, told, request, turn), repo, machine
-    )
+    round = _round(request, repo, ledger, track, issue)
+    check_branches(repo, track, issue.number)
+    check_committed(repo, track, round.base, request.committed)
+    base = read_base(repo, track, round.base)
+    spec = parser.parse(issue, track, base.baseline.constants)
+    if spec.proposals:
+        spec = replace(spec, variants=rounds.variants(repo, round))
+    given = effective_commands(ledger, spec, request, round)
+    plan = build_plan(request=request, spec=spec, base=base, round=round, selection=_select(spec, base, given))
+    check_device_memory((plan.baseline, *plan.variants), plan.profile, machine)
+    return replace(plan, notices=(*_issue_notices(issue, ledger, spec), *_base_notices(repo, base, machine)))
 
 
-def replan(plan: Plan, repo: Repository, ledger: Ledger, machine: Machine, more: Sequence[CommandRecord] = ()) -> Plan:
-    """The plan with what people said since, and with `more`. Raises BadInput where that cannot be run.
+def replan(plan: Plan, selection: Selection, machine: Machine) -> Plan:
+    """Return a plan with another selection. Raises BadInput where that cannot be run.
 
-    The issue, the baseline and the user's other choices stay as they were when it was first made.
+    The issue, the base and the user's other choices stay as they were when the plan was made.
     """
-    said = (*effective_commands(ledger, plan.spec, plan.request, plan.round), *more)
-    return build_plan(plan.request, plan.spec, plan.track, plan.round, plan.notices, said, repo, machine)
+    changed = build_plan(request=plan.request, spec=plan.spec, base=plan.base, round=plan.round, selection=selection)
+    check_device_memory((changed.baseline, *changed.variants), changed.profile, machine)
+    return replace(changed, notices=plan.notices)
+
+
+def plan_round(plan: Plan, round: Round, repo: Repository, ledger: Ledger, machine: Machine) -> Plan:
+    """Return the plan of an issue in prose with the variants that its round has brought about."""
+    spec = replace(plan.spec, variants=rounds.variants(repo, round))
+    given = effective_commands(ledger, spec, plan.request, round)
+    return replan(replace(plan, spec=spec, round=round), _select(spec, plan.base, given), machine)
 
 
 def build_plan(
+    *,
     request: CampaignRequest,
-    told: Spec,
-    track: Track,
+    spec: Spec,
+    base: Base,
     round: Round,
-    notices: tuple[str, ...],
-    said: Sequence[CommandRecord],
-    repo: Repository,
-    machine: Machine,
+    selection: Selection,
 ) -> Plan:
-    """What follows from the issue, the base and what people said: the variants resolved, the time counted."""
-    sources = sources_at(repo, track, round.base)
-    baseline = preflight.baseline(track, sources)
-    propose = _strategy(told.strategy)
-    course = commands.replay(propose(told, round.base, []), said, commands.Script(track.script, baseline.constants))
-    variants = preflight.variants(told, track, sources, course.variants)
+    """Return what follows from the issue, the base and a selection: the variants resolved, the time estimated."""
+    variants = preflight.variants(spec, base.track, base.sources, selection.variants)
     preflight.check_profile(variants, request.profile)
-    check_device_memory((baseline, *variants), request.profile, machine)
-    budget = course.budget or request.budget or told.budget or Budget("seconds", track.budget_s)
-    clock = _clock(request, budget)
-    rules = _rules(request, told, track)
-    number = len(variants) if round.complete or not told.proposals else told.proposals
-    estimate = _estimate(budget, clock, request.profile, verdict.plan_size(rules, number), number)
-    _check_cap(told, estimate)
-    settled = (request.profile, request.corpus, clock, budget, rules, estimate, notices, request, round)
-    return Plan(
-        told,
-        track,
-        round.base,
-        baseline,
-        tuple(variants),
-        *settled,
-        base_has_model_code=contains_model_code(repo, round.base),
+    budget = selection.budget or request.budget or spec.budget or Budget("seconds", base.track.budget_s)
+    plan = Plan(
+        request=request,
+        spec=spec,
+        base=base,
+        round=round,
+        selection=selection,
+        variants=tuple(variants),
+        clock=_clock(request, budget),
+        budget=budget,
+        rules=_rules(request, spec, base.track),
     )
+    plan = replace(plan, estimate_s=_estimate(plan))
+    _check_cap(plan)
+    return plan
+
+
+def script(base: Base) -> Script:
+    """Return what a command may set on a base."""
+    return Script(base.track.script, base.baseline.constants)
+
+
+def _select(spec: Spec, base: Base, given: Sequence[CommandRecord]) -> Selection:
+    return commands.replay(_strategy(spec.strategy)(spec, base.commit, []), given, script(base))
 
 
 def _strategy(name: str) -> Strategy:
-    """The strategy called `name`; written proposals are a table of them."""
+    """Return the strategy called `name`; proposals that are accepted are a table of them."""
     known: dict[str, Strategy] = {"table": table.propose, "freeform": table.propose}
     if name not in known:
         raise BadInput(f"there is no strategy {name!r}", next_step=f"there is: {', '.join(sorted(known))}")
@@ -166,133 +198,112 @@ def _strategy(name: str) -> Strategy:
 
 
 def _round(request: CampaignRequest, repo: Repository, ledger: Ledger, track: Track, issue: Issue) -> Round:
-    """The round that is meant, and with it the base: the one that is asked about, the one under way, or a new one."""
+    """Return the round, and with it the base: the one that was answered, the one under way, or a new one."""
     known = rounds.all_rounds(ledger, issue.number, parser.digest(issue.body))
     if request.answered:
-        asked = ledger.campaigns(issue.number)[-1]
-        ran = [one for one in known if rounds.campaign(ledger, issue.number, one) == asked]
-        return ran[-1] if ran else Round(0, asked.base)
+        latest = ledger.campaigns(issue.number)[-1]
+        ran = [one for one in known if rounds.campaign(ledger, issue.number, one) == latest]
+        return ran[-1] if ran else Round(0, latest.base)
     number = rounds.next_number(ledger, issue.number)
     if not known:
         return Round(number, base_commit(repo, ledger, track, issue.number))
-    turn = known[-1]
-    if not rounds.is_finished(ledger, issue.number, turn):
-        return turn
-    if request.again or (request.retry and not turn.accepted):
+    latest_round = known[-1]
+    if not rounds.is_finished(ledger, issue.number, latest_round):
+        return latest_round
+    if request.new_round or (request.retry and not latest_round.accepted):
         return Round(number, natural_base(repo, track))
     base = base_commit(repo, ledger, track, issue.number)
-    return turn if base == turn.base or not turn.accepted else Round(number, base)
+    return latest_round if base == latest_round.base or not latest_round.accepted else Round(number, base)
 
 
-def message(plan: Plan, variant: Variant, told: Mapping[str, str]) -> str:
-    """The message of a variant's commit, without secrets; `told` are the constants that the campaign is about."""
-    sets = " ".join(f"{key}={value}" for key, value in told.items())
+def message(plan: Plan, variant: Variant, constants: Mapping[str, str]) -> str:
+    """Return the message of a variant's commit, without secrets; `constants` are those that the campaign sets."""
+    sets = " ".join(f"{key}={value}" for key, value in constants.items())
     head = " ".join(["experiment:", variant.name, *([sets] if sets else []), f"(issue {plan.spec.issue.number})"])
     return make_postable(f"{head}\n\n{variant.why}".strip(), secrets(os.environ))
 
 
-def effective_commands(ledger: Ledger, told: Spec, request: CampaignRequest, turn: Round) -> list[CommandRecord]:
-    """The commands that count: those obeyed of the issue as it reads now; of an answer, those given before it.
+# --- commands ---------------------------------------------------------------------------------------------
 
-    What was said in one round of an issue in prose does not concern another, but for a budget.
+
+def effective_commands(ledger: Ledger, spec: Spec, request: CampaignRequest, round: Round) -> list[CommandRecord]:
+    """Return the commands that count: those obeyed of the issue as it reads now; of an answer, those given before it.
+
+    A command to one round of an issue in prose does not concern another, unless it gives a budget.
     """
-    until = ledger.campaigns(told.issue.number)[-1].at if request.answered else None
-    said = [record for record in all_commands(ledger, told) if record.obeyed]
-    own = turn.number if told.proposals else 0
-    said = [record for record in said if record.round == own or record.command.startswith("/budget")]
-    return [record for record in said if until is None or record.at <= until]
-
-
-def all_commands(ledger: Ledger, told: Spec) -> list[CommandRecord]:
-    """What people said of the issue as it reads now, obeyed or not, oldest first."""
-    said = ledger.records_of(CommandRecord, told.issue.number)
-    return [record for record in said if record.body_sha256 == told.body_sha256]
-
-
-def _outdated(ledger: Ledger, told: Spec) -> tuple[str, ...]:
-    """That commands were given to another text of the issue."""
-    changing = [
-        one for one in ledger.records_of(CommandRecord, told.issue.number) if one.obeyed and commands.changes(one)
+    until = ledger.campaigns(spec.issue.number)[-1].at if request.answered else None
+    own = round.number if spec.proposals else 0
+    return [
+        record
+        for record in all_commands(ledger, spec)
+        if record.obeyed
+        and (record.round == own or record.command.startswith("/budget"))
+        and (until is None or record.at <= until)
     ]
-    old = sum(record.body_sha256 != told.body_sha256 for record in changing)
-    heard = f"the issue was edited since: {old} of the commands given before it no longer count; give them again"
-    return (heard,) if old else ()
+
+
+def all_commands(ledger: Ledger, spec: Spec) -> list[CommandRecord]:
+    """Return the commands to the issue as it reads now, obeyed or not, oldest first."""
+    given = ledger.records_of(CommandRecord, spec.issue.number)
+    return [record for record in given if record.body_sha256 == spec.body_sha256]
+
+
+# --- what the user should know ----------------------------------------------------------------------------
+
+
+def _issue_notices(issue: Issue, ledger: Ledger, spec: Spec) -> list[str]:
+    """Return what was not read of an issue, and that commands were given to another text of it."""
+    notices = []
+    if hidden := describe_removed(issue.title, issue.body):
+        notices.append(f"hidden in the issue, and not read: {hidden}")
+    given = [one for one in ledger.records_of(CommandRecord, issue.number) if one.obeyed and commands.changes(one)]
+    if old := sum(record.body_sha256 != spec.body_sha256 for record in given):
+        notices.append(
+            f"the issue was edited since: {old} of the commands given before it no longer count; give them again"
+        )
+    return notices
+
+
+def _base_notices(repo: Repository, base: Base, machine: Machine) -> list[str]:
+    """Return what the user may not expect of the base or of the machine."""
+    notices = []
+    if not repo.is_ancestor(base.commit, "HEAD") and not repo.is_ancestor("HEAD", base.commit):
+        join = f"git merge {baseline_branch(base.track.name)}"
+        notices.append(f"HEAD has commits that the baseline {base.commit[:7]} lacks; to build on both: {join}")
+    if machine.hidden and not machine.gpus:
+        notices.append(f"CUDA_VISIBLE_DEVICES hides {', '.join(machine.hidden)}: running on the processor")
+    return notices
+
+
+# --- what would stop a campaign ---------------------------------------------------------------------------
 
 
 def _closed_by_us(ledger: Ledger, issue: Issue) -> bool:
-    """Whether the issue is closed because it has its verdict: it then answers as if it were open."""
-    asked = [one for one in ledger.campaigns(issue.number) if one.body_sha256 == parser.digest(issue.body)]
+    """Return whether the issue is closed because it has its verdict: it then answers as if it were open."""
+    began = [one for one in ledger.campaigns(issue.number) if one.body_sha256 == parser.digest(issue.body)]
     closed = any(post.what == "close" for post in ledger.records_of(DeliveryRecord, issue.number))
-    return closed and any(ledger.verdict(one) for one in asked)
-
-
-def resolved_at(repo: Repository, track: Track, commit: str) -> Resolved:
-    """The track's script as committed there, resolved."""
-    return preflight.baseline(track, sources_at(repo, track, commit))
-
-
-def _hidden_text(issue: Issue) -> tuple[str, ...]:
-    """That not all of the issue was read, where it holds what a person does not see."""
-    told = describe_removed(issue.title, issue.body)
-    return (f"hidden in the issue, and not read: {told}",) if told else ()
-
-
-def _notices(repo: Repository, track: Track, base: str, machine: Machine) -> tuple[str, ...]:
-    """What the user may not expect of the baseline or of the machine."""
-    notices = []
-    if not repo.is_ancestor(base, "HEAD") and not repo.is_ancestor("HEAD", base):
-        join = f"git merge {baseline_branch(track.name)}"
-        notices.append(f"HEAD has commits that the baseline {base[:7]} lacks; to build on both: {join}")
-    if machine.hidden and not machine.gpus:
-        notices.append(f"CUDA_VISIBLE_DEVICES hides {', '.join(machine.hidden)}: running on the processor")
-    return tuple(notices)
-
-
-def _check_branches(repo: Repository, track: Track, issue: int) -> None:
-    for wanted in (baseline_branch(track.name), f"autoresearch/issue-{issue}/x"):
-        blocking = repo.conflicting_branch(wanted)
-        if blocking is not None:
-            raise BadInput(
-                f"the branch {blocking} keeps git from making branches below it",
-                next_step=f"rename it: git branch -m {blocking} {blocking.replace('/', '-')}-old",
-            )
-
-
-def _text(repo: Repository, commit: str, path: str) -> str:
-    text = repo.read(commit, path)
-    if text is None:
-        raise BadInput(
-            "the file is missing", where=f"{path} at {commit[:7]}", next_step=f"commit it: git add {path} && git commit"
-        )
-    return text
-
-
-def sources_at(repo: Repository, track: Track, base: str) -> Sources:
-    """The texts at a commit that a plan on it is made from. Raises BadInput where one is missing."""
-    files = {path: _text(repo, base, path) for path in {track.script, *track.editable}}
-    if track.prepare is None:
-        return Sources(files, {})
-    return Sources(files, preflight.profile_facts(_text(repo, base, track.prepare), track.prepare))
-
-
-def _check_committed(repo: Repository, track: Track, base: str, committed: bool) -> None:
-    """What runs is what is committed; a work tree that differs must not be mistaken for it."""
-    fixed = (track.prepare,) if track.prepare else ()
-    changed = repo.uncommitted((track.script, *fixed))
-    if changed and not committed:
-        raise BadInput(
-            f"uncommitted changes; a campaign runs the committed file (commit {base[:7]}) and not these",
-            where=", ".join(changed),
-            next_step="commit or stash them, or add --committed to run without them",
-        )
+    return closed and any(ledger.verdict(one) for one in began)
 
 
 def check_device_memory(resolved: Sequence[Resolved], profile: Profile, machine: Machine) -> None:
     """Raise BadInput for the first that does not fit the device (or, on mini, the machine)."""
-    told = [gpu.memory_mb for gpu in machine.gpus] if profile == "full" else [machine.memory_mb]
-    memory = [size for size in told if size is not None]
+    sizes = [gpu.memory_mb for gpu in machine.gpus] if profile == "full" else [machine.memory_mb]
+    memory = [size for size in sizes if size is not None]
     if memory:
         preflight.check_memory(resolved, profile, min(memory))
+
+
+def _check_cap(plan: Plan) -> None:
+    estimate, cap = plan.estimate_s, plan.spec.cap_s
+    if estimate is not None and cap is not None and estimate > cap:
+        raise BadInput(
+            f"the campaign takes about {estimate / 60:.0f} minutes and its size label allows {cap / 60:.0f}",
+            where=plan.spec.issue.source,
+            next_step="lower the budget (--budget 120), take fewer variants, or give the issue a larger size label",
+        )
+
+
+# --- clock, rules, time -----------------------------------------------------------------------------------
 
 
 def _clock(request: CampaignRequest, budget: Budget) -> Clock:
@@ -307,8 +318,8 @@ def _clock(request: CampaignRequest, budget: Budget) -> Clock:
     return request.clock or ("wall" if request.profile == "full" else "calibrated")
 
 
-def _rules(request: CampaignRequest, told: Spec, track: Track) -> GateRules:
-    kind, seeds = request.gate or told.gate or "confirmed", told.seeds or track.seeds
+def _rules(request: CampaignRequest, spec: Spec, track: Track) -> GateRules:
+    kind, seeds = request.gate or spec.gate or "confirmed", spec.seeds or track.seeds
     return GateRules(
         kind=kind,
         seeds=seeds,
@@ -320,22 +331,14 @@ def _rules(request: CampaignRequest, told: Spec, track: Track) -> GateRules:
 
 
 def run_seconds(budget: Budget, profile: Profile) -> float | None:
-    """What one run takes in all; None where the budget says nothing about time."""
+    """Return what one run takes in all; None where the budget says nothing about time."""
     return budget.amount + _OVERHEAD_S[profile] if budget.kind == "seconds" else None
 
 
-def _estimate(budget: Budget, clock: Clock, profile: Profile, runs: int, variants: int) -> float | None:
-    one = run_seconds(budget, profile)
+def _estimate(plan: Plan) -> float | None:
+    one = run_seconds(plan.budget, plan.profile)
     if one is None:
         return None
-    probes = PROBE_ROUNDS * (variants + 1) if clock == "calibrated" else 0
-    return runs * one + probes * (probe_seconds(budget) + _OVERHEAD_S[profile] / 2)
-
-
-def _check_cap(told: Spec, estimate_s: float | None) -> None:
-    if estimate_s is not None and told.cap_s is not None and estimate_s > told.cap_s:
-        raise BadInput(
-            f"the campaign takes about {estimate_s / 60:.0f} minutes and its size label allows {told.cap_s / 60:.0f}",
-            where=told.issue.source,
-            next_step="lower the budget (--budget 120), take fewer variants, or give the issue a larger size label",
-        )
+    probes = PROBE_ROUNDS * (plan.variant_count + 1) if plan.clock == "calibrated" else 0
+    runs = verdict.plan_size(plan.rules, plan.variant_count)
+    return runs * one + probes * (probe_seconds(plan.budget) + _OVERHEAD_S[plan.profile] / 2)

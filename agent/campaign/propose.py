@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.campaign import jobs, steer
 from agent.campaign.context import CampaignContext
 from agent.campaign.drafting import CheckResult, DraftOutcome, draft_until_valid
-from agent.campaign.plan import Plan, check_device_memory, message, sources_at
+from agent.campaign.plan import Plan, check_device_memory, message
 from agent.core.errors import BadInput, NothingToRun, OffLimits, SpendingCapReached
 from agent.core.experiment import Rewrite, Variant
 from agent.core.faults import fault_point
@@ -29,7 +29,7 @@ SAID_CAP = 300  # of an editor's own words, in its record
 FAILURE_CAP = 600  # of why a proposal was refused, in its record
 
 
-def propose(parts: CampaignContext, plan: Plan, editor: Editor, guidance: str = "") -> None:
+def propose(parts: CampaignContext, plan: Plan, editor: Editor, guidance: str = "") -> Round:
     """Bring the plan's round to its end: ideas, then a proposal of each. What the ledger has is not done again.
 
     Raises Paused where money or time is used up, NothingToRun where the editor had no idea or none could be used.
@@ -37,13 +37,14 @@ def propose(parts: CampaignContext, plan: Plan, editor: Editor, guidance: str = 
     check(plan)
     told = brief(parts, plan, guidance)
     steer.check_stopped(parts, plan)
-    corpus = jobs.prepared(parts, plan)  # first: without it nothing that is paid for could run
+    corpus = jobs.prepare_corpus(parts, plan)  # first: without it nothing that is paid for could run
     turn = plan.round if plan.round.thought else _think(parts, plan, editor, told, corpus)
     for idea in turn.open:
         steer.check_stopped(parts, plan)
         _write(parts, plan, editor, told, DraftChecker(parts, plan, idea, corpus))
     done = rounds.all_rounds(parts.ledger, plan.spec.issue.number, plan.spec.body_sha256)[-1]
     check(replace(plan, round=done))
+    return done
 
 
 def check(plan: Plan) -> None:
@@ -62,9 +63,12 @@ def check(plan: Plan) -> None:
 def brief(parts: CampaignContext, plan: Plan, guidance: str) -> Brief:
     """What the editor is told in this round."""
     repo, track = parts.repo, plan.track
-    sources = sources_at(repo, track, plan.base)
+    sources = plan.base.sources
     tried = rounds.past_attempts(parts.ledger, track.name)
-    rules, facts = repo.read(plan.base, RULES) or "", {**_setting(parts, plan), **sources.facts.get(plan.profile, {})}
+    rules, facts = (
+        repo.read(plan.base.commit, RULES) or "",
+        {**_setting(parts, plan), **sources.facts.get(plan.profile, {})},
+    )
     known = secrets(os.environ)
     return prompt.brief(rules, track, plan.spec.issue, sources.files, facts, tried, guidance, known)
 
@@ -97,7 +101,7 @@ def _think(parts: CampaignContext, plan: Plan, editor: Editor, told: Brief, corp
         ideas=found,
         failure=one_line(failure),
         at=utc_now(),
-        pins=jobs.current_pins(parts, plan, plan.base, corpus.folder),
+        pins=jobs.current_pins(parts, plan, plan.base.commit, corpus.folder),
     )
     parts.ledger.append(record)
     fault_point("ideas-recorded")
@@ -158,7 +162,9 @@ def _record(parts: CampaignContext, plan: Plan, idea: Idea, done: DraftOutcome) 
 
 def commit_of(parts: CampaignContext, plan: Plan, idea: Idea, files: Mapping[str, str], said: str = "") -> str:
     """The draft as the very commit that its campaign will make of it."""
-    return parts.repo.commit(plan.base, files, message(plan, Variant(idea.name, (), why=rounds.why(idea, said)), {}))
+    return parts.repo.commit(
+        plan.base.commit, files, message(plan, Variant(idea.name, (), why=rounds.why(idea, said)), {})
+    )
 
 
 class DraftChecker:
@@ -166,7 +172,6 @@ class DraftChecker:
 
     def __init__(self, parts: CampaignContext, plan: Plan, idea: Idea, corpus: jobs.Corpus) -> None:
         self._parts, self._plan, self.idea, self._corpus = parts, plan, idea, corpus
-        self._sources = sources_at(parts.repo, plan.track, plan.base)
 
     def check(self, files: Mapping[str, str], attempt: int) -> CheckResult:
         """What keeps a draft from running. What it may not reach for is not there to be mended."""
@@ -183,8 +188,8 @@ class DraftChecker:
     def _resolves(self, files: Mapping[str, str]) -> None:
         edits = tuple(Rewrite(path, text) for path, text in files.items())
         variant = Variant(self.idea.name, edits, where=f"proposal {self.idea.name}")
-        found = preflight.variants(self._plan.spec, self._plan.track, self._sources, [variant])
-        preflight.contract(found[0], self._plan.track, self._sources)
+        found = preflight.variants(self._plan.spec, self._plan.track, self._plan.base.sources, [variant])
+        preflight.contract(found[0], self._plan.track, self._plan.base.sources)
         check_device_memory(found, self._plan.profile, self._parts.machine)
 
     def _smoke(self, commit: str, attempt: int) -> Result:

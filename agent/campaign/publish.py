@@ -4,9 +4,10 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
+from agent.campaign.base import resolve_at
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView, campaign_chain, constants_set, why_not_auditable
-from agent.campaign.plan import Plan, all_commands, resolved_at
+from agent.campaign.plan import Plan, all_commands
 from agent.core.errors import BadInput
 from agent.core.experiment import BASELINE, IssueStatus, Shape
 from agent.core.faults import fault_point
@@ -100,8 +101,8 @@ def latest_board(parts: CampaignContext, plan: Plan) -> Board:
 def make_board(parts: CampaignContext, evidence: CampaignView) -> Board:
     """The board of a campaign as it stands."""
     plan = evidence.plan
-    here = parts.repo.resolve(f"refs/heads/{baseline_branch(plan.track.name)}") or plan.base
-    shape = resolved_at(parts.repo, plan.track, here).shapes.get("full")
+    here = parts.repo.resolve(f"refs/heads/{baseline_branch(plan.track.name)}") or plan.base.commit
+    shape = resolve_at(parts.repo, plan.track, here).shapes.get("full")
     return build_board(evidence, here, shape, _command(plan), _notices(parts.ledger, evidence, here))
 
 

@@ -52,6 +52,9 @@ class Tracker(Protocol):
     def human_comments(self, number: int) -> Sequence[HumanComment]:
         """Return what people with write access wrote about the issue, oldest first, without our own comment."""
 
+    def revision(self, number: int) -> str:
+        """Return a text that changes with the issue and with what people write; empty where only a look can tell."""
+
     def open_experiments(self) -> Sequence[int]:
         """Return the numbers of the open issues labelled `experiment`."""
 

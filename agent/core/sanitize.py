@@ -1,12 +1,19 @@
-"""Text that others wrote (issues, logs, reasons): what may be read of it, and what may be posted. Standard library.
+"""Text that others wrote (issues, logs, reasons): what may be read of it, and what may be posted. Pure.
 
-`plain` is for whatever reads, a parser or a model: it sees what a person sees on GitHub and no more. `posted` is for
-whatever is shown: a comment, a note, a commit, a table. Neither reads anything but its arguments.
+`strip_hidden` is for whatever reads, a parser or a model: it sees what a person sees on GitHub and no more.
+`make_postable` is for whatever is shown: a comment, a note, a commit, a table. Standard library; markdown-it only for a
+text that has comments and fences.
 """
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 REDACTED = "[redacted]"
 _SHORTEST_SECRET = 6  # a shorter value would be found in any text
@@ -20,19 +27,13 @@ _ANSI = re.compile(r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
                     "\U000e0000-\U000e0fff]")  # fmt: skip
 # What a browser takes for a comment. Where nothing closes it, all the rest is: so does GitHub where it begins a line.
-_COMMENT = r"<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<![A-Za-z].*?(?:>|\Z)"
-_LEADS = r"[ \t>*+\d.)-]"  # what may stand before the text of a line: indents, quotes, list markers
-_EVENT = re.compile(
-    r"(?P<code>^(?P<tick>`{3,})(?!`)[^`<\n]*$.*?(?:^ {0,3}(?P=tick)`*[ \t]*$|\Z)"
-    r"|^(?P<tilde>~{3,})(?!~)[^<\n]*$.*?(?:^ {0,3}(?P=tilde)~*[ \t]*$|\Z))"
-    rf"|(?P<doubt>^{_LEADS}*(?:```|~~~|<[A-Za-z/]))|(?P<comment>{_COMMENT})",
-    re.DOTALL | re.MULTILINE,
-)
-_ANY_COMMENT = re.compile(_COMMENT, re.DOTALL)
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<![A-Za-z].*?(?:>|\Z)", re.DOTALL)
+_OPENER = re.compile(r"<!--|<\?|<!\[CDATA\[|<![A-Za-z]")
+_MAX_PASSES = 4  # over a text whose comments, once removed, move its fences; what is left is then removed everywhere
 
 
 def strip_control(text: str) -> str:
-    """The text without hidden characters and terminal sequences; every line end (CR LF, CR) is a newline.
+    """Return the text without hidden characters and terminal sequences; every line end (CR LF, CR) is a newline.
 
     Hidden are format and control characters (but newline and tab), variation selectors, tags, surrogates, and letters
     that are drawn as nothing. A family emoji falls into its members, for the joiner between them is such a character.
@@ -52,41 +53,79 @@ def _hidden(char: str) -> bool:
 
 
 def strip_hidden(text: str, limit: int | None = None) -> str:
-    """What may be read of a text: without hidden characters, terminal sequences and HTML comments. Idempotent.
+    """Return what may be read of a text: no hidden characters, terminal sequences and HTML comments. Idempotent.
 
     Lines keep their numbers: where a comment spans lines its line ends stay. A comment within a line leaves a blank
     (or the blank beside it), so that what it parts cannot join to be another. `limit` bounds the length.
 
-    A comment in a fenced code block is text, as GitHub shows it, where the fence stands at the margin. What else may
-    be code (a span, an indented fence) is not told apart from its imitations without GitHub's own parser: there, and
-    after whatever leaves a later fence in doubt, comments are removed.
+    A comment in a fenced code block is text, as GitHub shows it, where the fence stands at the margin and no HTML is
+    before it. In whatever else may be code (a span, an indented fence) comments are removed.
     """
-    return _bounded(_comments(strip_control(text))[0], limit)
+    return _bounded(_remove_comments(strip_control(text))[0], limit)
 
 
-def _comments(text: str) -> tuple[str, list[str]]:
-    """The text without its comments, and the comments."""
-    found: list[str] = []
-
-    def gap(event: re.Match[str]) -> str:
-        if event.re is _EVENT and event["comment"] is None:
-            return event[0]
-        found.append(event[0])
-        around = event.string[event.start() - 1 : event.start()], event.string[event.end() : event.end() + 1]
-        return "\n" * event[0].count("\n") or ("" if any(not char.strip() for char in around) else " ")
-
-    sure = _in_doubt_from(text)
-    return _EVENT.sub(gap, text[:sure]) + _ANY_COMMENT.sub(gap, text[sure:]), found
+def _remove_comments(text: str) -> tuple[str, list[str]]:
+    """Return the text without its comments, and the comments. What is removed may move the fences after it."""
+    comments: list[str] = []
+    for _ in range(_MAX_PASSES):
+        text, removed = _remove_outside(text, _fences(text) if _OPENER.search(text) else [])
+        if not removed:
+            return text, comments
+        comments += removed
+    text, removed = _remove_outside(text, [])
+    return text, comments + removed
 
 
-def _in_doubt_from(text: str) -> int:
-    """Where the line begins from which on it is not sure what is code: HTML or an indented fence can undo a fence."""
-    for event in _EVENT.finditer(text):
-        first, last = text.rfind("\n", 0, event.start()) + 1, text.find("\n", event.end())
-        beside = text[first : event.start()] + text[event.end() : last if last >= 0 else len(text)]
-        if event["doubt"] or (event["comment"] and beside.strip()):
-            return first
-    return len(text)
+def _remove_outside(text: str, fences: Sequence[tuple[int, int]]) -> tuple[str, list[str]]:
+    """Return the text without the comments that begin outside of `fences` (ascending places in it), and those."""
+    kept, comments, at, last = list[str](), list[str](), 0, 0
+    starts = [start for start, _ in fences]
+    while opener := _OPENER.search(text, at):
+        fence = bisect_right(starts, opener.start()) - 1
+        if fence >= 0 and opener.start() < fences[fence][1]:
+            at = fences[fence][1]
+            continue
+        comment = _COMMENT.match(text, opener.start())
+        assert comment is not None
+        kept += [text[last : comment.start()], _gap(text, comment)]
+        comments.append(comment[0])
+        at = last = comment.end()
+    return "".join([*kept, text[last:]]), comments
+
+
+def _gap(text: str, comment: re.Match[str]) -> str:
+    """Return what takes the place of a comment."""
+    beside = text[comment.start() - 1 : comment.start()], text[comment.end() : comment.end() + 1]
+    return "\n" * comment[0].count("\n") or ("" if any(not char.strip() for char in beside) else " ")
+
+
+def _fences(text: str) -> list[tuple[int, int]]:
+    """Return where the contents of fenced code blocks at the margin begin and end, up to the first HTML.
+
+    GitHub's parser is an older CommonMark than markdown-it's and ends some HTML elsewhere (`<textarea>`): what is a
+    fence after it, markdown-it cannot tell.
+    """
+    if "```" not in text and "~~~" not in text:
+        return []
+    lines = text.split("\n")
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line) + 1)
+    places = []
+    for token in _blocks().parse(text):
+        first, end = token.map or (0, 0)
+        if token.type == "html_block" and not _OPENER.match(lines[first].lstrip()):
+            break
+        if token.type == "fence" and token.level == 0 and lines[first][0] in "`~":
+            places.append((starts[first + 1], starts[end]))
+    return places
+
+
+@cache
+def _blocks() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # loaded for the few texts that need it
+
+    return MarkdownIt("commonmark").enable("table").disable("inline")  # blocks alone: what is in a line takes longer
 
 
 def _bounded(text: str, limit: int | None) -> str:
@@ -94,12 +133,14 @@ def _bounded(text: str, limit: int | None) -> str:
 
 
 def describe_removed(*texts: str) -> str:
-    """How much `plain` takes out of these texts, in words; empty where that is nothing."""
+    """Return how much `strip_hidden` takes out of these texts, in words; empty where that is nothing."""
     shown = [strip_control(text) for text in texts]
-    comments = [comment for text in shown for comment in _comments(text)[1]]
+    comments = [comment for text in shown for comment in _remove_comments(text)[1]]
     hidden = sum(len(_lf(text)) for text in texts) - sum(map(len, shown))
-    told = [_count(len(comments), "HTML comment") + f" ({_count(sum(map(len, comments)), 'character')})"]
-    return " and ".join([*told[: len(comments)], *([_count(hidden, "hidden character")] if hidden else [])])
+    counts = [_count(hidden, "hidden character")] if hidden else []
+    if comments:
+        counts.insert(0, f"{_count(len(comments), 'HTML comment')} ({_count(sum(map(len, comments)), 'character')})")
+    return " and ".join(counts)
 
 
 def _count(number: int, what: str) -> str:
@@ -128,20 +169,20 @@ _DEFUSED = (
 
 
 def secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of variables whose names end like those of secrets, longest first."""
+    """Return the values of variables whose names end like those of secrets, longest first."""
     values = {value.strip() for name, value in environment.items() if name.upper().endswith(_NAMES)}
     return tuple(sorted((value for value in values if len(value) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
 def redact(text: str, known: Sequence[str] = ()) -> str:
-    """The text without what looks like a key or a token, and without the `known` secrets."""
+    """Return the text without what looks like a key or a token, and without the `known` secrets."""
     for secret in known:
         text = text.replace(secret, REDACTED)
-    return _SECRETS.sub(lambda found: (found["kept"] or "") + REDACTED, text)
+    return _SECRETS.sub(lambda secret: (secret["kept"] or "") + REDACTED, text)
 
 
 def make_postable(text: str, known: Sequence[str] = ()) -> str:
-    """What may be shown of a text: plain, without secrets, and naming nobody and no issue that GitHub would notify."""
+    """Return what may be shown of a text: nothing hidden, no secret, nobody and no issue that GitHub would notify."""
     text = redact(strip_hidden(text), known)
     for active, shown in _DEFUSED:
         text = active.sub(shown, text)
@@ -149,12 +190,12 @@ def make_postable(text: str, known: Sequence[str] = ()) -> str:
 
 
 def one_line(text: str, known: Sequence[str] = (), limit: int | None = None) -> str:
-    """A text as one line to be posted; secrets are gone before it is cut to `limit`."""
+    """Return a text as one line to be posted; secrets are gone before it is cut to `limit`."""
     return _bounded(" ".join(make_postable(text, known).split()), limit)
 
 
 def fenced(text: str, language: str = "") -> str:
-    """The text in a Markdown code fence that it cannot close: the fence is longer than any run of ticks in it."""
+    """Return the text in a Markdown code fence that it cannot close, longer than any run of ticks in it."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"

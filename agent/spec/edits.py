@@ -1,4 +1,4 @@
-"""Edits and file text in, file text out; refuses what is not editable. Pure; libcst keeps layout and comments."""
+"""Edits and file text in, file text out; refuses what is not editable. Pure; what is outside an edit is kept."""
 
 import ast
 import difflib
@@ -8,8 +8,6 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-
-import libcst as cst
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Constant, Edit, Replace, SetConstant
@@ -37,7 +35,7 @@ class _ComputedError(Exception):
 
 
 def constants(source: str, path: str) -> dict[str, object]:
-    """The top-level upper-case constants of a script: literals, and arithmetic on literals, by name.
+    """Return the top-level upper-case constants of a script by name: literals, and arithmetic on literals.
 
     A single value in a dict has a name of its own beside the dict's: `TUNED.mini.total_batch`.
     A name that is bound twice, bound together with another, or computed is left out.
@@ -45,27 +43,27 @@ def constants(source: str, path: str) -> dict[str, object]:
     """
     tree = _parse(source, path)
     bound = _bindings(tree)
-    nodes = {name: node for name, (_, node) in _simple(tree).items() if name.isupper() and len(bound[name]) == 1}
+    nodes = {name: node for name, node in _assignments(tree).items() if name.isupper() and len(bound[name]) == 1}
     whole = {name: _literal(node) for name, node in nodes.items() if _is_literal(node)}
     entries = {name: entry for one in whole for name, entry in _entries(one, nodes[one]).items()}
     return whole | {name: _literal(node) for name, node in entries.items() if isinstance(_literal(node), _SETTABLE)}
 
 
 def names(source: str, path: str) -> set[str]:
-    """The names that a script's top level binds. Raises BadInput, with the line, where it does not parse."""
+    """Return the names that a script's top level binds. Raises BadInput, with the line, where it does not parse."""
     return set(_bindings(_parse(source, path)))
 
 
 def _entries(name: str, node: ast.expr) -> dict[str, ast.expr]:
-    """What is in the dict called `name`, and in the dicts in it, by dotted names; a key that is there twice is not."""
-    found: dict[str, ast.expr] = {}
+    """Return what is in the dict `name`, and in dicts in it, by dotted names, without keys that are there twice."""
+    entries: dict[str, ast.expr] = {}
     if isinstance(node, ast.Dict):
         keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
         for key, value in zip(keys, node.values, strict=True):
             if isinstance(key, str) and key.isidentifier() and keys.count(key) == 1:
                 inner = f"{name}.{key}"
-                found |= {inner: value, **_entries(inner, value)}
-    return found
+                entries |= {inner: value, **_entries(inner, value)}
+    return entries
 
 
 def _parse(source: str, path: str) -> ast.Module:
@@ -79,20 +77,20 @@ def _parse(source: str, path: str) -> ast.Module:
         raise BadInput(f"does not parse: {reason}", where=f"{path}:{line}", next_step="correct the syntax") from None
 
 
-def _simple(tree: ast.Module) -> dict[str, tuple[ast.stmt, ast.expr]]:
-    """Every top-level `NAME = value` and `NAME: type = value`, with its value; the last where there are several."""
-    found: dict[str, tuple[ast.stmt, ast.expr]] = {}
+def _assignments(tree: ast.Module) -> dict[str, ast.expr]:
+    """Return the value of every top-level `NAME = value` and `NAME: type = value`; the last where there are several."""
+    values: dict[str, ast.expr] = {}
     for statement in tree.body:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                found[name] = statement, value
+                values[name] = value
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                found[name] = statement, value
-    return found
+                values[name] = value
+    return values
 
 
 def _bindings(tree: ast.Module) -> Mapping[str, list[int]]:
-    """The lines on which each name of the module's scope is bound, in whatever way."""
+    """Return the lines on which each name of the module's scope is bound, in whatever way."""
     lines: dict[str, list[int]] = defaultdict(list)
     todo: list[ast.AST] = list(tree.body)
     while todo:
@@ -103,7 +101,7 @@ def _bindings(tree: ast.Module) -> Mapping[str, list[int]]:
             continue
         if not isinstance(node, _INNER_SCOPES):
             todo.extend(ast.iter_child_nodes(node))
-    return {name: sorted(found) for name, found in lines.items()}
+    return {name: sorted(numbers) for name, numbers in lines.items()}
 
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -111,7 +109,7 @@ _INNER_SCOPES = (*_DEFINITIONS, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictC
 
 
 def _bound_by(node: ast.AST) -> list[str]:
-    """The names that this one node binds in the module's scope."""
+    """Return the names that this one node binds in the module's scope."""
     if isinstance(node, _DEFINITIONS):  # of an inner scope, only what it declares global reaches the module
         return [node.name, *(name for sub in ast.walk(node) if isinstance(sub, ast.Global) for name in sub.names)]
     if isinstance(node, ast.alias):
@@ -128,7 +126,7 @@ def _is_literal(node: ast.expr) -> bool:
 
 
 def _literal(node: ast.expr) -> object:
-    """The value of a literal expression. Raises _ComputedError for any other."""
+    """Return the value of a literal expression. Raises _ComputedError for any other."""
     match node:
         case ast.Constant(value=value) if isinstance(value, _SETTABLE):
             return value
@@ -185,7 +183,7 @@ def apply(files: Mapping[str, str], edits: Sequence[Edit], editable: Sequence[st
     texts = dict(files)
     for edit in edits:
         _check_path(edit, texts, editable)
-        texts[edit.path] = _edited(texts.get(edit.path, ""), edit)
+        texts[edit.path] = _apply_one(texts.get(edit.path, ""), edit)
     changed = {path: text for path, text in texts.items() if files.get(path) != text}
     for path, text in changed.items():
         if path.endswith(".py"):
@@ -194,11 +192,11 @@ def apply(files: Mapping[str, str], edits: Sequence[Edit], editable: Sequence[st
 
 
 def only_constants(old: str, new: str, path: str) -> bool:
-    """Whether setting constants makes `new` of `old`, character by character."""
+    """Return whether setting constants makes `new` of `old`, character by character."""
     try:
         before, after = constants(old, path), constants(new, path)
-        wanted = [(name, value) for name, value in after.items() if name in before and value != before[name]]
-        sets = [SetConstant(path, name, value) for name, value in wanted if isinstance(value, _SETTABLE)]
+        changed = [(name, value) for name, value in after.items() if name in before and value != before[name]]
+        sets = [SetConstant(path, name, value) for name, value in changed if isinstance(value, _SETTABLE)]
         return {path: old, **apply({path: old}, sets, (path,))}[path] == new
     except BadInput:  # no constant of that name or type was there to be set
         return False
@@ -212,49 +210,52 @@ def _check_path(edit: Edit, files: Mapping[str, str], editable: Sequence[str]) -
         raise BadInput("the file to edit is not there", where=edit.path, next_step=allowed)
 
 
-def _edited(text: str, edit: Edit) -> str:
+def _apply_one(text: str, edit: Edit) -> str:
     if isinstance(edit, SetConstant):
         return _set(text, edit)
     return _replace(text, edit) if isinstance(edit, Replace) else edit.text
 
 
 def _replace(text: str, edit: Replace) -> str:
-    """Overlapping occurrences count: either of them could be meant."""
-    found = [at for at in range(len(text)) if text.startswith(edit.old, at)] if edit.old else []
-    if len(found) == 1:
-        return text[: found[0]] + edit.new + text[found[0] + len(edit.old) :]
-    lines = ", ".join(str(text.count("\n", 0, at) + 1) for at in found[:10])
+    """Replace the one occurrence of a text. Overlapping ones count: the edit could be about either of them."""
+    places = [at for at in range(len(text)) if text.startswith(edit.old, at)] if edit.old else []
+    if len(places) == 1:
+        return text[: places[0]] + edit.new + text[places[0] + len(edit.old) :]
+    lines = ", ".join(str(text.count("\n", 0, at) + 1) for at in places[:10])
     raise BadInput(
-        f"the text to replace occurs {len(found)} times{f' (lines {lines})' if found else ''}: {edit.old[:60]!r}",
+        f"the text to replace occurs {len(places)} times{f' (lines {lines})' if places else ''}: {edit.old[:60]!r}",
         where=edit.path,
         next_step="it must occur exactly once: quote the file exactly, with enough lines around the change",
     )
 
 
 def _set(text: str, edit: SetConstant) -> str:
+    """Give a constant another value."""
+    present, where = _find_literal(text, edit)
+    value = _checked(edit, _literal(present), where)
+    return text if value == _literal(present) else _splice(text, present, _source_of(value))
+
+
+def _find_literal(text: str, edit: SetConstant) -> tuple[ast.expr, str]:
+    """Return the one literal that an edit sets, and its place for a message. Raises BadInput where there is none."""
     tree = _parse(text, edit.path)
     owner = edit.name.partition(".")[0]
-    bound = _bindings(tree).get(owner, [])
-    statement, whole = _simple(tree).get(owner, (None, None))
-    if not bound or not owner.isupper():
+    lines = _bindings(tree).get(owner, [])
+    if not lines or not owner.isupper():
         raise _missing(text, edit)
-    where = f"{edit.path}:{bound[0]}"
-    if len(bound) > 1:
-        lines = ", ".join(map(str, bound))
-        raise BadInput(f"{owner} is bound {len(bound)} times (lines {lines})", where=where, next_step=_ONCE)
-    if statement is None or whole is None:
+    where = f"{edit.path}:{lines[0]}"
+    if len(lines) > 1:
+        problem = f"{owner} is bound {len(lines)} times (lines {', '.join(map(str, lines))})"
+        raise BadInput(problem, where=where, next_step=_ONCE)
+    whole = _assignments(tree).get(owner)
+    if whole is None:
         raise BadInput(f"{owner} is not assigned by itself at the top level", where=where, next_step=_ONCE)
     present = {owner: whole, **_entries(owner, whole)}.get(edit.name)
     if present is None:
         raise _missing(text, edit)
     if not _is_literal(present):
         raise BadInput(f"{edit.name} is computed, not a literal: it cannot be set", where=where, next_step=_ONCE)
-    value = _checked(edit, _literal(present), where)
-    if value == _literal(present):
-        return text
-    if present is not whole:
-        return _spliced(text, present, lambda _: _written(value))
-    return _spliced(text, statement, lambda old: _assigned(old, value, where))
+    return present, where
 
 
 _ONCE = "assign it once, at the top level, as a literal"
@@ -265,9 +266,9 @@ def _missing(text: str, edit: SetConstant) -> BadInput:
     near = difflib.get_close_matches(edit.name, there, n=3)
     kind = _kind(edit.value)
     same = ", ".join(name for name, value in there.items() if _kind(value) == kind) or "none"
-    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    guess = f"did you mean {' or '.join(near)}? " if near else ""
     return BadInput(
-        f"there is no constant {edit.name}", where=edit.path, next_step=f"{meant}{kind} constants here: {same}"
+        f"there is no constant {edit.name}", where=edit.path, next_step=f"{guess}{kind} constants here: {same}"
     )
 
 
@@ -276,7 +277,7 @@ def _kind(value: object) -> str:
 
 
 def _checked(edit: SetConstant, old: object, where: str) -> Constant:
-    """The value to write, of the type that is there: an int becomes a float where a float stands."""
+    """Return the value to write, of the type that is there: an int becomes a float where a float stands."""
     value = edit.value
     if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 2**53:
         value = float(value)  # beyond 2**53 it would become another number
@@ -295,31 +296,18 @@ def _checked(edit: SetConstant, old: object, where: str) -> Constant:
     return value
 
 
-def _spliced(text: str, node: ast.stmt | ast.expr, rewrite: Callable[[str], str]) -> str:
-    """`text` with the source of `node` rewritten; every character outside of it is as it was."""
+def _splice(text: str, node: ast.expr, source: str) -> str:
+    """Return `text` with `source` in the place of `node`; every character outside of it is as it was."""
     raw = text.encode()
     starts = [0, *(end.end() for end in re.finditer(rb"\r\n|\r|\n", raw))]
     assert node.end_lineno is not None
     assert node.end_col_offset is not None
     begin = starts[node.lineno - 1] + node.col_offset  # ast counts columns in bytes
     end = starts[node.end_lineno - 1] + node.end_col_offset
-    return (raw[:begin] + rewrite(raw[begin:end].decode()).encode() + raw[end:]).decode()
+    return (raw[:begin] + source.encode() + raw[end:]).decode()
 
 
-def _assigned(statement: str, value: Constant, where: str) -> str:
-    """The one assignment `statement` with another value, its own layout kept."""
-    try:
-        module = cst.parse_module(statement)
-    except cst.ParserSyntaxError as error:  # Python reads it and libcst does not: syntax newer than libcst
-        raise BadInput(
-            f"libcst cannot read it: {error.message}", where=where, next_step="write it in plainer syntax"
-        ) from None
-    line = cst.ensure_type(module.body[0], cst.SimpleStatementLine)
-    old = line.body[0]
-    return module.with_deep_changes(old, value=cst.parse_expression(_written(value))).code
-
-
-def _written(value: Constant) -> str:
-    """The value as Python source; text in double quotes where that needs no escape."""
+def _source_of(value: Constant) -> str:
+    """Return the value as Python source; text in double quotes where that needs no escape."""
     shown = repr(value)
     return f'"{shown[1:-1]}"' if shown.startswith("'") and '"' not in shown else shown

@@ -188,6 +188,10 @@ class GitHubTracker:
             if not (one.body or "").lstrip().startswith(_MARKED) and self._allowed(one.user):
                 yield HumanComment(f"comment-{one.id}", one.user.login, one.body or "", one.updated_at.isoformat())
 
+    def revision(self, number: int) -> str:  # noqa: ARG002 (the Protocol's)
+        """Return nothing: GitHub tells what changed where it is asked for it, at no cost where nothing did."""
+        return ""
+
     def open_experiments(self) -> list[int]:
         """The open issues labelled `experiment`; whose author may start none is seen when it is fetched."""
         return self._done("issues", lambda: sorted(one.number for one in self._open("experiment")))

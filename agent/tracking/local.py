@@ -102,6 +102,12 @@ class MarkdownTracker:
         others = [issue for issue in every if _is_open(issue, "human")]
         return [HumanComment(f"issue-{one.number}", one.author, one.body, "") for one in others] + told
 
+    def revision(self, number: int) -> str:  # noqa: ARG002 (any file may be an issue that steers this one)
+        """Return the names, sizes and times of all files but our comments."""
+        files = (path for path in (self._root / FOLDER).glob("*.md") if not path.name.endswith(".comment.md"))
+        states = ((path.name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for path in files if (stat := _stat(path)))
+        return repr(sorted(states))
+
     def comment(self, number: int, text: str) -> str:
         """Write the comment beside the issue, in place of an earlier one that says something else; return its path."""
         path = self._path(number).with_suffix(".comment.md")
@@ -123,6 +129,13 @@ class MarkdownTracker:
         raise BadInput(
             "a local issue has no pull request", next_step=f"merge it: git merge {branch}, or give --tracker github"
         )
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:  # it was just renamed or removed
+        return None
 
 
 def _is_open(issue: Issue, label: str) -> bool:

@@ -9,10 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from agent.app import wiring
+from agent.app.main import main
+from agent.campaign import plan
+from agent.tracking.local import MarkdownTracker
 from tests.support.project import ISSUE, ROOT, agent, command, commit, edit, environment, git
 
 ROW_1A = "| 1A | 6 | 128 | 768 | 6 | HIGH |"
@@ -214,6 +219,55 @@ def test_json_keeps_standard_output_to_itself(project: Path) -> None:
     run = agent(project, "--issue", "3", "--budget", "5steps", "--json")
     assert json.loads(run.stdout)["issue"] == 3
     assert "run 1/10: baseline seed 0" in run.stderr
+
+
+@dataclass
+class Counts:
+    """How often an issue was planned, a plan built, an issue fetched."""
+
+    planned: int = 0
+    built: int = 0
+    fetched: int = 0
+
+
+@pytest.fixture
+def counts(project: Path, monkeypatch: pytest.MonkeyPatch) -> Counts:
+    """What `main` does in this process, in the project's folder."""
+    found = Counts()
+
+    def counted(name: str, function: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **more: object) -> object:
+            setattr(found, name, getattr(found, name) + 1)
+            return function(*args, **more)
+
+        return call
+
+    monkeypatch.setattr(wiring, "make_plan", counted("planned", wiring.make_plan))
+    monkeypatch.setattr(plan, "build_plan", counted("built", plan.build_plan))
+    monkeypatch.setattr(MarkdownTracker, "fetch", counted("fetched", MarkdownTracker.fetch))
+    monkeypatch.chdir(project)
+    for name, value in environment(project).items():
+        monkeypatch.setenv(name, value)
+    return found
+
+
+def test_a_campaign_of_ten_runs_is_planned_once_and_its_issue_fetched_twice(
+    counts: Counts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--issue", "3", "--budget", "5steps"]
+    assert main(asked) == 0
+    out = capsys.readouterr().out
+    assert ("run 10/10: " in out, "verdict: keep 1D" in out) == (True, True)
+    assert counts == Counts(planned=1, built=1, fetched=2)
+    assert main(asked) == 0
+    assert "run 1/" not in capsys.readouterr().out
+    assert counts == Counts(planned=2, built=2, fetched=3)
+
+
+def test_commands_of_people_change_a_plan_and_do_not_have_it_made_again(project: Path, counts: Counts) -> None:
+    (project / ISSUE).with_suffix(".remarks.md").write_text("/skip 1B\n/skip 1A\n/skip nothing\n")
+    assert main(["--issue", "3", "--budget", "5steps", "--gate", "lowest"]) == 0
+    assert counts == Counts(planned=1, built=3, fetched=2)
 
 
 def test_simulate_prints_the_rates_with_their_standard_errors() -> None:

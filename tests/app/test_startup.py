@@ -18,7 +18,6 @@ HEAVY = {
     "numpy",
     "scipy",
     "pyarrow",
-    "libcst",
     "rich",
     "anthropic",
     "github",

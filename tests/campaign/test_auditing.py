@@ -8,6 +8,7 @@ import pytest
 
 from agent.campaign import engine
 from agent.core.runs import Verdict
+from agent.gate.verdict import GateResult
 from agent.store.baseline import baseline_branch
 from tests.campaign.test_engine import STEPS, kinds
 from tests.cheats import cheats, original, train_py
@@ -56,12 +57,20 @@ def test_twenty_variants_that_differ_in_a_comment_promote_nothing(corpus_cache: 
 
 
 def test_what_is_too_good_waits_for_a_person() -> None:
-    said = Verdict("1D", "keep", 1.9, (1.8, 2.0), 3, 0.001, "1D is better")
+    winner = Verdict("1D", "keep", 1.9, (1.8, 2.0), 3, 0.001, "1D is better")
+    other = replace(winner, variant="1C", decision="discard")
     checks = {"order": "ok", "plausible": "0.1000 is 95% below the baseline's 2.0000"}
     found = replace(AUDIT, status="quarantined", failed=("plausible",), checks=checks)
-    held = engine.hold_for_review(said, found)
-    assert (held.decision, held.variant) == ("inconclusive", "1D")
-    assert "0.1000 is 95% below" in held.reason
+    result = GateResult(winner, (other, winner))
+    held = engine.hold_for_review(result, found)
+    assert (held.verdict.decision, held.verdict.variant) == ("inconclusive", "1D")
+    assert "0.1000 is 95% below" in held.verdict.reason
+    assert held.variants == (other, held.verdict)
+    assert (
+        engine.hold_for_review(result, replace(found, status="passed"))
+        == engine.hold_for_review(result, None)
+        == result
+    )
 
 
 # --- asked again ------------------------------------------------------------------------------------------

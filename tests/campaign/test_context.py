@@ -1,4 +1,4 @@
-"""Parts: where a campaign's logs go, and a time that sorts as text."""
+"""The throttle: when a campaign polls its tracker. And a time that sorts as text."""
 
 from agent.campaign.context import Throttle
 from agent.core.records import utc_now
@@ -10,8 +10,16 @@ def test_times_sort_as_text() -> None:
     assert {len(time) for time in times} == {32}
 
 
-def test_a_pace_lets_the_first_through_and_then_waits() -> None:
-    pace = Throttle(3600)
-    assert [pace.ready() for _ in range(3)] == [True, False, False]
+def test_a_throttle_lets_the_first_through_and_then_waits() -> None:
+    throttle = Throttle(3600)
+    assert [throttle.ready() for _ in range(3)] == [True, False, False]
     always = Throttle(0)
     assert [always.ready() for _ in range(3)] == [True, True, True]
+
+
+def test_what_was_read_is_not_polled_until_it_changes() -> None:
+    throttle = Throttle(0)
+    assert throttle.ready("one")
+    assert throttle.ready("one")  # it could not be read
+    throttle.done("one")
+    assert [throttle.ready(revision) for revision in ("one", "two", "")] == [False, True, True]

@@ -12,7 +12,7 @@ from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRe
 from agent.core.runs import Verdict
 from agent.gate import verdict
 from agent.store.ledger import Ledger
-from tests.campaign.test_plan import plan
+from tests.campaign.test_plan import model_code_in_base, plan
 from tests.store.test_ledger import CONDITIONS, RUN
 
 TREES = {name: f"tree of {name}" for name in (BASELINE, "1A", "1B", "1C", "1D")}
@@ -64,7 +64,7 @@ def test_a_run_of_a_models_code_outside_the_sandbox_counts_only_where_no_sandbox
     for name in (BASELINE, "1A"):
         evidence.ledger.append(run(name, 0, campaign_id="earlier", sandbox="none"))
         evidence.ledger.append(run(name, 1, campaign_id="earlier", sandbox="bwrap"))
-    written, walled = replace(evidence.plan, base_has_model_code=True), replace(CAMPAIGN, sandbox="bwrap")
+    written, walled = model_code_in_base(evidence.plan), replace(CAMPAIGN, sandbox="bwrap")
     for made, campaign, expected in [
         (evidence.plan, CAMPAIGN, [0, 1]),
         (written, CAMPAIGN, [0, 1]),

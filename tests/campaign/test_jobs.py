@@ -11,7 +11,7 @@ from agent.campaign.plan import CampaignRequest
 from agent.core.errors import BadInput, Paused
 from agent.core.experiment import BASELINE, Budget, Profile
 from tests import cheats
-from tests.campaign.test_plan import plan
+from tests.campaign.test_plan import model_code_in_base, plan
 from tests.store.test_ledger import RUN
 from tests.support import trial
 from tests.support.project import commit, edit
@@ -56,7 +56,7 @@ def test_what_a_model_wrote_compiles_for_itself_and_leaves_nothing_to_later_runs
 
 
 def test_on_a_baseline_that_a_model_wrote_every_run_compiles_for_itself(court: trial.Court) -> None:
-    plan = replace(court.evidence.plan, base_has_model_code=True)
+    plan = model_code_in_base(court.evidence.plan)
     job = jobs.make_job(court.parts, replace(court.evidence, plan=plan), BASELINE, 0, "baseline")
     assert (job.writable, job.env["AUTORESEARCH_CACHE"]) == ((), str(job.run_dir / "cache"))
 

@@ -24,6 +24,11 @@ def plan(project: Path, asked: CampaignRequest = ASKED, machine: Machine = LAPTO
         return make_plan(asked, repo, ledger, MarkdownTracker(project), machine)
 
 
+def model_code_in_base(plan: Plan) -> Plan:
+    """The same plan on a base that a model wrote code of."""
+    return replace(plan, base=replace(plan.base, has_model_code=True))
+
+
 def test_the_issue_gives_order_and_budget_and_the_machine_the_clock(project: Path) -> None:
     told = plan(project)
     assert told.order == ("1D", "1C", "1A", "1B")
@@ -79,7 +84,7 @@ def test_a_gpu_too_small_for_a_variant_is_found_out_before_it_runs(project: Path
 
 
 def test_the_base_is_head_until_there_is_a_baseline(project: Path) -> None:
-    assert plan(project).base == git(project, "rev-parse", "HEAD")
+    assert plan(project).base.commit == git(project, "rev-parse", "HEAD")
 
 
 def test_a_head_ahead_of_the_baseline_is_the_base_and_one_behind_it_is_not(project: Path) -> None:
@@ -87,10 +92,10 @@ def test_a_head_ahead_of_the_baseline_is_the_base_and_one_behind_it_is_not(proje
     git(project, "branch", "autoresearch/baseline/main")
     edit(project, "train.py", "SIGMA = 0.001", "SIGMA = 0.002")
     ahead = commit(project, "ahead")
-    assert plan(project).base == ahead
+    assert plan(project).base.commit == ahead
     git(project, "branch", "--force", "autoresearch/baseline/main", ahead)
     git(project, "reset", "--quiet", "--hard", first)
-    assert plan(project).base == ahead
+    assert plan(project).base.commit == ahead
 
 
 def test_a_head_apart_from_the_baseline_is_noticed_and_told_how_to_join(project: Path) -> None:
@@ -106,9 +111,9 @@ def test_a_head_apart_from_the_baseline_is_noticed_and_told_how_to_join(project:
 def test_an_issue_stays_with_its_base_after_its_own_winner_was_merged(project: Path) -> None:
     first = git(project, "rev-parse", "HEAD")
     assert agent(project, "--issue", "3", "--budget", "5steps").returncode == 0
-    assert plan(project).base == first
+    assert plan(project).base.commit == first
     git(project, "merge", "--quiet", "autoresearch/baseline/main")
-    assert plan(project).base == first
+    assert plan(project).base.commit == first
 
 
 @pytest.mark.parametrize(("seconds", "probe"), [(2, 1), (20, 2), (300, 5)])

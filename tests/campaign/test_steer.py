@@ -10,9 +10,11 @@ import pytest
 
 from agent.campaign import steer
 from agent.campaign.context import CampaignContext, Throttle
-from agent.campaign.plan import CampaignRequest, make_plan, replan
+from agent.campaign.plan import CampaignRequest, make_plan
+from agent.campaign.steer import PlanChanged
 from agent.core.errors import BadInput, Unreachable
 from agent.core.experiment import HumanComment
+from agent.core.records import CommandRecord
 from agent.execution import sandbox
 from agent.store.ledger import Ledger
 from agent.store.repository import Repository
@@ -250,22 +252,25 @@ def ledger(project: Path) -> list[str]:
 def test_a_tracker_that_cannot_be_reached_or_read_is_asked_again_the_next_time(project: Path) -> None:
     with Repository(project) as repo:
         book = Ledger(project / "experiments" / "ledger.jsonl", project / ".git" / "lock")
-        told: list[str] = []
+        notices: list[str] = []
         tracker = Flaky(project)
         plan = make_plan(CampaignRequest(3, "mini", "stdlib"), repo, book, tracker, LAPTOP)
-        rest = (NoExecutor(), LAPTOP, sandbox.NO_SANDBOX, "python", {}, lambda event: told.append(event.text))
-        parts = CampaignContext(repo, book, tracker, *rest)  # type: ignore[arg-type]
+        rest = (NoExecutor(), LAPTOP, sandbox.NO_SANDBOX, "python", {}, lambda event: notices.append(event.text))
+        ctx = CampaignContext(repo, book, tracker, *rest)  # type: ignore[arg-type]
         say(project, "/skip 1B")
         for error in (Unreachable("no route"), BadInput("half saved")):
             tracker.error = error
-            assert not steer.apply_commands(parts, plan)
-            assert not steer.answer_late_commands(parts, plan)
-        assert told == [f"people were not heard: {why}" for why in ("no route",) * 2 + ("half saved",) * 2]
+            steer.apply_commands(ctx, plan)
+            assert not steer.answer_late_commands(ctx, plan)
+        assert notices == [f"comments could not be read: {why}" for why in ("no route",) * 2 + ("half saved",) * 2]
         tracker.error = None
-        assert not steer.apply_commands(replace(parts, throttle=asked_already()), plan)
-        assert steer.apply_commands(parts, plan)
-        assert replan(plan, repo, book, LAPTOP).order == ("1D", "1C", "1A")
-        assert not steer.apply_commands(parts, plan)
+        steer.apply_commands(replace(ctx, throttle=polled_just_now()), plan)
+        assert book.records_of(CommandRecord) == []
+        with pytest.raises(PlanChanged) as change:
+            steer.apply_commands(ctx, plan)
+        assert change.value.plan.order == ("1D", "1C", "1A")
+        steer.apply_commands(ctx, change.value.plan)
+        assert make_plan(plan.request, repo, book, tracker, LAPTOP) == change.value.plan
 
 
 class Flaky(MarkdownTracker):
@@ -283,10 +288,10 @@ class NoExecutor:
     """Nothing is to run."""
 
 
-def asked_already() -> Throttle:
-    pace = Throttle(3600)
-    assert pace.ready()
-    return pace
+def polled_just_now() -> Throttle:
+    throttle = Throttle(3600)
+    assert throttle.ready()
+    return throttle
 
 
 @pytest.mark.parametrize("point", ["steer-before", "steer-after", "steer-before@2", "steer-after@2"])

@@ -1,4 +1,4 @@
-"""untrusted.py: hidden text is read by nobody, what is posted calls nobody and keeps secrets; so does the program."""
+"""Text hygiene: hidden text is read by nobody, what is posted calls nobody and keeps secrets; so does the program."""
 
 import json
 import re
@@ -61,6 +61,7 @@ def hidden(char: str) -> bool:
 @example("<!-- -->```\n```\n<!-- x -->\n```")
 @example("<!<!-- a -->--")
 @example("\x1b\x1b[31m[31m")
+@example("\n".join(["```", "a <!--", "```", "-->", "<!-- b -->"] * 9))
 def test_what_is_plain_stays_as_it_is(text: str) -> None:
     assert strip_hidden(strip_hidden(text)) == strip_hidden(text)
     assert make_postable(make_postable(text)) == make_postable(text)
@@ -119,6 +120,17 @@ READ = [
     ("a fence that ends with its list", "- a\n  ```\n<!-- b -->\n  ```", "- a\n  ```\n\n  ```"),
     ("an indented fence turns the next one round", " ```\n```\n<!-- a -->\n```", " ```\n```\n\n```"),
     ("a fence within a comment is none", "<!--\n```\n-->\n<!-- a -->\n```", "\n\n\n\n```"),
+    (
+        "a fence after a list's own fence",
+        "- ```\n  a\n  ```\n\n```\n<!-- b -->\n```",
+        "- ```\n  a\n  ```\n\n```\n<!-- b -->\n```",
+    ),
+    (
+        "a fence after HTML that parsers end at different lines",
+        "<textarea>\n\n```\n<!-- a -->\n```",
+        "<textarea>\n\n```\n\n```",
+    ),
+    ("a comment over a fence's opener", "a <!--\n```\n-->\n<!-- b -->\n```\n<!-- c -->", "a \n\n\n\n```\n"),
     ("a fence whose first line hides a comment", "```a <!-- b -->\n```", "```a \n```"),
     ("colours", "\x1b[1;31mred\x1b[0m", "red"),
     ("a window's title, a link", "\x1b]0;title\x07a\x1b]8;;http://x\x1b\\b\x1b]8;;\x1b\\", "ab"),

@@ -1,8 +1,11 @@
-"""edit.py: constants are read as Python would, and an edit changes its literal and not one other character."""
+"""Edits: constants are read as Python would, and an edit changes its literal and not one other character."""
 
 import ast
 import contextlib
+import io
 import math
+import re
+import tokenize
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +15,7 @@ from agent.core.errors import BadInput
 from agent.core.experiment import Constant, Edit, Replace, Rewrite, SetConstant
 from agent.spec import edits as edits_module
 from agent.spec.edits import constants, only_constants
+from tests.support.project import ROOT
 
 SCRIPT = '''"""A script."""
 import os
@@ -179,7 +183,7 @@ def test_an_odd_escape_in_a_string_is_read_without_a_warning() -> None:
         ("OFFSET", 7, "OFFSET = -3", "OFFSET = 7"),
         ("WINDOW", "L", "WINDOW = 'SSSL'", 'WINDOW = "L"'),
         ("WINDOW", 'a"b', "WINDOW = 'SSSL'", "WINDOW = 'a\"b'"),
-        ("COMPILE", False, "COMPILE = (  # torch.compile\n    True\n)", "COMPILE = False"),
+        ("COMPILE", False, "COMPILE = (  # torch.compile\n    True\n)", "COMPILE = (  # torch.compile\n    False\n)"),
     ],
 )
 def test_setting_a_constant_changes_its_literal_and_nothing_else(
@@ -279,62 +283,91 @@ scalars = st.one_of(
     st.text(max_size=12),
     st.booleans(),
 )
-layouts = st.sampled_from(
-    ["{n} = {v}", "{n}={v}  # why {n} = 3", "{n}: object   =   {v} ;x=1", "{n} = (\n  {v} # é\n)"]
+LAYOUTS = (
+    "{n} = {v}",
+    "{n}={v}  # why {n} = 3",
+    "{n}: object   =   {v} ;x=1",
+    "{n} = (\n  {v} # é\n)",
+    "x = 'é漢'; {n}\t=\t{v}\t; y = (\n  '🙂')",
+    "x = y = 1; {n}: dict['é', int] = {v}; z = x = 2",
+    "{n} = \\\n    {v}",
+    "{n} = ((({v})))#{n}={v}",
+    "({n}) = {v}",
+    "\x0c{n} = {v}",
 )
 
 
 @st.composite
-def scripts(draw: st.DrawFn) -> tuple[str, str, object, Constant]:
-    """A script around one assignment: the text with a hole, the name, its value, and another of the same type."""
+def scripts(draw: st.DrawFn) -> tuple[str, str, str, object, Constant]:
+    """An assignment in a script: the text before its value and after it, the name, the value, another of its type."""
     name, old = draw(names), draw(scalars)
     same = {int: st.integers(-(10**12), 10**12), float: st.floats(-1e300, 1e300), str: st.text(max_size=12)}
     new = draw(same.get(type(old), st.booleans()))
     ending = draw(st.sampled_from(["\n", "\r\n"]))
     around = [draw(st.sampled_from(["", "# é", "x = '''\n  y = 1\n'''", "def f():\n\treturn  1 "])) for _ in range(2)]
-    line = draw(layouts).format(n=name, v=repr(old))
-    text = f"{around[0]}\n{line}\n{around[1]}\n".replace("\r", "").replace("\n", ending)
-    return text, name, old, new
+    before, _, after = draw(st.sampled_from(LAYOUTS)).partition("{v}")
+    texts = [one.format(n=name, v=repr(old)) for one in (f"{around[0]}\n{before}", f"{after}\n{around[1]}\n")]
+    before, after = (one.replace("\r", "").replace("\n", ending) for one in texts)
+    return before, after, name, old, new
 
 
 @settings(max_examples=300, deadline=None)
 @given(scripts())
-def test_what_is_set_is_what_is_read_and_setting_it_again_changes_nothing(
-    case: tuple[str, str, object, Constant],
+def test_what_is_set_is_what_is_read_and_every_character_outside_the_literal_is_kept(
+    case: tuple[str, str, str, object, Constant],
 ) -> None:
-    text, name, _, new = case
-    after = apply(text, put(name, new))
-    assert constants(after, "x.py")[name] == new
-    assert edits_module.apply({"train.py": after}, [put(name, new)], ["train.py"]) == {}
-    assert apply(after, put(name, new)) == after
-
-
-@settings(max_examples=300, deadline=None)
-@given(scripts())
-def test_every_character_outside_the_literal_is_kept(case: tuple[str, str, object, Constant]) -> None:
-    text, name, old, new = case
-    after = apply(text, put(name, new))
-    start, end = _span(text, name)
-    start_after, end_after = _span(after, name)
-    if new != old:
-        assert (after[:start_after], after[end_after:]) == (text[:start], text[end:])
+    before, after, name, old, new = case
+    text = f"{before}{old!r}{after}"
+    edited = apply(text, put(name, new))
+    assert constants(edited, "x.py")[name] == new
+    if new == old:
+        assert edited == text
     else:
-        assert after == text
+        assert (edited[: len(before)], edited[len(edited) - len(after) :]) == (before, after)
+        assert ast.literal_eval(edited[len(before) : len(edited) - len(after)]) == new
+    assert apply(edited, put(name, new)) == edited
+    assert edits_module.apply({"train.py": edited}, [put(name, new)], ["train.py"]) == {}
 
 
-def _span(text: str, name: str) -> tuple[int, int]:
-    """Where the statement's value stands, brackets around it included, found without libcst."""
-    found = next(
-        s for s in ast.parse(text).body if isinstance(s, ast.Assign | ast.AnnAssign) and f"id='{name}'" in ast.dump(s)
-    )
-    lines = text.replace("\r\n", "\n").split("\n")
-    width = 2 if "\r\n" in text else 1
-    starts = [sum(len(line) + width for line in lines[:number]) for number in range(len(lines) + 1)]
-    ends = starts[found.end_lineno - 1] + len(lines[found.end_lineno - 1].encode()[: found.end_col_offset].decode())
-    start = text.index("=", starts[found.lineno - 1]) + 1
-    while text[start] == " ":
-        start += 1
-    return start, ends
+def token_span(text: str, name: str) -> tuple[int, int]:
+    """Return where the value of a constant stands in a text of `\\n` lines, as Python's tokenizer sees it."""
+    tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    owner, *keys = name.split(".")
+    at = next(n for n, token in enumerate(tokens) if token.string == owner and token.start[1] == 0)
+    at = next(n for n in range(at, len(tokens)) if tokens[n].string == "=") + 1
+    for key in keys:
+        depth = 0
+        while depth != 1 or tokens[at].string != f'"{key}"':
+            depth += (tokens[at].string in "{[(") - (tokens[at].string in "}])")
+            at += 1
+        at += 2  # the key and its colon
+    first = last = at
+    while tokens[at].type not in (tokenize.NEWLINE, tokenize.COMMENT) and tokens[at].string not in (",", "}"):
+        last, at = at, at + 1
+    starts = [0, *(end.end() for end in re.finditer("\n", text))]
+    (line, column), (end_line, end_column) = tokens[first].start, tokens[last].end
+    return starts[line - 1] + column, starts[end_line - 1] + end_column
+
+
+TRAIN = (ROOT / "train.py").read_text("utf-8")
+OTHERS: dict[type, list[Constant]] = {bool: [True, False], int: [7, -3], float: [0.5, -1e-7], str: ["x", "é\"'"]}
+SETTABLE = {name: value for name, value in constants(TRAIN, "train.py").items() if type(value) in OTHERS}
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("name", SETTABLE)
+def test_each_constant_of_train_py_is_set_where_the_tokenizer_sees_it(name: str, ending: str) -> None:
+    start, end = token_span(TRAIN, name)
+    for value in (value for value in OTHERS[type(SETTABLE[name])] if value != SETTABLE[name]):
+        edited = apply(TRAIN.replace("\n", ending), put(name, value)).replace(ending, "\n")
+        tail = len(TRAIN) - end
+        assert (edited[:start], edited[len(edited) - tail :]) == (TRAIN[:start], TRAIN[end:])
+        assert ast.literal_eval(edited[start : len(edited) - tail]) == value
+
+
+def test_train_py_has_constants_of_every_kind() -> None:
+    assert {type(value) for value in SETTABLE.values()} >= {int, float, str}
+    assert any("." in name for name in SETTABLE)
 
 
 @settings(max_examples=300, deadline=None)

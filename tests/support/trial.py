@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from agent.campaign import auditing, engine
+from agent.campaign.base import read_base
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
 from agent.campaign.jobs import make_job, record_result
@@ -24,7 +25,8 @@ from agent.core.runs import JobRole
 from agent.execution import machine, sandbox
 from agent.execution.local import LocalExecutor
 from agent.execution.machine import Gpu
-from agent.spec import policy, preflight
+from agent.spec import policy
+from agent.spec.commands import Selection
 from agent.spec.parser import digest
 from agent.spec.preflight import Resolved
 from agent.store import tracks
@@ -122,30 +124,21 @@ def _unchecked(variant: Variant, baseline: Resolved) -> Resolved:
 
 
 def _plan(repo: Repository, scripts: Mapping[str, str], steps: int, corpus: str) -> Plan:
-    track, base = tracks.load(repo.root, "main"), repo.resolve("HEAD")
-    assert base is not None
-    read = {path: repo.read(base, path) or "" for path in ("train.py", "prepare.py")}
-    sources = preflight.Sources(
-        {"train.py": read["train.py"]}, preflight.profile_facts(read["prepare.py"], "prepare.py")
-    )
+    head = repo.resolve("HEAD")
+    assert head is not None
+    base, budget = read_base(repo, tracks.load(repo.root, "main"), head), Budget("steps", steps)
     asked = tuple(Variant(name, (Rewrite("train.py", text),)) for name, text in scripts.items())
-    budget, baseline = Budget("steps", steps), preflight.baseline(track, sources)
     spec = Spec(Issue(60, "On trial", "", source=ISSUE), "main", "table", asked, budget, None, None, (), digest(""))
     return Plan(
         spec=spec,
-        track=track,
         base=base,
-        baseline=baseline,
-        variants=tuple(_unchecked(one, baseline) for one in asked),
-        profile="mini",
-        corpus=corpus,
+        selection=Selection(asked),
+        variants=tuple(_unchecked(one, base.baseline) for one in asked),
         clock="steps",
         budget=budget,
         rules=GateRules(seeds=(0, 1, 2)),
-        estimate_s=None,
-        notices=(),
         request=CampaignRequest(60, "mini", corpus),
-        round=Round(0, base),
+        round=Round(0, head),
     )
 
 

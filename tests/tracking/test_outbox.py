@@ -178,7 +178,7 @@ def test_everything_that_github_and_the_remote_did_not_take_is_there_after_any_n
     assert ended.returncode == 0, ended.stderr
     assert "verdict: keep 1D" in ended.stdout
     assert "the next start delivers it" in ended.stdout
-    assert "people were not heard: " in ended.stdout
+    assert "comments could not be read: " in ended.stdout
     undelivered = [one["what"] for one in records(project, "post")]
     assert undelivered == ["status", "push", "pull", "comment", "status", "close"]
     hub.on_request = lambda _: None

@@ -1,0 +1,71 @@
+"""The base of a campaign: the commit that its variants are edits of, read once and resolved."""
+
+from dataclasses import dataclass
+
+from agent.core.errors import BadInput
+from agent.core.experiment import Track
+from agent.spec import preflight
+from agent.spec.preflight import Resolved, Sources
+from agent.store.baseline import baseline_branch, contains_model_code
+from agent.store.repository import Repository
+
+
+@dataclass(frozen=True)
+class Base:
+    """A commit of a track: its texts, its script resolved, and whether a model wrote any of its code."""
+
+    track: Track
+    commit: str
+    sources: Sources
+    baseline: Resolved
+    has_model_code: bool = False
+
+
+def read_base(repo: Repository, track: Track, commit: str) -> Base:
+    """Return what stands at a commit. Raises BadInput where a file is missing or the script cannot be resolved."""
+    sources = _sources_at(repo, track, commit)
+    return Base(track, commit, sources, preflight.baseline(track, sources), contains_model_code(repo, commit))
+
+
+def check_branches(repo: Repository, track: Track, issue: int) -> None:
+    """Raise BadInput where a branch of the user's keeps git from making those of a campaign."""
+    for name in (baseline_branch(track.name), f"autoresearch/issue-{issue}/x"):
+        blocking = repo.conflicting_branch(name)
+        if blocking is not None:
+            raise BadInput(
+                f"the branch {blocking} keeps git from making branches below it",
+                next_step=f"rename it: git branch -m {blocking} {blocking.replace('/', '-')}-old",
+            )
+
+
+def check_committed(repo: Repository, track: Track, base: str, committed: bool) -> None:
+    """Raise BadInput where the work tree differs from what is committed: what runs must not be mistaken for it."""
+    fixed = (track.prepare,) if track.prepare else ()
+    changed = repo.uncommitted((track.script, *fixed))
+    if changed and not committed:
+        raise BadInput(
+            f"uncommitted changes; a campaign runs the committed file (commit {base[:7]}) and not these",
+            where=", ".join(changed),
+            next_step="commit or stash them, or add --committed to run without them",
+        )
+
+
+def resolve_at(repo: Repository, track: Track, commit: str) -> Resolved:
+    """Return a track's script as committed at `commit`, resolved."""
+    return preflight.baseline(track, _sources_at(repo, track, commit))
+
+
+def _sources_at(repo: Repository, track: Track, commit: str) -> Sources:
+    files = {path: _read(repo, commit, path) for path in {track.script, *track.editable}}
+    if track.prepare is None:
+        return Sources(files, {})
+    return Sources(files, preflight.profile_facts(_read(repo, commit, track.prepare), track.prepare))
+
+
+def _read(repo: Repository, commit: str, path: str) -> str:
+    text = repo.read(commit, path)
+    if text is None:
+        raise BadInput(
+            "the file is missing", where=f"{path} at {commit[:7]}", next_step=f"commit it: git add {path} && git commit"
+        )
+    return text
