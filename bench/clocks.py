@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from agent.campaign.plan import PROBE_ROUNDS, probe_seconds
+from agent.campaign.estimate import PROBE_ROUNDS, probe_seconds
 from agent.core.experiment import Budget
 
 ROOT = Path(__file__).parent.parent

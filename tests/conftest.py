@@ -2,11 +2,14 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
+from tests.support import forkserver
 from tests.support import project as stand_in
 
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # the lock of a device lies in the temporary folder: one for each
@@ -15,26 +18,20 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # the lock of a device lies
 
 os.environ["NO_PROXY"] = "127.0.0.1,localhost"  # stand-ins are on this machine, whatever proxy it has
 
+# As many processes as there are processors run at a time: threads of their own would only spin for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("any machine", deadline=None)  # how fast an example runs is a matter for the bench
 settings.load_profile("any machine")
 
 
-# What takes minutes goes first, so that no worker is left alone with it in the end.
-LONG = [
-    "test_docs",
-    "test_cheats",
-    "test_faults",
-    "test_train",
-    "test_audit",
-    "test_outbox",
-    "test_heed",
-    "test_clear_lines",
-    "test_research",
-    "test_freeform_real",
-    "test_freeform_campaign",
-    "test_loop",
-    "test_sandbox",
-]
+# What takes longest goes first, so that no worker is left alone with it in the end; what is not here comes after it.
+LONG = ("test_docs", "test_faults", "test_cheats", "test_train", "test_auditing", "test_research", "test_freeform_real")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --nightly, which `make nightly` gives."""
+    parser.addoption("--nightly", action="store_true", help="run the tests that are marked nightly too")
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -42,9 +39,44 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(4, (os.cpu_count() or 1) + 1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files in the order of LONG, then the others as they were found."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put files in the order of LONG, and leave out what is for the night."""
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+    if not config.getoption("nightly"):
+        kept = [item for item in items if not item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("nightly")])
+        items[:] = kept
+
+
+def pytest_sessionfinish() -> None:
+    """End what the tests have started for all of them."""
+    forkserver.close()
+
+
+class Shared:
+    """Folders that one worker makes and all use: whichever needs one first makes it, the others wait for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, name: str, make: Callable[[Path], object]) -> Path:
+        """Return the folder of a name, which `make` has filled. What is in it is only looked at: copy it to write."""
+        place = self.folder / name
+        with FileLock(self.folder / f"{name}.lock"):
+            if not (self.folder / f"{name}.made").exists():
+                place.mkdir(exist_ok=True)
+                make(place)
+                (self.folder / f"{name}.made").touch()
+        return place
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """What is made once for all workers of this session."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return Shared(folder)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -19,8 +18,10 @@ from torch._functorch.partitioners import min_cut_rematerialization_partition
 
 import prepare
 import train
-from agent.spec import edits, shape
+from agent.spec import script as reader
+from agent.spec import shape
 from tests.support import needs
+from tests.support.project import python
 
 ROOT = Path(__file__).parents[1]
 PROGRESS = re.compile(r"step \d{5} \| \d+\.\d% \| loss \d+\.\d{4} \| [\d,]+ tok/s \| eta \d+s")
@@ -33,8 +34,7 @@ def run_train(
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AUTORESEARCH_")}
     fixed = {"AUTORESEARCH_PROFILE": "mini", "AUTORESEARCH_CACHE": str(cache), "AUTORESEARCH_RUN_DIR": str(folder)}
     settings = {f"AUTORESEARCH_{name}": value for name, value in more.items()}
-    argv = [sys.executable, str(script)]
-    return subprocess.run(argv, env={**kept, **fixed, **settings}, capture_output=True, text=True, timeout=timeout)
+    return python(script, env={**kept, **fixed, **settings}, timeout=timeout)
 
 
 def edited(folder: Path, **constants: object) -> Path:
@@ -408,12 +408,15 @@ def test_one_seed_gives_one_value_to_the_last_digit_and_another_seed_another(
 
 @pytest.mark.slow
 @needs.compiler
-def test_compiled_it_is_the_same_training(short_run: tuple[Path, str], corpus_cache: Path, tmp_path: Path) -> None:
+def test_compiled_it_is_the_same_training(corpus_cache: Path, tmp_path: Path) -> None:
     """Warmed up on made-up tokens, put back, and then the same twelve steps: the two differ by rounding only."""
-    script = edited(tmp_path / "script", **SMALL)
-    done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="12", SEED="3", COMPILE="1")
-    assert done.returncode == 0, done.stderr
-    plain, told = result(short_run[0]), result(tmp_path / "run")
+    script = edited(tmp_path / "script", DEPTH=1, ASPECT_RATIO=256)  # one block: all that is compiled is in it
+    results = []
+    for compiled in ("0", "1"):
+        done = run_train(tmp_path / compiled, corpus_cache, script=script, STEPS="12", SEED="3", COMPILE=compiled)
+        assert done.returncode == 0, done.stderr
+        results.append(result(tmp_path / compiled))
+    plain, told = results
     assert told["notes"] == {"compiled": True}
     assert told["phases"]["compile"] > 0
     assert told["metrics"]["val_bpb"] == pytest.approx(plain["metrics"]["val_bpb"], abs=2e-3)
@@ -445,7 +448,10 @@ def kept_by_the_compiled_graph(config: train.Config, rows: int, monkeypatch: pyt
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of torch, about its own compiler
-@pytest.mark.parametrize(("depth", "ratio"), [(8, 64), (4, 192)])
+@pytest.mark.parametrize(
+    ("depth", "ratio"),
+    [(1, 512), (3, 128), *(pytest.param(*each, marks=pytest.mark.nightly) for each in ((8, 64), (4, 192)))],
+)
 def test_the_memory_predicted_for_a_gpu_is_what_the_compiled_graph_keeps(
     depth: int, ratio: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -455,12 +461,12 @@ def test_the_memory_predicted_for_a_gpu_is_what_the_compiled_graph_keeps(
     config = train.make_config("full")
     kept = [kept_by_the_compiled_graph(config, rows, monkeypatch) for rows in (1, 2)]
     gradient = 2 * config.sequence_length * config.vocab_size  # of the logits: the backward half makes it first
-    facts = edits.constants((ROOT / "prepare.py").read_text(), "prepare.py")["PROFILES"]
+    facts = reader.constants((ROOT / "prepare.py").read_text(), "prepare.py")["PROFILES"]
     assert isinstance(facts, dict)
     predicted = []
     for rows in (1, 2):
         tuned = {**train.TUNED["full"], "device_batch": rows, "total_batch": 2 * config.sequence_length}
-        constants = {**edits.constants((ROOT / "train.py").read_text(), "train.py"), "DEPTH": depth}
+        constants = {**reader.constants((ROOT / "train.py").read_text(), "train.py"), "DEPTH": depth}
         told = {**constants, "ASPECT_RATIO": ratio, "TUNED": {"full": tuned}}
         predicted.append(shape.resolve(told, facts["full"], "full").memory_mb * shape.MB)
     assert predicted[1] - predicted[0] == pytest.approx(kept[1] - kept[0] + gradient, rel=0.03)
@@ -475,9 +481,9 @@ def test_the_memory_that_a_run_takes_is_what_was_predicted(
     script = edited(tmp_path / "script", **constants)
     done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="3")
     assert done.returncode == 0, done.stderr
-    facts = edits.constants((ROOT / "prepare.py").read_text(), "prepare.py")["PROFILES"]
+    facts = reader.constants((ROOT / "prepare.py").read_text(), "prepare.py")["PROFILES"]
     assert isinstance(facts, dict)
-    predicted = shape.resolve(edits.constants(script.read_text(), "train.py"), facts["mini"], "mini").memory_mb
+    predicted = shape.resolve(reader.constants(script.read_text(), "train.py"), facts["mini"], "mini").memory_mb
     assert result(tmp_path / "run")["metrics"]["peak_vram_mb"] == pytest.approx(predicted, rel=0.1)
 
 

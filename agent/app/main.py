@@ -15,23 +15,23 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from agent.app import doctor, options, preview, queue, research
-from agent.app.queue import QueueRunner
+from agent.app import options, preview, research
 from agent.app.research import RunOptions
 from agent.app.session import Limits
 from agent.app.wiring import Workspace, choose_tracker, make_editor, make_view
 from agent.campaign import engine, propose, steer
 from agent.campaign.evidence import CampaignView
-from agent.campaign.plan import CampaignRequest, Plan
-from agent.campaign.publish import comment, latest_board, make_board, publish
+from agent.campaign.plan import CampaignRequest, Plan, all_commands
+from agent.campaign.publish import latest_board, make_board, publish, report
 from agent.core.errors import BadInput, HarnessError, InUse
 from agent.core.experiment import GateRules
 from agent.core.sanitize import strip_control
 from agent.execution.machine import Machine, cache, detect
 from agent.execution.sandbox import NO_SANDBOX, probe
-from agent.gate import simulate
 from agent.store.repository import Repository, writable
-from agent.tracking.comment import Board, board_text, status_json
+from agent.tracking.board import Board
+from agent.tracking.exports import status_json
+from agent.tracking.terminal import board_text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -126,14 +126,15 @@ def _show_again(args: argparse.Namespace, command: RunOptions, view: CampaignVie
     Then write what a crash may have left to write, and answer the people who came too late.
     """
     ctx = command.context(view.plan)
-    _show_board(make_board(ctx, view), args)
+    board = make_board(ctx, view)
+    _show_board(board, args)
     if isinstance(blocked, InUse):
         print(f"not published again: {blocked.problem}, which does that itself", file=sys.stderr)
     elif blocked is not None:
         raise blocked
     else:
         steer.answer_late_commands(ctx, view.plan)
-        publish(ctx, make_board(ctx, view))
+        publish(ctx, replace(board, steering=tuple(all_commands(ctx.ledger, view.plan.spec))))
     return 0
 
 
@@ -152,7 +153,9 @@ def _run(args: argparse.Namespace, command: RunOptions, plan: Plan) -> int:
 
 def _queue(args: argparse.Namespace, workspace: Workspace) -> int:
     """Work off the open experiments, each as --issue would, or show in which order."""
-    runner = QueueRunner(
+    from agent.app import queue  # as doctor and simulate below: a command of its own, and no other needs it
+
+    runner = queue.QueueRunner(
         workspace.tracker,
         partial(_is_answered, args, workspace),
         lambda issue: workspace.reopened().has_verdict(issue),
@@ -214,7 +217,7 @@ def _show_latest(args: argparse.Namespace, workspace: Workspace) -> int:
 def _show_plan(args: argparse.Namespace, workspace: Workspace) -> int:
     plan = workspace.plan(options.request(args, workspace.machine, args.issue))
     ctx = workspace.context(plan)
-    brief = propose.brief(ctx, plan, steer.guidance(ctx, plan)) if plan.spec.proposals else None
+    brief = propose.make_brief(ctx, plan, steer.guidance(ctx, plan)) if plan.spec.proposals else None
     if args.json:
         _print(preview.plan_json(plan, args.profile or "full", brief))
     else:
@@ -226,7 +229,7 @@ def _show_board(board: Board, args: argparse.Namespace) -> int:
     if args.json:
         _print(status_json(board))
     elif args.report:
-        print(comment(board), end="")
+        print(report(board), end="")
     else:
         print(board_text(board))
     return 0
@@ -243,6 +246,8 @@ def _show_session(summary: dict[str, object], args: argparse.Namespace) -> int:
 def _simulate(args: argparse.Namespace) -> int:
     if args.variants < 1 or args.campaigns < 1 or not math.isfinite(args.gain):
         raise BadInput("nothing to simulate", next_step="--variants and --campaigns from 1, --gain a number of sigmas")
+    from agent.gate import simulate
+
     rules = GateRules(kind=args.gate or "confirmed")
     rates = asdict(simulate.simulate(rules, args.variants, args.gain, args.campaigns))
     if args.json:
@@ -253,6 +258,8 @@ def _simulate(args: argparse.Namespace) -> int:
 
 
 def _doctor(machine: Machine) -> int:
+    from agent.app import doctor
+
     findings = doctor.examine(machine, cache(), sys.executable)
     for one in findings:
         advice = "" if one.ok else f" -> {one.advice}"
@@ -261,6 +268,8 @@ def _doctor(machine: Machine) -> int:
 
 
 def _verify(workspace: Workspace) -> int:
+    from agent.app import doctor
+
     problems = doctor.verify(workspace.repo, workspace.ledger)
     print("\n".join(problems) if problems else "ledger and git agree")
     return 1 if problems else 0

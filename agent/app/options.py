@@ -1,4 +1,4 @@
-"""The command line's grammar, and what was asked for with it. What an issue may choose, it leaves open."""
+"""The command line's grammar, and the request that it makes. What an issue may choose, it leaves open."""
 
 import argparse
 import math
@@ -22,7 +22,7 @@ verdict, else the worst of what happened: 1, then 2, then 3
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line's grammar."""
+    """Return the command line's grammar."""
     top = argparse.ArgumentParser(
         prog="agent/run.py",
         description="Run the experiments of an issue: every variant checked, committed, trained, judged and reported.",
@@ -67,7 +67,7 @@ def _choices(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--executor", choices=("local",), default="local", help="where runs go (local)")
     group.add_argument("--committed", action="store_true", help="ignore uncommitted changes of the script")
     group.add_argument("--retry", action="store_true", help="ask again: what failed runs anew, what succeeded does not")
-    group.add_argument("--no-sandbox", action="store_true", help="run without walls, code that a model wrote too")
+    group.add_argument("--no-sandbox", action="store_true", help="run without a sandbox, code that a model wrote too")
     group.add_argument("--json", action="store_true", help="print JSON on standard output, events on standard error")
 
 
@@ -91,8 +91,8 @@ def _simulation(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--campaigns", type=int, default=2000, help="campaigns to simulate (2000)")
 
 
-def validate(args: argparse.Namespace) -> argparse.Namespace:
-    """The arguments, where they go together. Raises BadInput where they do not."""
+def validate(args: argparse.Namespace) -> None:
+    """Raise BadInput where arguments do not go together."""
     if args.hours is not None and not args.loop:
         raise BadInput("--hours is for --loop", next_step="add --loop, or leave it out")
     if args.loop and args.retry:
@@ -105,7 +105,6 @@ def validate(args: argparse.Namespace) -> argparse.Namespace:
     for name, value in (("--hours", args.hours), ("--max-usd", args.max_usd)):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise BadInput(f"{name} is {value:g}", next_step=f"give a number above 0, such as {name} 8")
-    return args
 
 
 def request(args: argparse.Namespace, machine: Machine, issue: int) -> CampaignRequest:
@@ -130,7 +129,7 @@ def _profile(name: str) -> Profile:
 
 
 def _corpus(name: str) -> str:
-    """A file's path must hold wherever the run's folder is: it is looked for here, then in AUTORESEARCH_DATA."""
+    """Return a corpus whose path holds in any run's folder: a file is looked for here, then in AUTORESEARCH_DATA."""
     kind, _, path = name.partition(":")
     if kind != "file":
         return name
@@ -138,12 +137,12 @@ def _corpus(name: str) -> str:
         raise BadInput("corpus file: names no file", next_step="give its path: --corpus file:texts/mine.txt")
     data = machine.folder("AUTORESEARCH_DATA") or Path()
     places = [machine.expanded("--corpus", path), data / path]
-    found = next((place for place in places if place.exists()), places[0])
-    return f"file:{found.resolve()}"
+    place = next((place for place in places if place.exists()), places[0])
+    return f"file:{place.resolve()}"
 
 
 def last_request(issue: int, ledger: Ledger) -> CampaignRequest:
-    """The request that an issue's latest campaign answered. Raises BadInput where there was none."""
+    """Return the request that an issue's latest campaign answered. Raises BadInput where there was none."""
     campaigns = ledger.campaigns(issue)
     if not campaigns and (failed := [one for one in ledger.records_of(ProposalRecord, issue) if not one.accepted]):
         refused = "; ".join(f"{one.variant}: {one.failure}" for one in failed)
@@ -152,7 +151,14 @@ def last_request(issue: int, ledger: Ledger) -> CampaignRequest:
         )
     if not campaigns:
         raise BadInput(f"issue {issue} has not run in this clone", next_step=f"run it: agent/run.py --issue {issue}")
-    told, gate_kind = campaigns[-1].conditions, campaigns[-1].gate.kind
-    clock = None if told.clock == "steps" else told.clock
-    corpus = told.corpus.rpartition(":")[0]
-    return CampaignRequest(issue, told.profile, corpus, told.budget, clock, gate_kind, committed=True, answered=True)
+    conditions = campaigns[-1].conditions
+    return CampaignRequest(
+        issue=issue,
+        profile=conditions.profile,
+        corpus=conditions.corpus.rpartition(":")[0],
+        budget=conditions.budget,
+        clock=None if conditions.clock == "steps" else conditions.clock,
+        gate=campaigns[-1].gate.kind,
+        committed=True,
+        answered=True,
+    )

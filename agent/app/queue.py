@@ -1,10 +1,9 @@
 """Works off a queue of issues: the most urgent one, then a look at what waits by then, until nothing does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from agent.app import priority
-from agent.app.priority import Backlog, IssueStates, Skipped
+from agent.app.priority import Backlog, IssueStates, Skipped, dependencies, order_issues
 from agent.core.errors import BadInput, NothingToRun, Paused, SpendingCapReached, Stopped, Unreachable
 from agent.core.experiment import Issue
 from agent.core.protocols import Tracker
@@ -14,47 +13,50 @@ SEVERITY = (0, 3, 2, 1)  # exit statuses, the worst last
 
 @dataclass
 class QueueRunner:
-    """One run of --queue. `decided` says of an issue whether it has its answer and is not to be run again.
+    """One run of --queue. `is_answered` returns whether an issue has its answer and is not to be run once more.
 
-    `settled` says whether it has any verdict here: what depends on it may begin. `run` runs one; `emit` gets why one
-    did not end well, and what should be known.
+    `has_verdict` returns whether it has any verdict here: what depends on it may begin. `run_issue` runs one; `emit`
+    gets why one did not end well, and what the user should know.
     """
 
     tracker: Tracker
-    decided: Callable[[int], bool]
-    settled: Callable[[int], bool]
-    run: Callable[[int], object]
+    is_answered: Callable[[int], bool]
+    has_verdict: Callable[[int], bool]
+    run_issue: Callable[[int], object]
     emit: Callable[[str], None]
-    _ended: dict[int, int] = field(default_factory=dict)
-    _told: set[str] = field(default_factory=set)
+    _statuses: dict[int, int] = field(default_factory=dict)  # of the issues that this queue is done with
+    _emitted: set[str] = field(default_factory=set)
+    _labelled: set[int] = field(default_factory=set)
 
     def backlog(self) -> Backlog:
-        """What waits now, in order."""
-        numbers = [number for number in self.tracker.open_experiments() if number not in self._ended]
-        issues = [issue for number in numbers if (issue := self._read(number))]
-        waiting = [one for one in issues if not self._is_decided(one.number)]
-        names = {need for one in waiting for need in priority.after(one)} - {one.number for one in waiting}
-        done = {number for number in names if self.settled(number) or self._ended.get(number) == 0}
-        others = {number: self._other(number) for number in names - done}
-        return priority.ordered(waiting, IssueStates(others, done, self._ended.keys() - done))
+        """Return what waits now, in order."""
+        numbers = [number for number in self.tracker.open_experiments() if number not in self._statuses]
+        issues = [issue for number in numbers if (issue := self._fetch_waiting(number))]
+        waiting = [one for one in issues if not self._is_answered(one.number)]
+        needs = {need for one in waiting for need in dependencies(one)} - {one.number for one in waiting}
+        done = {number for number in needs if self.has_verdict(number) or self._statuses.get(number) == 0}
+        others = {number: self._fetch(number) for number in needs - done}
+        return order_issues(waiting, IssueStates(others, done, self._statuses.keys() - done))
 
     def work(self) -> int:
         """Run what waits, and what comes to wait meanwhile; return the worst exit status of all.
 
         Raises Stopped where a person stops it or the money is used up, and whatever is wrong with more than one issue.
         """
-        while (found := self.backlog()).order:
-            for notice in found.notices:
-                self._once(notice)
-            self._queue(found.order[1:])
-            self._ended[found.order[0]] = self._status(found.order[0])
-        for number, left in found.left_out.items():
-            self._once(f"issue {number} is left out: {left.reason}")
-        return worst([*self._ended.values(), *(left.status for left in found.left_out.values())])
+        while (backlog := self.backlog()).order:
+            for notice in backlog.notices:
+                self._emit_once(notice)
+            number, *later = backlog.order
+            self._label(later)
+            self._statuses[number] = self._run(number)
+        for number, skipped in backlog.left_out.items():
+            self._emit_once(f"issue {number} is left out: {skipped.reason}")
+        return worst([*self._statuses.values(), *(one.status for one in backlog.left_out.values())])
 
-    def _status(self, number: int) -> int:
+    def _run(self, number: int) -> int:
+        """Run one issue and return its exit status."""
         try:
-            self.run(number)
+            self.run_issue(number)
         except SpendingCapReached as capped:  # what this one may cost: another may cost nothing
             self.emit(f"issue {number}: {capped}")
             return capped.exit_code
@@ -65,62 +67,63 @@ class QueueRunner:
             return error.exit_code
         return 0
 
-    def _is_decided(self, number: int) -> bool:
-        """What cannot be planned is not decided: it is tried, and what is wrong with it is said then."""
+    def _is_answered(self, number: int) -> bool:
+        """Return whether an issue is answered. One that cannot be planned is not: its run reports what is wrong."""
         try:
-            return self.decided(number)
+            return self.is_answered(number)
         except BadInput:
             return False
 
-    def _read(self, number: int) -> Issue | None:
-        """An issue that waits; where it cannot be read, that is how it ended."""
+    def _fetch_waiting(self, number: int) -> Issue | None:
+        """Return an issue that waits. Where it cannot be read, this queue is done with it."""
         try:
             return self.tracker.fetch(number)
         except BadInput as error:
-            self._ended[number] = error.exit_code
+            self._statuses[number] = error.exit_code
             self.emit(f"issue {number}: {error}")
             return None
 
-    def _other(self, number: int) -> Issue | None:
+    def _fetch(self, number: int) -> Issue | None:
+        """Return an issue, or None where it cannot be read."""
         try:
             return self.tracker.fetch(number)
         except BadInput:
             return None
 
-    def _queue(self, numbers: tuple[int, ...]) -> None:
+    def _label(self, numbers: Sequence[int]) -> None:
         """Label what waits, each once."""
         for number in numbers:
-            if (mark := f"queued {number}") not in self._told:
-                self._told.add(mark)
+            if number not in self._labelled:
+                self._labelled.add(number)
                 try:
                     self.tracker.set_status(number, "queued")
                 except Unreachable as error:
-                    self._once(f"issue {number} is not labelled: {error.problem}")
+                    self._emit_once(f"issue {number} is not labelled: {error.problem}")
 
-    def _once(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
+    def _emit_once(self, text: str) -> None:
+        if text not in self._emitted:
+            self._emitted.add(text)
             self.emit(text)
 
 
-def worst(statuses: list[int]) -> int:
-    """The worst of some exit statuses: an error, then a bad issue, then a pause."""
+def worst(statuses: Sequence[int]) -> int:
+    """Return the worst of some exit statuses: an error, then a bad issue, then a pause."""
     return max(statuses, key=SEVERITY.index, default=0)
 
 
-def queue_text(found: Backlog) -> str:
-    """The order and why, for --plan."""
-    lines = [f"{at}. issue {number}: {found.why[number]}" for at, number in enumerate(found.order, 1)]
-    lines += [f"left out: issue {number}: {left.reason}" for number, left in found.left_out.items()]
-    return "\n".join([*(lines or ["nothing waits"]), *found.notices])
+def queue_text(backlog: Backlog) -> str:
+    """Return the order and why, for --plan."""
+    lines = [f"{at}. issue {number}: {backlog.why[number]}" for at, number in enumerate(backlog.order, 1)]
+    lines += [f"left out: issue {number}: {skipped.reason}" for number, skipped in backlog.left_out.items()]
+    return "\n".join([*(lines or ["nothing waits"]), *backlog.notices])
 
 
-def queue_json(found: Backlog) -> dict[str, object]:
-    """The same for programs."""
-    order = [{"issue": number, "why": found.why[number]} for number in found.order]
-    left = [_left_json(number, one) for number, one in found.left_out.items()]
-    return {"order": order, "left_out": left, "notices": list(found.notices)}
+def queue_json(backlog: Backlog) -> dict[str, object]:
+    """Return the same for programs."""
+    order = [{"issue": number, "why": backlog.why[number]} for number in backlog.order]
+    left_out = [_skipped_json(number, skipped) for number, skipped in backlog.left_out.items()]
+    return {"order": order, "left_out": left_out, "notices": list(backlog.notices)}
 
 
-def _left_json(number: int, left: Skipped) -> dict[str, object]:
-    return {"issue": number, "reason": left.reason}
+def _skipped_json(number: int, skipped: Skipped) -> dict[str, object]:
+    return {"issue": number, "reason": skipped.reason}

@@ -1,4 +1,4 @@
-"""What is done for what was asked: one question to its board, or round after round until a session is over."""
+"""Runs of the command line: one issue to its board, or round after round until a session is over."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,15 +16,15 @@ from agent.core.experiment import Rewrite, Variant
 from agent.core.protocols import Editor, Notice
 from agent.execution import sandbox
 from agent.execution.sandbox import NO_SANDBOX, Sandbox
-from agent.tracking.comment import Board
+from agent.tracking.board import Board
 
 _PROPOSED = Variant("a proposal", (Rewrite("", ""),))  # what is to come of an issue in prose
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a question is answered. `editor` makes the editor, on whose account money from a time on counts; `emit` hears
-    the events; `no_sandbox` is a person's word that a model's code may run without one.
+    """How an issue is run. `editor` makes the editor for a campaign, on whose account the money since a time counts;
+    `emit` gets the events; `no_sandbox` is a person's consent that a model's code runs without one.
     """
 
     request: CampaignRequest
@@ -60,18 +60,19 @@ def run_issue(options: RunOptions, plan: Plan, session: Session | None = None) -
 
 @contextmanager
 def report_no_proposals(ctx: CampaignContext, plan: Plan) -> Iterator[None]:
-    """Where none of a round's proposals can run the issue is told, after a crash too."""
+    """Report on the issue where none of a round's proposals can run, after a crash too; then raise NothingToRun."""
     try:
         yield
-    except NothingToRun as nothing:
-        publish_no_proposals(ctx, plan, nothing.problem)
+    except NothingToRun as error:
+        publish_no_proposals(ctx, plan, error.problem)
         raise
 
 
 def _check_sandbox(options: RunOptions, plan: Plan) -> None:
-    every = [one.variant for one in (plan.baseline, *plan.variants)]
-    needed = every if plan.complete else [*every, _PROPOSED]
-    sandbox.check(needed, options.sandbox, waived=options.no_sandbox, inherited=plan.base_has_model_code)
+    """Raise BadInput where a model's code is to run and there is no sandbox for it."""
+    known = [one.variant for one in (plan.baseline, *plan.variants)]
+    variants = known if plan.complete else [*known, _PROPOSED]
+    sandbox.check(variants, options.sandbox, waived=options.no_sandbox, inherited=plan.base_has_model_code)
 
 
 def _unsandboxed(chosen: Sandbox) -> list[str]:
@@ -92,7 +93,7 @@ def run_session(options: RunOptions, plan: Plan, limits: Limits) -> dict[str, ob
     rounds = replace(options, close=False, request=replace(options.request, new_round=True))
     ctx = replace(options.context(plan), close=False)
     _check_sandbox(options, plan)
-    options.editor(ctx, "")  # what is wrong with it is said before the time begins to run
+    options.editor(ctx, "")  # raises what is wrong with it before the time begins to run
     session = current_session(ctx.ledger, plan.spec.issue.number, plan.spec.body_sha256, limits)
     reason = run_rounds(
         session,
@@ -107,7 +108,7 @@ def run_session(options: RunOptions, plan: Plan, limits: Limits) -> dict[str, ob
 
 
 def _catch_up(ctx: CampaignContext, plan: Plan) -> None:
-    """Do what a crash may have left to do when the latest round was over."""
+    """Do what a crash may have left to do at the end of the latest round."""
     with suppress(NothingToRun), report_no_proposals(ctx, plan):
         propose.check(plan)
     if engine.find_answered(ctx, plan):

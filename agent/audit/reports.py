@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import variance
 
 from agent.audit.rules import RULES
 from agent.core.runs import Result
@@ -26,6 +25,8 @@ class Losses:
 
         Both are NaN where the two did not score the same pieces; of a single piece the error is infinite.
         """
+        from statistics import variance  # it loads fractions and random, and only an audit takes one
+
         if not len(self.nats) or len(self.nats) != len(other.nats):
             return math.nan, math.nan
         more = [theirs - ours for ours, theirs in zip(self.nats, other.nats, strict=True)]

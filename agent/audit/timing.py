@@ -6,11 +6,11 @@ Each check returns `ok` or one line of what speaks against the winner. docs/audi
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from agent.audit.rules import OK, RULES
 from agent.core.experiment import Budget
 from agent.core.records import RunRecord
+from agent.gate.stats import median
 
 
 @dataclass(frozen=True)

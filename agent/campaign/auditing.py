@@ -25,12 +25,12 @@ from agent.core.records import AuditRecord, HoldoutReadRecord, RunRecord, utc_no
 from agent.core.runs import Job, Result
 
 
-def of_winner(parts: CampaignContext, evidence: CampaignView, name: str) -> AuditRecord:
-    """The audit of a winner: what the ledger holds against its tree, else what it says of it here, else a new one."""
-    if bound := evidence.binding(name):
+def audit_winner(ctx: CampaignContext, view: CampaignView, name: str) -> AuditRecord:
+    """Return the audit of a winner: the one that stands against its tree, else this campaign's, else a new one."""
+    if bound := view.binding(name):
         return bound
-    known = [one for one in parts.ledger.audits(evidence.campaign) if one.variant == name]
-    return known[-1] if known else _audit(parts, evidence, name)
+    known = [one for one in ctx.ledger.audits(view.campaign) if one.variant == name]
+    return known[-1] if known else _audit(ctx, view, name)
 
 
 @dataclass(frozen=True)
@@ -47,44 +47,44 @@ class _Pair:
     theirs: ScoreReport
 
 
-def _audit(parts: CampaignContext, evidence: CampaignView, name: str) -> AuditRecord:
-    """Score the winner's checkpoint and the baseline's apart from the code that trained them; record what was found."""
+def _audit(ctx: CampaignContext, view: CampaignView, name: str) -> AuditRecord:
+    """Score the winner's checkpoint and the baseline's apart from the code that trained them; return the audit."""
     began = time.monotonic()
-    parts.emit(Notice(f"auditing {name}"))
+    ctx.emit(Notice(f"auditing {name}"))
     fault_point("audit-before")
-    pair = _pair(parts, evidence, name)
-    found = _findings(parts, evidence, pair)
-    record = _record(parts, evidence, pair, found, time.monotonic() - began)
+    pair = _score_pair(ctx, view, name)
+    outcomes = _check(ctx, view, pair)
+    record = _record(ctx, view, pair, outcomes, time.monotonic() - began)
     fault_point("audit-result")
-    parts.ledger.append(record)
+    ctx.ledger.append(record)
     fault_point("audit-recorded")
-    parts.emit(Notice("; ".join([f"audit of {name}: {record.status}", *(f"{n}: {found[n]}" for n in record.failed)])))
+    ctx.emit(Notice("; ".join([f"audit of {name}: {record.status}", *(f"{n}: {outcomes[n]}" for n in record.failed)])))
     return record
 
 
-def _pair(parts: CampaignContext, evidence: CampaignView, name: str) -> _Pair:
-    """Have both scored; the reading of the second held-out set is counted before it is made."""
-    campaign = evidence.campaign
-    mine, usual = (checks.scored_runs(evidence.counting(one)) for one in (name, BASELINE))
+def _score_pair(ctx: CampaignContext, view: CampaignView, name: str) -> _Pair:
+    """Return both scored; the reading of the second held-out set is counted before it is made."""
+    campaign = view.campaign
+    mine, base_runs = (checks.scored_runs(view.counting(one)) for one in (name, BASELINE))
     lot = " ".join([campaign.at, *(run.record.at for run in mine)])  # when they ended, and so after each had
-    chosen = zip((name, BASELINE), checks.draw_run(mine, usual, lot), strict=True)
-    winner, base = (_with_checkpoint(parts, evidence, whose, run) for whose, run in chosen)
-    _note_reading(parts, evidence, name)
+    drawn = zip((name, BASELINE), checks.draw_run(mine, base_runs, lot), strict=True)
+    winner, base = (_with_checkpoint(ctx, view, variant, run) for variant, run in drawn)
+    _record_reading(ctx, view, name)
     fault_point("audit-noted")
-    theirs = _scored(parts, evidence, base, claims=False)
-    return _Pair(name, winner, base, _scored(parts, evidence, winner, claims=True), theirs)
+    theirs = _score(ctx, view, base, claims=False)
+    return _Pair(name, winner, base, _score(ctx, view, winner, claims=True), theirs)
 
 
-def _note_reading(parts: CampaignContext, evidence: CampaignView, name: str) -> None:
-    parts.ledger.append(
-        HoldoutReadRecord(issue=evidence.campaign.issue, campaign_id=evidence.campaign.at, variant=name, at=utc_now())
+def _record_reading(ctx: CampaignContext, view: CampaignView, name: str) -> None:
+    ctx.ledger.append(
+        HoldoutReadRecord(issue=view.campaign.issue, campaign_id=view.campaign.at, variant=name, at=utc_now())
     )
 
 
 def _record(
-    parts: CampaignContext, evidence: CampaignView, pair: _Pair, found: Mapping[str, str], seconds: float
+    ctx: CampaignContext, view: CampaignView, pair: _Pair, outcomes: Mapping[str, str], seconds: float
 ) -> AuditRecord:
-    campaign, (status, failed) = evidence.campaign, checks.status(found)
+    campaign, (status, failed) = view.campaign, checks.status(outcomes)
     return AuditRecord(
         issue=campaign.issue,
         campaign_id=campaign.at,
@@ -92,106 +92,117 @@ def _record(
         commit=pair.winner.record.commit,
         status=status,
         failed=failed,
-        checks=found,
+        checks=outcomes,
         metrics=checks.numbers(pair.winner, pair.base, pair.mine, pair.theirs),
-        holdout_reads=parts.ledger.holdout_reads(campaign.conditions),
-        sandbox=parts.sandbox.name,
+        holdout_reads=ctx.ledger.holdout_reads(campaign.conditions),
+        sandbox=ctx.sandbox.name,
         seconds=round(seconds, 3),
         at=utc_now(),
     )
 
 
-def _findings(parts: CampaignContext, evidence: CampaignView, pair: _Pair) -> dict[str, str]:
-    """Every check by name: what the scorer reports, then what only the harness can tell."""
-    found = dict(pair.mine.checks)
-    if found.get("held-out") == OK:
-        reads = parts.ledger.holdout_reads(evidence.campaign.conditions)
-        found["held-out"] = checks.check_holdout(pair.mine, pair.theirs)
-        found["certain"] = checks.check_significance(pair.mine, pair.theirs, reads)
-    home = checkpoint(parts, pair.winner.record).with_name("compiled")
-    timed = campaign_timing(parts, evidence, pair.name, home)
-    found |= {"clock": timing.check_time(timed), "pace": timing.check_pace(timed)}
-    found["plausible"] = checks.check_claim(pair.winner.metric, pair.mine.val_bpb, pair.base.metric)
-    if found["plausible"] == OK:
-        found |= _others(parts, evidence, pair)
-    return {name: found.get(name, "not tried") for name in checks.CHECKS}
+def _check(ctx: CampaignContext, view: CampaignView, pair: _Pair) -> dict[str, str]:
+    """Return the outcome of every check by name: the scorer's, then those that only the harness can make."""
+    outcomes = dict(pair.mine.checks)
+    if outcomes.get("held-out") == OK:
+        reads = ctx.ledger.holdout_reads(view.campaign.conditions)
+        outcomes["held-out"] = checks.check_holdout(pair.mine, pair.theirs)
+        outcomes["certain"] = checks.check_significance(pair.mine, pair.theirs, reads)
+    home = checkpoint(ctx, pair.winner.record).with_name("compiled")
+    timed = campaign_timing(ctx, view, pair.name, home)
+    outcomes |= {"clock": timing.check_time(timed), "pace": timing.check_pace(timed)}
+    outcomes["plausible"] = checks.check_claim(pair.winner.metric, pair.mine.val_bpb, pair.base.metric)
+    if outcomes["plausible"] == OK:
+        outcomes |= _check_others(ctx, view, pair)
+    return {name: outcomes.get(name, "not tried") for name in checks.CHECKS}
 
 
-def _others(parts: CampaignContext, evidence: CampaignView, pair: _Pair) -> dict[str, str]:
-    """What is to be said against the winner's other runs: the best of them is scored too where it claims far more."""
-    counting = checks.scored_runs(evidence.counting(pair.name))
-    others = [run for run in counting if run.record.seed != pair.winner.record.seed]
-    usual = [run.metric for run in checks.scored_runs(evidence.counting(BASELINE))]
-    told = (pair.winner, others, [usual, *evidence.groups()])
-    found = {"plausible": checks.check_consistency(*told)}
-    if second := checks.outlier_run(*told):
-        run = _with_checkpoint(parts, evidence, pair.name, second)
-        _note_reading(parts, evidence, pair.name)
-        scored = _scored(parts, evidence, run, claims=True).checks
-        found |= {name: f"seed {run.record.seed}: {said}" for name, said in scored.items() if said != OK}
-    return found
+def _check_others(ctx: CampaignContext, view: CampaignView, pair: _Pair) -> dict[str, str]:
+    """Return what the winner's other runs fail: the best of them is scored too where it claims far more."""
+    others = [one for one in checks.scored_runs(view.counting(pair.name)) if one.record.seed != pair.winner.record.seed]
+    groups = [[run.metric for run in checks.scored_runs(view.counting(BASELINE))], *view.groups()]
+    outcomes = {"plausible": checks.check_consistency(pair.winner, others, groups)}
+    if outlier := checks.outlier_run(pair.winner, others, groups):
+        run = _with_checkpoint(ctx, view, pair.name, outlier)
+        _record_reading(ctx, view, pair.name)
+        scored = _score(ctx, view, run, claims=True).checks
+        outcomes |= {name: f"seed {run.record.seed}: {outcome}" for name, outcome in scored.items() if outcome != OK}
+    return outcomes
 
 
-def campaign_timing(parts: CampaignContext, evidence: CampaignView, name: str, home: Path) -> timing.Timing:
-    """What the clock looks at. Before it refuses for what runs take beside their training, it learns what a compilation
-    takes (in the folder `home`): the winner's runs may each have made one, where the baseline's found it made.
+def campaign_timing(ctx: CampaignContext, view: CampaignView, name: str, home: Path) -> timing.Timing:
+    """Return what the checks of the clock look at.
+
+    Before they refuse for what runs take beside their training, a compilation is timed in the folder `home`: the
+    winner's runs may each have made one, where the baseline's loaded it.
     """
-    found = evidence.timed(name)
-    if timing.check_overhead(found) == OK:
-        return found
-    return replace(found, compile_s=jobs.measure_compile_s(parts, evidence, home))
+    timed = view.timed(name)
+    if timing.check_overhead(timed) == OK:
+        return timed
+    return replace(timed, compile_s=jobs.measure_compile_s(ctx, view, home))
 
 
-def _with_checkpoint(parts: CampaignContext, evidence: CampaignView, name: str, chosen: ScoredRun) -> ScoredRun:
-    """A run with its checkpoint; where that is gone, its seed runs once more."""
+def _with_checkpoint(ctx: CampaignContext, view: CampaignView, name: str, chosen: ScoredRun) -> ScoredRun:
+    """Return a run with its checkpoint; where that is gone, its seed runs once more."""
     run = chosen.record
-    if checkpoint(parts, run).is_file():
+    if checkpoint(ctx, run).is_file():
         return chosen
-    parts.emit(Notice(f"the checkpoint of {name}, seed {run.seed}, is gone: it runs once more"))
-    job = jobs.make_job(parts, evidence, name, run.seed, run.role)
-    return checks.scored_run(jobs.record_result(parts, evidence, job, jobs.run_one(parts, job)))
+    ctx.emit(Notice(f"the checkpoint of {name}, seed {run.seed}, is gone: it runs once more"))
+    job = jobs.make_job(ctx, view, name, run.seed, run.role)
+    return checks.scored_run(jobs.record_result(ctx, view, job, jobs.run_one(ctx, job)))
 
 
-def checkpoint(parts: CampaignContext, run: RunRecord) -> Path:
-    """Where a run left its model."""
-    return (parts.repo.root / run.log).with_name("model.pt")
+def checkpoint(ctx: CampaignContext, run: RunRecord) -> Path:
+    """Return where a run left its model."""
+    return (ctx.repo.root / run.log).with_name("model.pt")
 
 
-def _scored(parts: CampaignContext, evidence: CampaignView, scored: ScoredRun, *, claims: bool) -> ScoreReport:
-    """Have a run's checkpoint scored, and leave what was found beside it; the baseline's serves every winner.
+def _score(ctx: CampaignContext, view: CampaignView, scored: ScoredRun, *, claims: bool) -> ScoreReport:
+    """Score a run's checkpoint and return the report, which stays beside it: the baseline's serves every winner.
 
     Without `claims` it is scored, on the same documents, and nothing else. Raises Paused where the baseline's cannot
     be: no winner is to be blamed for that.
     """
-    run = scored.record
-    jobs.check_pins(parts, evidence, run.commit)
-    folder = checkpoint(parts, run).with_name("audit" if claims else "compared")
-    question, asked = _request(parts, evidence, scored, folder, claims), folder / "question.json"
-    if not claims and asked.is_file() and asked.read_text() == question.to_json():
+    jobs.check_pins(ctx, view, scored.record.commit)
+    folder = checkpoint(ctx, scored.record).with_name("audit" if claims else "compared")
+    request, answered = _request(ctx, view, scored, folder, claims), folder / "question.json"
+    if not claims and answered.is_file() and answered.read_text() == request.to_json():
         return read_report(Result("ok"), folder)
-    argv = (parts.python, str(SCORER), question.to_json())
-    metric, limit = evidence.plan.track.metric, float(jobs.START_S)
-    job = Job(run.variant, run.commit, run.seed, "audit", argv, parts.env, folder, limit, metric, trusted=True)
-    result = jobs.run_one(parts, job)
+    result = jobs.run_one(ctx, _job(ctx, view, scored.record, request, folder))
     if result.status != "ok":
-        jobs.check_disk(parts, evidence.plan)  # a full disk is no fault of the winner
-    found = read_report(result, folder)
-    if not claims and set(found.checks.values()) != {OK}:
-        told = "; ".join(found.checks.values())
-        raise Paused(f"the baseline's checkpoint cannot be scored: {told}", where=result.log, next_step="run it again")
-    asked.write_text(question.to_json())
-    return found
+        jobs.check_disk(ctx, view.plan)  # a full disk is no fault of the winner
+    report = read_report(result, folder)
+    if not claims and set(report.checks.values()) != {OK}:
+        reason = "; ".join(report.checks.values())
+        raise Paused(
+            f"the baseline's checkpoint cannot be scored: {reason}", where=result.log, next_step="run it again"
+        )
+    answered.write_text(request.to_json())
+    return report
 
 
-def _request(
-    parts: CampaignContext, evidence: CampaignView, run: ScoredRun, folder: Path, claims: bool
-) -> ScoreRequest:
-    """What the scorer is to do; the places that it looks at are drawn from the campaign's record, which no run saw."""
-    campaign, saved, profile = evidence.campaign, checkpoint(parts, run.record), evidence.plan.profile
-    assert evidence.corpus is not None
+def _job(ctx: CampaignContext, view: CampaignView, run: RunRecord, request: ScoreRequest, folder: Path) -> Job:
+    return Job(
+        variant=run.variant,
+        commit=run.commit,
+        seed=run.seed,
+        role="audit",
+        argv=(ctx.python, str(SCORER), request.to_json()),
+        env=ctx.env,
+        run_dir=folder,
+        timeout_s=float(jobs.START_S),
+        metric=view.plan.track.metric,
+        trusted=True,
+    )
+
+
+def _request(ctx: CampaignContext, view: CampaignView, run: ScoredRun, folder: Path, claims: bool) -> ScoreRequest:
+    """Return what the scorer is to do; where it looks is drawn from the campaign's record, which no run saw."""
+    campaign, saved, profile = view.campaign, checkpoint(ctx, run.record), view.plan.profile
+    assert view.corpus is not None
     return ScoreRequest(
-        command=_answering(parts, saved, folder / "tree", profile),
-        corpus=str(evidence.corpus),
+        command=_model_command(ctx, saved, folder / "tree", profile),
+        corpus=str(view.corpus),
         checkpoint=str(saved),
         claimed=str(saved.with_name("losses.npz")) if claims else None,
         claimed_bpb=run.metric,
@@ -202,8 +213,8 @@ def _request(
     )
 
 
-def _answering(parts: CampaignContext, saved: Path, tree: Path, profile: Profile) -> tuple[str, ...]:
-    """The model's process, in a sandbox that shows it its code and its checkpoint."""
+def _model_command(ctx: CampaignContext, saved: Path, tree: Path, profile: Profile) -> tuple[str, ...]:
+    """Return the command of the model's process, in a sandbox that shows it its code and its checkpoint."""
     device, gpus = ("cuda", 1) if profile == "full" else ("cpu", 0)
-    argv = (parts.python, str(MODEL_SERVER), str(saved), device)
-    return parts.sandbox.wrap(argv, cwd=tree, readable=(tree, MODEL_SERVER, saved), writable=(), gpus=gpus)
+    argv = (ctx.python, str(MODEL_SERVER), str(saved), device)
+    return ctx.sandbox.wrap(argv, cwd=tree, readable=(tree, MODEL_SERVER, saved), writable=(), gpus=gpus)

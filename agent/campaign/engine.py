@@ -5,9 +5,11 @@ from dataclasses import replace
 
 from agent.campaign import auditing, jobs, steer
 from agent.campaign.context import CampaignContext
+from agent.campaign.estimate import probe_seconds
 from agent.campaign.evidence import CampaignView, constants_set, why_not_auditable
-from agent.campaign.plan import Plan, message, probe_seconds
-from agent.campaign.publish import make_board, pending_promotion, promote, publish
+from agent.campaign.plan import Plan, message
+from agent.campaign.promote import pending_promotion, promote
+from agent.campaign.publish import make_board, publish
 from agent.campaign.steer import PlanChanged
 from agent.core.errors import HarnessError
 from agent.core.experiment import BASELINE
@@ -19,7 +21,7 @@ from agent.execution.sandbox import NO_SANDBOX
 from agent.gate.verdict import GateResult, ScheduledRun, judge, next_runs, plan_size
 from agent.store.baseline import baseline_branch
 from agent.store.repository import writable
-from agent.tracking.comment import Board
+from agent.tracking.board import Board
 
 # What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
 GIT_EXCLUDES = ("/logs/", "/experiments/ledger.jsonl", "/experiments/results.tsv", "/experiments/issues/*.comment.md")
@@ -167,11 +169,11 @@ def _place_baseline(ctx: CampaignContext, plan: Plan) -> None:
 
 
 def _commit(ctx: CampaignContext, plan: Plan, name: str) -> str:
-    """Return one commit on the base, on the variant's own branch."""
+    """Commit a variant on the base, unless it is committed already, and have its own branch name the commit."""
     one, issue = plan.resolved(name), plan.spec.issue
     constants = constants_set(plan, one) if one.variant.only_sets_constants else {}
     fault_point("commit-before")
-    commit = ctx.repo.commit(plan.base.commit, one.files, message(plan, one.variant, constants))
+    commit = one.variant.commit or ctx.repo.commit(plan.base.commit, one.files, message(plan, one.variant, constants))
     fault_point("commit-made")
     ctx.repo.set_branch(f"autoresearch/issue-{issue.number}/{name}", commit)
     fault_point("commit-after")
@@ -262,7 +264,7 @@ def _audit_winner(ctx: CampaignContext, view: CampaignView, result: GateResult) 
     verdict = result.verdict
     if verdict.decision != "keep" or not verdict.variant or why_not_auditable(view.campaign):
         return None
-    return auditing.of_winner(ctx, view, verdict.variant)
+    return auditing.audit_winner(ctx, view, verdict.variant)
 
 
 def hold_for_review(result: GateResult, audit: AuditRecord | None) -> GateResult:

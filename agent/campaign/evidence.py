@@ -6,8 +6,9 @@ from typing import cast
 
 from agent.audit import timing
 from agent.audit.integrity import HOLDOUT_FILE
-from agent.campaign.plan import PROBE_ROUNDS, Plan
-from agent.core.experiment import BASELINE, SetConstant
+from agent.campaign.estimate import PROBE_ROUNDS
+from agent.campaign.plan import Plan
+from agent.core.experiment import BASELINE
 from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord
 from agent.core.runs import Role
 from agent.gate.verdict import Measurement
@@ -198,6 +199,5 @@ def _refused(found: AuditRecord) -> Measurement:
 
 
 def constants_set(plan: Plan, one: Resolved) -> dict[str, str]:
-    """The constants that any variant of the plan sets, with this one's values."""
-    edits = [edit for other in plan.variants for edit in other.variant.edits if isinstance(edit, SetConstant)]
-    return {name: str(one.constants[name]) for name in dict.fromkeys(edit.name for edit in edits)}
+    """Return the constants that any variant of the plan sets, with this one's values."""
+    return {name: str(one.constants[name]) for name in plan.constants}

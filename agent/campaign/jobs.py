@@ -9,8 +9,9 @@ from pathlib import Path
 
 from agent.audit import integrity
 from agent.campaign.context import CampaignContext
+from agent.campaign.estimate import probe_seconds, run_seconds
 from agent.campaign.evidence import CampaignView, constants_set
-from agent.campaign.plan import Plan, probe_seconds, run_seconds
+from agent.campaign.plan import Plan
 from agent.core.errors import BadInput, Paused
 from agent.core.experiment import BASELINE, Budget, Profile
 from agent.core.faults import fault_point

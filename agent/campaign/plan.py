@@ -3,15 +3,16 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from agent.campaign.base import Base, check_branches, check_committed, read_base
+from agent.campaign.estimate import campaign_seconds
 from agent.core.errors import BadInput
-from agent.core.experiment import Budget, Clock, GateKind, GateRules, Issue, Profile, Spec, Track, Variant
+from agent.core.experiment import Budget, Clock, GateKind, GateRules, Issue, Profile, SetConstant, Spec, Track, Variant
 from agent.core.protocols import Strategy, Tracker
 from agent.core.records import CommandRecord, DeliveryRecord
 from agent.core.sanitize import describe_removed, make_postable, secrets
 from agent.execution.machine import Machine
-from agent.gate import verdict
 from agent.spec import commands, parser, preflight
 from agent.spec.commands import Script, Selection
 from agent.spec.preflight import Resolved
@@ -21,9 +22,6 @@ from agent.store.ledger import Ledger
 from agent.store.repository import Repository
 from agent.store.rounds import Round
 from agent.strategies import table
-
-PROBE_ROUNDS = 3  # short runs of every variant, interleaved, before a calibrated campaign
-_OVERHEAD_S = {"full": 40.0, "mini": 8.0}  # start-up, evaluation and checkpoint of one run, for estimates only
 
 
 @dataclass(frozen=True)
@@ -94,23 +92,28 @@ class Plan:
         """How many variants run, or how many an editor is asked for."""
         return len(self.variants) if self.complete else self.spec.proposals
 
-    @property
+    @cached_property
     def order(self) -> tuple[str, ...]:
         """The variants' names in the order in which they run."""
         return tuple(one.variant.name for one in self.variants)
 
+    @cached_property
+    def constants(self) -> tuple[str, ...]:
+        """The names of the constants that any variant sets."""
+        edits = (edit for one in self.variants for edit in one.variant.edits)
+        return tuple(dict.fromkeys(edit.name for edit in edits if isinstance(edit, SetConstant)))
+
+    @cached_property
+    def _by_name(self) -> dict[str, Resolved]:
+        return {one.variant.name: one for one in (self.baseline, *self.variants)}
+
     def resolved(self, name: str) -> Resolved:
         """Return the variant (or the baseline) called `name`."""
-        return next(one for one in (self.baseline, *self.variants) if one.variant.name == name)
+        return self._by_name[name]
 
     def has_model_code(self, name: str) -> bool:
         """Return whether a model wrote code of a variant or of the baseline: its own, or what it is an edit of."""
         return self.base_has_model_code or not self.resolved(name).variant.only_sets_constants
-
-
-def probe_seconds(budget: Budget) -> float:
-    """Return the length of one probe: a tenth of the budget, from one second to five."""
-    return min(5.0, max(1.0, budget.amount / 10))
 
 
 # --- plans ------------------------------------------------------------------------------------------------
@@ -128,7 +131,7 @@ def make_plan(request: CampaignRequest, repo: Repository, ledger: Ledger, tracke
     base = read_base(repo, track, round.base)
     spec = parser.parse(issue, track, base.baseline.constants)
     if spec.proposals:
-        spec = replace(spec, variants=rounds.variants(repo, round))
+        spec = replace(spec, variants=rounds.accepted_variants(repo, round))
     given = effective_commands(ledger, spec, request, round)
     plan = build_plan(request=request, spec=spec, base=base, round=round, selection=_select(spec, base, given))
     check_device_memory((plan.baseline, *plan.variants), plan.profile, machine)
@@ -147,7 +150,7 @@ def replan(plan: Plan, selection: Selection, machine: Machine) -> Plan:
 
 def plan_round(plan: Plan, round: Round, repo: Repository, ledger: Ledger, machine: Machine) -> Plan:
     """Return the plan of an issue in prose with the variants that its round has brought about."""
-    spec = replace(plan.spec, variants=rounds.variants(repo, round))
+    spec = replace(plan.spec, variants=rounds.accepted_variants(repo, round))
     given = effective_commands(ledger, spec, plan.request, round)
     return replan(replace(plan, spec=spec, round=round), _select(spec, plan.base, given), machine)
 
@@ -175,9 +178,9 @@ def build_plan(
         budget=budget,
         rules=_rules(request, spec, base.track),
     )
-    plan = replace(plan, estimate_s=_estimate(plan))
-    _check_cap(plan)
-    return plan
+    estimate_s = campaign_seconds(plan.budget, plan.clock, plan.profile, plan.rules, plan.variant_count)
+    _check_cap(spec, estimate_s)
+    return replace(plan, estimate_s=estimate_s)
 
 
 def script(base: Base) -> Script:
@@ -202,7 +205,7 @@ def _round(request: CampaignRequest, repo: Repository, ledger: Ledger, track: Tr
     known = rounds.all_rounds(ledger, issue.number, parser.digest(issue.body))
     if request.answered:
         latest = ledger.campaigns(issue.number)[-1]
-        ran = [one for one in known if rounds.campaign(ledger, issue.number, one) == latest]
+        ran = [one for one in known if rounds.campaign_of(ledger, issue.number, one) == latest]
         return ran[-1] if ran else Round(0, latest.base)
     number = rounds.next_number(ledger, issue.number)
     if not known:
@@ -293,17 +296,16 @@ def check_device_memory(resolved: Sequence[Resolved], profile: Profile, machine:
         preflight.check_memory(resolved, profile, min(memory))
 
 
-def _check_cap(plan: Plan) -> None:
-    estimate, cap = plan.estimate_s, plan.spec.cap_s
-    if estimate is not None and cap is not None and estimate > cap:
+def _check_cap(spec: Spec, estimate_s: float | None) -> None:
+    if estimate_s is not None and spec.cap_s is not None and estimate_s > spec.cap_s:
         raise BadInput(
-            f"the campaign takes about {estimate / 60:.0f} minutes and its size label allows {cap / 60:.0f}",
-            where=plan.spec.issue.source,
+            f"the campaign takes about {estimate_s / 60:.0f} minutes and its size label allows {spec.cap_s / 60:.0f}",
+            where=spec.issue.source,
             next_step="lower the budget (--budget 120), take fewer variants, or give the issue a larger size label",
         )
 
 
-# --- clock, rules, time -----------------------------------------------------------------------------------
+# --- clock and rules --------------------------------------------------------------------------------------
 
 
 def _clock(request: CampaignRequest, budget: Budget) -> Clock:
@@ -328,17 +330,3 @@ def _rules(request: CampaignRequest, spec: Spec, track: Track) -> GateRules:
         min_gain=track.min_gain,
         goal=track.goal,
     )
-
-
-def run_seconds(budget: Budget, profile: Profile) -> float | None:
-    """Return what one run takes in all; None where the budget says nothing about time."""
-    return budget.amount + _OVERHEAD_S[profile] if budget.kind == "seconds" else None
-
-
-def _estimate(plan: Plan) -> float | None:
-    one = run_seconds(plan.budget, plan.profile)
-    if one is None:
-        return None
-    probes = PROBE_ROUNDS * (plan.variant_count + 1) if plan.clock == "calibrated" else 0
-    runs = verdict.plan_size(plan.rules, plan.variant_count)
-    return runs * one + probes * (probe_seconds(plan.budget) + _OVERHEAD_S[plan.profile] / 2)

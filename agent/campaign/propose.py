@@ -1,18 +1,17 @@
-"""From an issue in prose to variants: an editor's ideas, each written, checked before any GPU time, and recorded."""
+"""From an issue in prose to variants: an editor's ideas, each drafted, checked before any GPU time, and recorded."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.campaign import jobs, steer
 from agent.campaign.context import CampaignContext
-from agent.campaign.drafting import CheckResult, DraftOutcome, draft_until_valid
 from agent.campaign.plan import Plan, check_device_memory, message
 from agent.core.errors import BadInput, NothingToRun, OffLimits, SpendingCapReached
 from agent.core.experiment import Rewrite, Variant
 from agent.core.faults import fault_point
-from agent.core.proposals import Brief, Idea
+from agent.core.proposals import Brief, Draft, Idea
 from agent.core.protocols import Editor, Notice
 from agent.core.records import ProposalRecord, RoundRecord, SpendRecord, utc_now
 from agent.core.runs import Result
@@ -24,185 +23,254 @@ from agent.store import rounds
 from agent.store.rounds import Round
 
 RULES = "program.md"
-TAIL = 3000  # characters of a failed run's log that its editor is shown
-SAID_CAP = 300  # of an editor's own words, in its record
-FAILURE_CAP = 600  # of why a proposal was refused, in its record
+MAX_REVISIONS = 3  # times that a draft goes back to its editor with its failure
+LOG_TAIL = 3000  # characters of a failed run's log that its editor is shown
+SUMMARY_CAP = 300  # characters of an editor's own words, in its record
+FAILURE_CAP = 600  # characters of why a proposal was refused, in its record
 
 
-def propose(parts: CampaignContext, plan: Plan, editor: Editor, guidance: str = "") -> Round:
-    """Bring the plan's round to its end: ideas, then a proposal of each. What the ledger has is not done again.
+def propose(ctx: CampaignContext, plan: Plan, editor: Editor, guidance: str = "") -> Round:
+    """Complete the plan's round and return it: ideas, then a proposal of each. What the ledger has is not done twice.
 
-    Raises Paused where money or time is used up, NothingToRun where the editor had no idea or none could be used.
+    Raises Paused where money or time is used up, NothingToRun where the editor had no idea or none can run.
     """
     check(plan)
-    told = brief(parts, plan, guidance)
-    steer.check_stopped(parts, plan)
-    corpus = jobs.prepare_corpus(parts, plan)  # first: without it nothing that is paid for could run
-    turn = plan.round if plan.round.thought else _think(parts, plan, editor, told, corpus)
-    for idea in turn.open:
-        steer.check_stopped(parts, plan)
-        _write(parts, plan, editor, told, DraftChecker(parts, plan, idea, corpus))
-    done = rounds.all_rounds(parts.ledger, plan.spec.issue.number, plan.spec.body_sha256)[-1]
-    check(replace(plan, round=done))
-    return done
+    brief = make_brief(ctx, plan, guidance)
+    steer.check_stopped(ctx, plan)
+    corpus = jobs.prepare_corpus(ctx, plan)  # first: without it nothing that is paid for could run
+    round = plan.round if plan.round.ideas_received else _ask_for_ideas(ctx, plan, editor, brief, corpus)
+    for idea in round.open_ideas:
+        steer.check_stopped(ctx, plan)
+        _propose_one(ctx, plan, editor, brief, DraftChecker(ctx, plan, idea, corpus))
+    completed = _latest_round(ctx, plan)
+    check(replace(plan, round=completed))
+    return completed
 
 
 def check(plan: Plan) -> None:
-    """Raise NothingToRun where the plan's round is over without a proposal that can run."""
-    turn = plan.round
-    if not plan.spec.proposals or not turn.complete or turn.accepted:
+    """Raise NothingToRun where the plan's round is complete without a proposal that can run."""
+    round = plan.round
+    if not plan.spec.proposals or not round.complete or round.accepted:
         return
-    refused = "; ".join(f"{one.variant}: {one.failure}" for one in turn.proposals)
+    refused = "; ".join(f"{one.variant}: {one.failure}" for one in round.proposals)
     raise NothingToRun(
-        f"no proposal can run: {turn.failure or refused}",
+        f"no proposal can run: {round.failure or refused}",
         where=plan.spec.issue.source,
         next_step="say in the issue what you mean more exactly, or ask for another round: --retry",
     )
 
 
-def brief(parts: CampaignContext, plan: Plan, guidance: str) -> Brief:
-    """What the editor is told in this round."""
-    repo, track = parts.repo, plan.track
-    sources = plan.base.sources
-    tried = rounds.past_attempts(parts.ledger, track.name)
-    rules, facts = (
-        repo.read(plan.base.commit, RULES) or "",
-        {**_setting(parts, plan), **sources.facts.get(plan.profile, {})},
-    )
-    known = secrets(os.environ)
-    return prompt.brief(rules, track, plan.spec.issue, sources.files, facts, tried, guidance, known)
+def _latest_round(ctx: CampaignContext, plan: Plan) -> Round:
+    return rounds.all_rounds(ctx.ledger, plan.spec.issue.number, plan.spec.body_sha256)[-1]
 
 
-def _setting(parts: CampaignContext, plan: Plan) -> dict[str, object]:
-    """Where and for how long a run trains, and how large the baseline is there."""
-    told: dict[str, object] = {
-        "a run": f"{plan.budget} of training",
-        "profile": plan.profile,
-        "device": parts.machine.name_for(plan.profile),
-    }
-    shape = plan.baseline.shapes.get(plan.profile)
-    return told | ({"the baseline here": f"{shape.params:,} parameters, model_dim {shape.model_dim}"} if shape else {})
-
-
-def _think(parts: CampaignContext, plan: Plan, editor: Editor, told: Brief, corpus: jobs.Corpus) -> Round:
-    issue, turn = plan.spec.issue.number, plan.round
-    parts.emit(Notice(f"round {turn.number}: asking for {plan.spec.proposals} proposals"))
-    fault_point("ideas-before")
-    ideas = editor.ideas(told, plan.spec.proposals, _folder(parts, issue, f"round-{turn.number}"))
-    fault_point("ideas-after")
-    found = rounds.named(ideas.ideas[: plan.spec.proposals], turn.number)
-    failure = ideas.failure if found else ideas.failure or "the editor had no idea"
-    record = RoundRecord(
-        issue=issue,
-        body_sha256=plan.spec.body_sha256,
-        track=plan.track.name,
-        round=turn.number,
-        base=turn.base,
-        ideas=found,
-        failure=one_line(failure),
-        at=utc_now(),
-        pins=jobs.current_pins(parts, plan, plan.base.commit, corpus.folder),
-    )
-    parts.ledger.append(record)
-    fault_point("ideas-recorded")
-    return rounds.all_rounds(parts.ledger, issue, plan.spec.body_sha256)[-1]
-
-
-def _folder(parts: CampaignContext, issue: int, name: str) -> Path:
-    folder = parts.logs / f"issue-{issue}" / name / "proposal"
+def _folder(ctx: CampaignContext, plan: Plan, name: str) -> Path:
+    """Return the folder of a conversation with the editor."""
+    folder = ctx.logs / f"issue-{plan.spec.issue.number}" / name / "proposal"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _write(parts: CampaignContext, plan: Plan, editor: Editor, told: Brief, trial: "DraftChecker") -> None:
-    idea = trial.idea
-    parts.emit(Notice(f"{idea.name}: {one_line(idea.title, limit=120) or 'an idea of its editor'}"))
-    jobs.check_disk(parts, plan)
-    fault_point("proposal-before")
-    done = _written(parts, plan, editor, told, trial)
-    fault_point("proposal-after")
-    if done.failure:
-        jobs.check_disk(parts, plan)  # for want of room neither an editor nor a draft can do anything
-    record = _record(parts, plan, idea, done)
-    parts.ledger.append(record)
-    fault_point("proposal-recorded")
-    verdict = "accepted" if record.accepted else f"refused: {record.failure}"
-    parts.emit(Notice(f"{idea.name} after {done.attempts} drafts, ${record.usd:.4f}: {verdict}"))
+# --- the brief --------------------------------------------------------------------------------------------
 
 
-def _written(parts: CampaignContext, plan: Plan, editor: Editor, told: Brief, trial: "DraftChecker") -> DraftOutcome:
-    """What becomes of an idea. Where the money for it is used up, those that were paid for and may run are enough."""
-    issue = plan.spec.issue.number
-    try:
-        return draft_until_valid(editor, told, trial.idea, trial.check, _folder(parts, issue, trial.idea.name))
-    except SpendingCapReached as capped:
-        if not rounds.all_rounds(parts.ledger, issue, plan.spec.body_sha256)[-1].accepted:
-            raise
-        return DraftOutcome({}, f"not written: {capped.problem}", 0)
+def make_brief(ctx: CampaignContext, plan: Plan, guidance: str) -> Brief:
+    """Return what the editor reads in this round."""
+    sources = plan.base.sources
+    return prompt.brief(
+        ctx.repo.read(plan.base.commit, RULES) or "",
+        plan.track,
+        plan.spec.issue,
+        sources.files,
+        {**_setting(ctx, plan), **sources.facts.get(plan.profile, {})},
+        rounds.past_attempts(ctx.ledger, plan.track.name),
+        guidance,
+        secrets(os.environ),
+    )
 
 
-def _record(parts: CampaignContext, plan: Plan, idea: Idea, done: DraftOutcome) -> ProposalRecord:
-    commit = commit_of(parts, plan, idea, done.files, one_line(done.said, limit=SAID_CAP)) if done.files else ""
-    if commit:
-        parts.repo.set_branch(f"autoresearch/issue-{plan.spec.issue.number}/{idea.name}", commit)
-    return ProposalRecord(
+def _setting(ctx: CampaignContext, plan: Plan) -> dict[str, object]:
+    """Return where and for how long a run trains, and how large the baseline is there."""
+    setting: dict[str, object] = {
+        "a run": f"{plan.budget} of training",
+        "profile": plan.profile,
+        "device": ctx.machine.name_for(plan.profile),
+    }
+    shape = plan.baseline.shapes.get(plan.profile)
+    if shape:
+        setting["the baseline here"] = f"{shape.params:,} parameters, model_dim {shape.model_dim}"
+    return setting
+
+
+# --- ideas ------------------------------------------------------------------------------------------------
+
+
+def _ask_for_ideas(ctx: CampaignContext, plan: Plan, editor: Editor, brief: Brief, corpus: jobs.Corpus) -> Round:
+    """Have the editor name ideas and record them; return the round with them."""
+    round, count = plan.round, plan.spec.proposals
+    ctx.emit(Notice(f"round {round.number}: asking for {count} proposals"))
+    fault_point("ideas-before")
+    answer = editor.ideas(brief, count, _folder(ctx, plan, f"round-{round.number}"))
+    fault_point("ideas-after")
+    ideas = rounds.name_ideas(answer.ideas[:count], round.number)
+    failure = answer.failure if ideas else answer.failure or "the editor had no idea"
+    record = RoundRecord(
         issue=plan.spec.issue.number,
+        body_sha256=plan.spec.body_sha256,
+        track=plan.track.name,
+        round=round.number,
+        base=round.base,
+        ideas=ideas,
+        failure=one_line(failure),
+        at=utc_now(),
+        pins=jobs.current_pins(ctx, plan, plan.base.commit, corpus.folder),
+    )
+    ctx.ledger.append(record)
+    fault_point("ideas-recorded")
+    return _latest_round(ctx, plan)
+
+
+# --- drafts -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The result of a check of a draft: its failure, if any, and whether its editor may revise it.
+
+    `commit` is the draft's, where it came so far as to be committed.
+    """
+
+    failure: str = ""
+    revisable: bool = True
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class DraftOutcome:
+    """What became of an idea: the last draft of it, why it may not run, the checks it took, and its commit if any."""
+
+    draft: Draft
+    failure: str
+    attempts: int
+    commit: str = ""
+
+
+def draft_until_valid(
+    editor: Editor, brief: Brief, idea: Idea, check: Callable[[Draft, int], CheckResult], folder: Path
+) -> DraftOutcome:
+    """Have an idea drafted and revised until `check` (of a draft, at an attempt counted from 1) finds no failure.
+
+    A draft that the editor does not deliver, and one that is not revisable, ends it. Returns the last draft with the
+    texts of the files that differ from the brief's.
+    """
+    draft, result = Draft(), CheckResult()
+    for attempt in range(1, MAX_REVISIONS + 2):
+        files = {**brief.files, **draft.files}
+        reply = editor.write(replace(brief, files=files), idea, result.failure, folder)
+        if reply.failure:
+            failure = f"{result.failure}; it was not mended: {reply.failure}" if result.failure else reply.failure
+            return DraftOutcome(draft, failure, attempt, result.commit)
+        files |= reply.files
+        draft = replace(reply, files={path: text for path, text in files.items() if text != brief.files.get(path)})
+        result = check(draft, attempt)
+        if not result.failure or not result.revisable:
+            break
+    return DraftOutcome(draft, result.failure, attempt, result.commit)
+
+
+def _propose_one(ctx: CampaignContext, plan: Plan, editor: Editor, brief: Brief, checker: "DraftChecker") -> None:
+    """Turn one idea into a proposal, accepted or refused, and record it."""
+    idea = checker.idea
+    ctx.emit(Notice(f"{idea.name}: {one_line(idea.title, limit=120) or 'an idea of its editor'}"))
+    jobs.check_disk(ctx, plan)
+    fault_point("proposal-before")
+    outcome = _draft(ctx, plan, editor, brief, checker)
+    fault_point("proposal-after")
+    if outcome.failure:
+        jobs.check_disk(ctx, plan)  # on a full disk neither an editor nor a draft can do anything
+    record = _record(ctx, plan, idea, outcome)
+    ctx.ledger.append(record)
+    fault_point("proposal-recorded")
+    result = "accepted" if record.accepted else f"refused: {record.failure}"
+    ctx.emit(Notice(f"{idea.name} after {outcome.attempts} drafts, ${record.usd:.4f}: {result}"))
+
+
+def _draft(ctx: CampaignContext, plan: Plan, editor: Editor, brief: Brief, checker: "DraftChecker") -> DraftOutcome:
+    """Return what becomes of an idea. When the money is used up, the proposals accepted so far are enough."""
+    try:
+        folder = _folder(ctx, plan, checker.idea.name)
+        return draft_until_valid(editor, brief, checker.idea, checker.check, folder)
+    except SpendingCapReached as capped:
+        if not _latest_round(ctx, plan).accepted:
+            raise
+        return DraftOutcome(Draft(), f"not written: {capped.problem}", 0)
+
+
+def _record(ctx: CampaignContext, plan: Plan, idea: Idea, outcome: DraftOutcome) -> ProposalRecord:
+    """Return the record of a proposal, whose commit has a branch from now on."""
+    issue, draft = plan.spec.issue.number, outcome.draft
+    commit = outcome.commit or (commit_draft(ctx, plan, idea, draft) if draft.files else "")
+    if commit:
+        ctx.repo.set_branch(f"autoresearch/issue-{issue}/{idea.name}", commit)
+    return ProposalRecord(
+        issue=issue,
         round=plan.round.number,
         variant=idea.name,
-        accepted=not done.failure,
-        summary=one_line(done.said, limit=SAID_CAP),
+        accepted=not outcome.failure,
+        summary=one_line(draft.summary, limit=SUMMARY_CAP),
         commit=commit,
-        tree=parts.repo.tree(commit) if commit else "",
-        failure=one_line(done.failure, secrets(os.environ), limit=FAILURE_CAP),
-        attempts=done.attempts,
-        usd=float(spent(parts.ledger.records_of(SpendRecord, plan.spec.issue.number), idea.name)),
+        tree=ctx.repo.tree(commit) if commit else "",
+        failure=one_line(outcome.failure, secrets(os.environ), limit=FAILURE_CAP),
+        attempts=outcome.attempts,
+        usd=float(spent(ctx.ledger.records_of(SpendRecord, issue), idea.name)),
         at=utc_now(),
     )
 
 
-def commit_of(parts: CampaignContext, plan: Plan, idea: Idea, files: Mapping[str, str], said: str = "") -> str:
-    """The draft as the very commit that its campaign will make of it."""
-    return parts.repo.commit(
-        plan.base.commit, files, message(plan, Variant(idea.name, (), why=rounds.why(idea, said)), {})
-    )
+def commit_draft(ctx: CampaignContext, plan: Plan, idea: Idea, draft: Draft) -> str:
+    """Commit a draft on the plan's base and return the commit: its smoke run, proposal and campaign are of this one."""
+    why = rounds.rationale(idea, one_line(draft.summary, limit=SUMMARY_CAP))
+    return ctx.repo.commit(plan.base.commit, draft.files, message(plan, Variant(idea.name, (), why=why), {}))
 
 
 class DraftChecker:
-    """The checks of one idea's drafts: what can be known without running, then a run of five steps."""
+    """The checks of one idea's drafts: what can be known without running, then a run of a few steps."""
 
-    def __init__(self, parts: CampaignContext, plan: Plan, idea: Idea, corpus: jobs.Corpus) -> None:
-        self._parts, self._plan, self.idea, self._corpus = parts, plan, idea, corpus
+    def __init__(self, ctx: CampaignContext, plan: Plan, idea: Idea, corpus: jobs.Corpus) -> None:
+        self._ctx, self._plan, self.idea, self._corpus = ctx, plan, idea, corpus
 
-    def check(self, files: Mapping[str, str], attempt: int) -> CheckResult:
-        """What keeps a draft from running. What it may not reach for is not there to be mended."""
+    def check(self, draft: Draft, attempt: int) -> CheckResult:
+        """Return what keeps a draft from running. A draft that reaches what is off limits is not revisable."""
         try:
-            self._resolves(files)
+            self._resolve(draft.files)
         except BadInput as error:
-            return CheckResult(str(error), mendable=not isinstance(error, OffLimits))
-        commit = commit_of(self._parts, self._plan, self.idea, files)
-        known = rounds.duplicate_of(self._parts.ledger, self._parts.repo.tree(commit))
+            return CheckResult(str(error), revisable=not isinstance(error, OffLimits))
+        commit = commit_draft(self._ctx, self._plan, self.idea, draft)
+        known = rounds.duplicate_of(self._ctx.ledger, self._ctx.repo.tree(commit))
         if known:
-            return CheckResult(f"it is {known} again, to the letter; try something else")
-        return CheckResult(_failure(self._smoke(commit, attempt)))
+            return CheckResult(f"it is {known} again, to the letter; try something else", commit=commit)
+        return CheckResult(_failure(self._smoke(commit, attempt)), commit=commit)
 
-    def _resolves(self, files: Mapping[str, str]) -> None:
+    def _resolve(self, files: Mapping[str, str]) -> None:
+        """Raise BadInput for what can be known without running."""
         edits = tuple(Rewrite(path, text) for path, text in files.items())
         variant = Variant(self.idea.name, edits, where=f"proposal {self.idea.name}")
-        found = preflight.variants(self._plan.spec, self._plan.track, self._plan.base.sources, [variant])
-        preflight.contract(found[0], self._plan.track, self._plan.base.sources)
-        check_device_memory(found, self._plan.profile, self._parts.machine)
+        track, sources = self._plan.track, self._plan.base.sources
+        [resolved] = preflight.variants(self._plan.spec, track, sources, [variant])
+        preflight.contract(resolved, track, sources)
+        check_device_memory([resolved], self._plan.profile, self._ctx.machine)
 
     def _smoke(self, commit: str, attempt: int) -> Result:
-        self._parts.emit(Notice(f"{self.idea.name}: draft {attempt} runs {jobs.SMOKE_STEPS} steps"))
-        result = jobs.smoke(self._parts, self._plan, self.idea.name, commit, attempt, self._corpus)
+        self._ctx.emit(Notice(f"{self.idea.name}: draft {attempt} runs {jobs.SMOKE_STEPS} steps"))
+        result = jobs.smoke(self._ctx, self._plan, self.idea.name, commit, attempt, self._corpus)
         if result.status != "ok":
-            jobs.check_disk(self._parts, self._plan)  # its editor could not mend that
+            jobs.check_disk(self._ctx, self._plan)  # no revision helps against a full disk
         return result
 
 
 def _failure(result: Result) -> str:
-    """How a smoke run failed, with the end of what it printed; empty where it did not."""
+    """Return how a smoke run failed, with the end of its output; empty where it did not fail."""
     if result.status == "ok":
         return ""
-    log = Path(result.log).read_bytes()[-4 * TAIL :].decode(errors="replace") if result.log else ""
-    return f"{result.status}: {result.reason}\n\n{make_postable(log, secrets(os.environ))[-TAIL:]}"
+    log = Path(result.log).read_bytes()[-4 * LOG_TAIL :].decode(errors="replace") if result.log else ""
+    return f"{result.status}: {result.reason}\n\n{make_postable(log, secrets(os.environ))[-LOG_TAIL:]}"

@@ -1,109 +1,55 @@
-"""What follows a verdict: the promotion, and everything that can be read elsewhere. Done once, however often asked."""
+"""The reports of a campaign: its board, the comment, git notes, results.tsv. Written only where they differ."""
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 from agent.campaign.base import resolve_at
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView, campaign_chain, constants_set, why_not_auditable
 from agent.campaign.plan import Plan, all_commands
+from agent.campaign.promote import pending_promotion, promotion_of
 from agent.core.errors import BadInput
 from agent.core.experiment import BASELINE, IssueStatus, Shape
 from agent.core.faults import fault_point
 from agent.core.protocols import Notice
-from agent.core.records import AuditRecord, CampaignRecord, PromotionRecord, RunRecord, SpendRecord, utc_now
+from agent.core.records import AuditRecord, CampaignRecord, RunRecord, SpendRecord, VerdictRecord
 from agent.core.runs import Delivery, Verdict
 from agent.core.sanitize import one_line, redact, secrets
 from agent.editors.spending import spent
 from agent.gate.verdict import spread
 from agent.spec.preflight import Resolved
 from agent.store import rounds
-from agent.store.baseline import baseline_branch, same_files
+from agent.store.baseline import baseline_branch
 from agent.store.ledger import Ledger
 from agent.store.repository import NOTES
-from agent.tracking import comment as comment_module
-from agent.tracking.comment import Board, IssueSummary, Row, marker, note, results_tsv, unbegun
+from agent.tracking.board import Board, IssueSummary, Row
+from agent.tracking.comment import comment, comment_before_campaign, comment_without_proposals, marker
+from agent.tracking.exports import note, results_tsv
+
+# --- the board --------------------------------------------------------------------------------------------
 
 
-def pending_promotion(ledger: Ledger, campaign: CampaignRecord) -> str | None:
-    """The variant that a campaign's verdict keeps and that is not promoted yet."""
-    record = ledger.verdict(campaign)
-    if record is None or record.verdict.decision != "keep":
-        return None
-    if not why_not_auditable(campaign) and not any(one.status == "passed" for one in ledger.audits(campaign)):
-        return None  # it could have been audited, and was not, or did not pass
-    done = any(promotion.campaign_id == campaign.at for promotion in ledger.promotions(campaign.conditions.track))
-    return None if done else record.verdict.variant
-
-
-def promote(parts: CampaignContext, evidence: CampaignView) -> None:
-    """Move the baseline to the winner, once: from the campaign's base, or from what this issue promoted before.
-
-    Where somebody else has moved it meanwhile it stays, and the board says so.
-    """
-    campaign, track = evidence.campaign, evidence.plan.track.name
-    variant = pending_promotion(parts.ledger, campaign)
-    if variant is None:
-        return
-    here = parts.repo.resolve(f"refs/heads/{baseline_branch(track)}")
-    new = _promoted(parts, evidence, campaign.commits[variant], here)
-    fault_point("promotion-before")
-    if new is None or not (here == new or parts.repo.compare_and_swap(baseline_branch(track), new, here)):
-        return
-    fault_point("promotion-moved")
-    old = here if here not in (None, new) else campaign.base
-    parts.ledger.append(
-        PromotionRecord(
-            issue=campaign.issue,
-            campaign_id=campaign.at,
-            track=track,
-            variant=variant,
-            profile=campaign.conditions.profile,
-            old=old,
-            new=new,
-            at=utc_now(),
-        )
-    )
-    fault_point("promotion-recorded")
-    parts.emit(Notice(f"baseline {track} is now {new[:7]} ({variant})"))
-
-
-def _promoted(parts: CampaignContext, evidence: CampaignView, winner: str, here: str | None) -> str | None:
-    """What the baseline is to be where it now is `here`; None where that is another's experiment.
-
-    Where the user's own commits have moved it (a README, the next issue), the winner's edits are put on top of them.
-    """
-    campaign, track = evidence.campaign, evidence.plan.track
-    own = {p.new for p in parts.ledger.promotions(track.name) if p.issue == campaign.issue}
-    if here is None or here in {campaign.base, winner, *own}:
-        return winner
-    if same_files(parts.repo, track, winner, here):  # a crash came between the move and its record
-        return here
-    if not same_files(parts.repo, track, campaign.base, here):
-        return None
-    files = {path: parts.repo.read(winner, path) or "" for path in parts.repo.changed(campaign.base, winner)}
-    return parts.repo.commit(here, files, f"experiment: winner of issue {campaign.issue}, measured as {winner[:7]}")
-
-
-def latest_board(parts: CampaignContext, plan: Plan) -> Board:
-    """The board of the issue's latest campaign as it stands. Raises BadInput where the issue was edited since."""
-    asked = parts.ledger.campaigns(plan.spec.issue.number)[-1]
-    if asked.body_sha256 != plan.spec.body_sha256:
+def latest_board(ctx: CampaignContext, plan: Plan) -> Board:
+    """Return the board of the issue's latest campaign. Raises BadInput where the issue was edited since."""
+    campaign = ctx.ledger.campaigns(plan.spec.issue.number)[-1]
+    if campaign.body_sha256 != plan.spec.body_sha256:
         raise BadInput(
             "the issue has changed since it ran",
             where=plan.spec.issue.source,
             next_step="run the issue again to have an answer to what it says now",
         )
-    return make_board(parts, CampaignView(plan, asked, parts.ledger))
+    return make_board(ctx, CampaignView(plan, campaign, ctx.ledger))
 
 
-def make_board(parts: CampaignContext, evidence: CampaignView) -> Board:
-    """The board of a campaign as it stands."""
-    plan = evidence.plan
-    here = parts.repo.resolve(f"refs/heads/{baseline_branch(plan.track.name)}") or plan.base.commit
-    shape = resolve_at(parts.repo, plan.track, here).shapes.get("full")
-    return build_board(evidence, here, shape, _command(plan), _notices(parts.ledger, evidence, here))
+def make_board(ctx: CampaignContext, view: CampaignView) -> Board:
+    """Return the board of a campaign as it stands."""
+    plan = view.plan
+    here = ctx.repo.resolve(f"refs/heads/{baseline_branch(plan.track.name)}") or plan.base.commit
+    shape = resolve_at(ctx.repo, plan.track, here).shapes.get("full")
+    return build_board(view, here, shape, _command(plan), _notices(ctx.ledger, view, here))
 
 
 def build_board(
@@ -111,14 +57,11 @@ def build_board(
 ) -> Board:
     """Return all that a report shows of a campaign; `current` is the track's baseline commit as it is now."""
     plan, record = view.plan, view.ledger.verdict(view.campaign)
-    verdicts = {one.variant: one for one in record.variants} if record else {}
-    resolved = (plan.baseline, *plan.variants)
-    values = {one.variant.name: _published(view.runs(one.variant.name), one.variant.name) for one in resolved}
     return Board(
         spec=plan.spec,
         track=plan.track,
         campaign=view.campaign,
-        rows=tuple(_row(view, one, values, verdicts.get(one.variant.name)) for one in resolved),
+        rows=_rows(view, record),
         verdict=record.verdict if record else None,
         current=current,
         current_shape=current_shape,
@@ -126,28 +69,51 @@ def build_board(
         notices=(*plan.notices, *notices),
         audits=tuple(view.audits()),
         steering=tuple(all_commands(view.ledger, plan.spec)),
-        proposals=tuple(rounds.proposal_rows(plan.round)),
-        rounds=tuple(rounds.history(view.ledger, view.campaign.issue, plan.spec.body_sha256)),
+        proposals=rounds.proposal_rows(plan.round),
+        rounds=rounds.round_rows(view.ledger, view.campaign.issue, plan.spec.body_sha256),
         usd=float(spent(view.ledger.records_of(SpendRecord, view.campaign.issue))),
     )
 
 
-def _row(view: CampaignView, one: Resolved, published: Mapping[str, Sequence[float]], verdict: Verdict | None) -> Row:
-    plan, name = view.plan, one.variant.name
-    values = published[name]
-    others = [group for other, group in published.items() if other != name]
+def _rows(view: CampaignView, record: VerdictRecord | None) -> tuple[Row, ...]:
+    verdicts = {one.variant: one for one in record.variants} if record else {}
+    resolved = (view.plan.baseline, *view.plan.variants)
+    runs = {one.variant.name: tuple(view.runs(one.variant.name)) for one in resolved}
+    values = {name: _published(those, name) for name, those in runs.items()}
+    spreads = _spreads(list(values.values()), view.groups())
+    rows = []
+    for one in resolved:
+        name = one.variant.name
+        rows.append(_row(view, one, runs[name], values[name], spreads[len(values[name])], verdicts.get(name)))
+    return tuple(rows)
+
+
+def _row(
+    view: CampaignView,
+    one: Resolved,
+    runs: tuple[RunRecord, ...],
+    values: Sequence[float],
+    spread: float | None,
+    verdict: Verdict | None,
+) -> Row:
     return Row(
-        name=name,
-        sets=constants_set(plan, one),
+        name=one.variant.name,
+        sets=constants_set(view.plan, one),
         why=one.variant.why,
-        commit=view.campaign.commits[name],
-        shape=one.shapes.get(plan.profile),
-        runs=tuple(view.runs(name)),
+        commit=view.campaign.commits[one.variant.name],
+        shape=one.shapes.get(view.plan.profile),
+        runs=runs,
         verdict=verdict,
         mean=sum(values) / len(values) if values else None,
-        spread=spread(values, [*others, *view.groups()]),
+        spread=spread,
         n=len(values),
     )
+
+
+def _spreads(published: Sequence[Sequence[float]], replicates: Sequence[Sequence[float]]) -> dict[int, float | None]:
+    """Return the spread of a mean by its number of runs: the noise is pooled over all groups, so it is theirs alone."""
+    first = {len(values): at for at, values in reversed(list(enumerate(published)))}
+    return {n: spread(published[at], [*published[:at], *published[at + 1 :], *replicates]) for n, at in first.items()}
 
 
 def _published(runs: Sequence[RunRecord], name: str) -> list[float]:
@@ -158,153 +124,169 @@ def _published(runs: Sequence[RunRecord], name: str) -> list[float]:
     return [run.metric for run in chosen if run.metric is not None]
 
 
-def _notices(ledger: Ledger, evidence: CampaignView, here: str) -> list[str]:
-    """What the user should know, or is left to do."""
-    campaign, notices = evidence.campaign, []
+def _notices(ledger: Ledger, view: CampaignView, here: str) -> list[str]:
+    """Return what the user should know, or is left to do."""
+    campaign, notices = view.campaign, []
     if why := why_not_auditable(campaign):
         notices.append(f"no winner is audited here: {why}; a number is what the script says it is")
     if variant := pending_promotion(ledger, campaign):
-        by_hand = _by_hand(evidence, variant)
+        by_hand = _promote_by_hand(view, variant)
         notices.append(f"{variant} is not promoted: the baseline had moved to {here[:7]}; to promote it: {by_hand}")
     record = ledger.verdict(campaign)
-    doubted = {one.variant: one for one in evidence.audits() if one.status != "passed"}
-    if record and any(one.decision == "failed" and one.variant not in doubted for one in record.variants):
+    unpassed = {one.variant: one for one in view.audits() if one.status != "passed"}
+    if record and any(one.decision == "failed" and one.variant not in unpassed for one in record.variants):
         notices.append("to run what failed once more, and only that, add --retry")
-    return notices + [_kept(evidence, one) for one in doubted.values()]
+    return notices + [_unpassed_notice(view, one) for one in unpassed.values()]
 
 
-def _kept(evidence: CampaignView, one: AuditRecord) -> str:
-    """What a person can do for a variant that its audit refused, or left to them."""
-    said = "failed its audit" if one.status == "failed" else "waits for a person"
-    told = f"{one.variant} {said}, and the same files are not audited again; once edited they are"
-    return f"{told}; to promote it by your own judgement: {_by_hand(evidence, one.variant)}"
+def _unpassed_notice(view: CampaignView, audit: AuditRecord) -> str:
+    """Return what a person can do for a variant that its audit refused, or left to them."""
+    result = "failed its audit" if audit.status == "failed" else "waits for a person"
+    return (
+        f"{audit.variant} {result}, and the same files are not audited again; once edited they are; "
+        f"to promote it by your own judgement: {_promote_by_hand(view, audit.variant)}"
+    )
 
 
-def _by_hand(evidence: CampaignView, variant: str) -> str:
-    """The command that makes a variant the baseline."""
-    return f"git update-ref refs/heads/{baseline_branch(evidence.plan.track.name)} {evidence.campaign.commits[variant]}"
+def _promote_by_hand(view: CampaignView, variant: str) -> str:
+    """Return the command that makes a variant the baseline."""
+    return f"git update-ref refs/heads/{baseline_branch(view.plan.track.name)} {view.campaign.commits[variant]}"
 
 
 def _command(plan: Plan) -> str:
-    """The command that brings about the same campaign anywhere."""
+    """Return the command that brings about the same campaign anywhere."""
     clock = "" if plan.clock == "steps" else f" --clock {plan.clock}"
-    told = f"--budget {plan.budget}{clock} --gate {plan.rules.kind} --profile {plan.profile}"
-    return f"python agent/run.py --issue {plan.spec.issue.number} {told} --corpus {shlex.quote(plan.corpus)}"
+    choices = f"--budget {plan.budget}{clock} --gate {plan.rules.kind} --profile {plan.profile}"
+    return f"python agent/run.py --issue {plan.spec.issue.number} {choices} --corpus {shlex.quote(plan.corpus)}"
 
 
-def publish(parts: CampaignContext, shown: Board) -> None:
+# --- publication ------------------------------------------------------------------------------------------
+
+
+def publish(ctx: CampaignContext, board: Board) -> None:
     """Write notes, results.tsv and the comment. All are derived from the ledger, and written only where they differ."""
-    for commit in shown.campaign.commits.values():
-        text = _note(parts.ledger, commit, shown.track.metric)
-        if parts.repo.read_note(commit) != text:
+    decided = _decided(ctx.ledger)
+    for commit, text in _notes(decided, board).items():
+        if ctx.repo.read_note(commit) != text:
             fault_point("note-before")
-            parts.repo.note(commit, text)
+            ctx.repo.note(commit, text)
             fault_point("note-after")
     fault_point("export-before")
-    _export(parts.ledger)
+    _export(ctx.ledger, decided)
     fault_point("comment-before")
-    parts.outbox.post_all(shown.spec.issue.number, _posts(parts, shown))
+    ctx.outbox.post_all(board.spec.issue.number, _posts(ctx, board))
     fault_point("comment-after")
 
 
-def publish_replies(parts: CampaignContext, plan: Plan, evidence: CampaignView | None) -> None:
+def publish_replies(ctx: CampaignContext, plan: Plan, view: CampaignView | None) -> None:
     """Show in the comment what became of people's commands, before there is a verdict or even a campaign."""
-    number = plan.spec.issue.number
-    text = comment(make_board(parts, evidence)) if evidence else _safe(unbegun(_said(parts, plan)))
-    parts.outbox.post(number, "comment", text)
+    text = report(make_board(ctx, view)) if view else _redacted(comment_before_campaign(_summary(ctx, plan)))
+    ctx.outbox.post(plan.spec.issue.number, "comment", text)
 
 
-def publish_no_proposals(parts: CampaignContext, plan: Plan, why: str) -> None:
-    """Tell the issue that none of its proposals could run."""
-    number = plan.spec.issue.number
-    told = _safe(comment_module.fruitless(_said(parts, plan), why))
-    parts.outbox.post_all(number, [("comment", told), ("status", "review")])
+def publish_no_proposals(ctx: CampaignContext, plan: Plan, reason: str) -> None:
+    """Report on the issue that none of its proposals can run."""
+    text = _redacted(comment_without_proposals(_summary(ctx, plan), reason))
+    ctx.outbox.post_all(plan.spec.issue.number, [("comment", text), ("status", "review")])
 
 
-def _said(parts: CampaignContext, plan: Plan) -> IssueSummary:
-    number, told = plan.spec.issue.number, plan.spec.body_sha256
-    return IssueSummary(
-        number, tuple(all_commands(parts.ledger, plan.spec)), tuple(rounds.history(parts.ledger, number, told))
-    )
+def report(board: Board) -> str:
+    """Return the issue's comment, without any secret of this machine."""
+    return _redacted(comment(board))
 
 
-def _posts(parts: CampaignContext, shown: Board) -> Iterator[tuple[Delivery, str]]:
-    """What the tracker is to have of a campaign, in the order of its dependence."""
-    status = _status(parts.ledger, shown)
-    if parts.tracker.upstream is not None:
-        yield "push", "\n".join(_refs(parts, shown))
-    if parts.pull and (winner := _promoted_variant(parts.ledger, shown)):
-        yield "pull", _proposal(shown, winner)
-    yield "comment", comment(shown)
-    yield "status", status
-    if parts.close and status == "done":
-        yield "close", ""
-    elif parts.close:
-        parts.emit(Notice("the issue stays open: its verdict waits for a person"))
-
-
-def _refs(parts: CampaignContext, shown: Board) -> list[str]:
-    """Every variant's branch (what they named before, too), the baseline, the notes."""
-    variants = parts.repo.branches(f"autoresearch/issue-{shown.spec.issue.number}/")
-    return [*variants, f"refs/heads/{baseline_branch(shown.track.name)}", NOTES]
-
-
-def _status(ledger: Ledger, shown: Board) -> IssueStatus:
-    """Whether a person has to look: too good to be true, undecided, or a winner that is not the baseline."""
-    waits = (
-        shown.verdict is None or shown.verdict.decision == "inconclusive" or pending_promotion(ledger, shown.campaign)
-    )
-    return "review" if waits else "done"
-
-
-def _promoted_variant(ledger: Ledger, shown: Board) -> str | None:
-    found = ledger.promotions(shown.track.name)
-    return next((one.variant for one in found if one.campaign_id == shown.campaign.at), None)
-
-
-def _proposal(shown: Board, winner: str) -> str:
-    """Branch, title and text of the winner's pull request; it mentions its issue and does not close it."""
-    issue = shown.spec.issue
-    title = one_line(f"experiment: {winner} of issue {issue.number}, {issue.title}", limit=120)
-    text = comment(shown).removeprefix(marker(issue.number)).strip()
-    return f"autoresearch/issue-{issue.number}/{winner}\n{title}\nThe winner of #{issue.number}.\n\n{text}\n"
-
-
-def comment(shown: Board) -> str:
-    """The issue's comment, without any secret of this machine."""
-    return _safe(comment_module.comment(shown))
-
-
-def _safe(text: str) -> str:
+def _redacted(text: str) -> str:
     return redact(text, secrets(os.environ))
 
 
-def _decided(ledger: Ledger) -> list[tuple[CampaignRecord, tuple[Verdict, ...], list[RunRecord]]]:
-    """Campaigns with a verdict: the verdict first, then that of each variant, and the runs that led to it."""
-    runs, found = ledger.runs(), []
+def _summary(ctx: CampaignContext, plan: Plan) -> IssueSummary:
+    issue, commands = plan.spec.issue.number, all_commands(ctx.ledger, plan.spec)
+    return IssueSummary(issue, tuple(commands), rounds.round_rows(ctx.ledger, issue, plan.spec.body_sha256))
+
+
+def _posts(ctx: CampaignContext, board: Board) -> Iterator[tuple[Delivery, str]]:
+    """Yield what the tracker is to have of a campaign, each after what it depends on."""
+    status, text = _status(ctx.ledger, board), report(board)
+    if ctx.tracker.upstream is not None:
+        yield "push", "\n".join(_refs(ctx, board))
+    if ctx.pull and (promotion := promotion_of(ctx.ledger, board.campaign)):
+        yield "pull", _pull_request(board, promotion.variant, text)
+    yield "comment", text
+    yield "status", status
+    if ctx.close and status == "done":
+        yield "close", ""
+    elif ctx.close:
+        ctx.emit(Notice("the issue stays open: its verdict waits for a person"))
+
+
+def _refs(ctx: CampaignContext, board: Board) -> list[str]:
+    """Return every variant's branch (of earlier campaigns, too), the baseline, the notes."""
+    variants = ctx.repo.branches(f"autoresearch/issue-{board.spec.issue.number}/")
+    return [*variants, f"refs/heads/{baseline_branch(board.track.name)}", NOTES]
+
+
+def _status(ledger: Ledger, board: Board) -> IssueStatus:
+    """Return whether a person has to look: too good to be true, undecided, or a winner that is not the baseline."""
+    undecided = board.verdict is None or board.verdict.decision == "inconclusive"
+    return "review" if undecided or pending_promotion(ledger, board.campaign) else "done"
+
+
+def _pull_request(board: Board, winner: str, text: str) -> str:
+    """Return branch, title and text of the winner's pull request; it mentions its issue and does not close it."""
+    issue = board.spec.issue
+    title = one_line(f"experiment: {winner} of issue {issue.number}, {issue.title}", limit=120)
+    body = text.removeprefix(marker(issue.number)).strip()
+    return f"autoresearch/issue-{issue.number}/{winner}\n{title}\nThe winner of #{issue.number}.\n\n{body}\n"
+
+
+# --- notes and results.tsv --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """A campaign with its verdict, and the runs that led to it."""
+
+    campaign: CampaignRecord
+    record: VerdictRecord
+    runs: tuple[RunRecord, ...]
+
+
+def _decided(ledger: Ledger) -> list[_Decided]:
+    """Return the campaigns that have a verdict, oldest first."""
+    runs: dict[str, list[tuple[int, RunRecord]]] = {}
+    for at, run in enumerate(ledger.runs()):
+        runs.setdefault(run.campaign_id, []).append((at, run))
+    decided = []
     for campaign in ledger.campaigns():
         if record := ledger.verdict(campaign):
-            own = campaign_chain(ledger, campaign)
-            made = [run for run in runs if run.campaign_id in own]
-            found.append((campaign, (record.verdict, *record.variants), made))
-    return found
+            own = chain.from_iterable(runs.get(one, ()) for one in campaign_chain(ledger, campaign))
+            decided.append(_Decided(campaign, record, tuple(run for _, run in sorted(own, key=lambda pair: pair[0]))))
+    return decided
 
 
-def _note(ledger: Ledger, commit: str, metric: str) -> str:
-    """What every decided campaign that had the commit in it found, one after another: no later one hides an earlier."""
-    sections = []
-    for campaign, (_, *variants), made in _decided(ledger):
-        for name in (name for name, known in campaign.commits.items() if known == commit):
-            verdict = next((one for one in variants if one.variant == name and name != BASELINE), None)
-            runs = [run for run in made if run.commit == commit]
-            sections.append(note(campaign, name, verdict, runs, metric))
-    return _safe("\n\n".join(sections))
+def _notes(decided: Iterable[_Decided], board: Board) -> dict[str, str]:
+    """Return the note of each commit of a board's campaign: what every decided campaign measured of it, oldest first.
+
+    No later campaign hides an earlier one.
+    """
+    sections: dict[str, list[str]] = {commit: [] for commit in board.campaign.commits.values()}
+    for one in decided:
+        verdicts = {verdict.variant: verdict for verdict in one.record.variants}
+        runs: dict[str, list[RunRecord]] = {}
+        for run in one.runs:
+            runs.setdefault(run.commit, []).append(run)
+        for name, commit in one.campaign.commits.items():
+            if commit in sections:
+                verdict = verdicts.get(name) if name != BASELINE else None
+                sections[commit].append(note(one.campaign, name, verdict, runs.get(commit, ()), board.track.metric))
+    known = secrets(os.environ)
+    return {commit: redact("\n\n".join(those), known) for commit, those in sections.items()}
 
 
-def _export(ledger: Ledger) -> None:
-    """results.tsv beside the ledger, whole each time."""
+def _export(ledger: Ledger, decided: Iterable[_Decided]) -> None:
+    """Write results.tsv beside the ledger, whole each time."""
     path = ledger.path.with_name("results.tsv")
-    text = _safe(results_tsv([(verdict, made) for _, (verdict, *_), made in _decided(ledger)])).encode()
+    text = _redacted(results_tsv([(one.record.verdict, one.runs) for one in decided])).encode()
     if not path.exists() or path.read_bytes() != text:
         draft = path.with_suffix(".draft")
         draft.write_bytes(text)

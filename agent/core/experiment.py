@@ -109,6 +109,7 @@ class Variant:
     stated: tuple[StatedValue, ...] = ()
     where: str = ""
     usd: float = 0.0  # what it cost to write
+    commit: str = ""  # where it is committed already, as an accepted proposal is
 
     @property
     def only_sets_constants(self) -> bool:

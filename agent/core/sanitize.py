@@ -42,6 +42,11 @@ def strip_control(text: str) -> str:
     return text.translate({ord(char): None for char in set(text) if _hidden(char)} | {0x2028: " ", 0x2029: " "})
 
 
+def end_line(text: str) -> str:
+    """Return the text with a line end at its end, without which markdown-it 4.3 raises IndexError for some texts."""
+    return text if text.endswith("\n") else f"{text}\n"
+
+
 def _lf(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -112,7 +117,7 @@ def _fences(text: str) -> list[tuple[int, int]]:
     for line in lines:
         starts.append(starts[-1] + len(line) + 1)
     places = []
-    for token in _blocks().parse(text):
+    for token in _blocks().parse(end_line(text)):
         first, end = token.map or (0, 0)
         if token.type == "html_block" and not _OPENER.match(lines[first].lstrip()):
             break

@@ -1,6 +1,5 @@
 """Small things that people write in more places than one: values, names, priorities. Pure: core only."""
 
-import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -53,6 +52,8 @@ def number(cell: str) -> int | float | None:
 
 def suggest(name: str, constants: Mapping[str, object]) -> str:
     """What to write instead of a name that is no constant: those like it, then all there are."""
+    import difflib  # for whoever made a mistake
+
     near = " or ".join(difflib.get_close_matches(name if "." in name else upper(name), constants, n=3))
     return f"{f'did you mean {near}? ' if near else ''}its constants: {join(list(constants))}"
 

@@ -40,7 +40,7 @@ class Price(Rates):
     long_prompt: LongPrompt | None = None
 
     def rates(self, prompt_tokens: int) -> Rates:
-        """The rates of one call with a prompt of that many tokens, cached ones included."""
+        """Return the rates of one call with a prompt of that many tokens, cached ones included."""
         if self.long_prompt is not None and prompt_tokens > self.long_prompt.above:
             return self.long_prompt
         return self
@@ -70,7 +70,7 @@ class Settings(_Strict):
 
     @property
     def price(self) -> Price:
-        """What the model costs. Raises BadInput where the file has no price for it: nothing unpriced is called."""
+        """Return what the model costs. Raises BadInput where the file has no price: nothing unpriced is called."""
         if self.model not in self.prices:
             raise BadInput(
                 f"there is no price for the model {self.model!r}",
@@ -81,12 +81,12 @@ class Settings(_Strict):
 
 
 def read(environment: Mapping[str, str], model: str | None = None, max_usd: float | None = None) -> Settings:
-    """The settings: `model` and `max_usd` of the command line come before the environment, and that before the file.
+    """Return the settings: `model` and `max_usd` of the command line, else the environment's, else the file's.
 
     Raises BadInput where the file is missing or wrong, or has no price for the model.
     """
     path = Path(environment.get("AUTORESEARCH_MODELS_FILE") or OURS)
-    settings = _file(path)
+    settings = _read_file(path)
     settings = settings.model_copy(update={"model": model or environment.get("AUTORESEARCH_MODEL") or settings.model})
     if max_usd is not None:
         caps = settings.caps.model_copy(update={"usd_per_campaign": Decimal(str(max_usd))})
@@ -95,7 +95,7 @@ def read(environment: Mapping[str, str], model: str | None = None, max_usd: floa
     return settings
 
 
-def _file(path: Path) -> Settings:
+def _read_file(path: Path) -> Settings:
     step = "correct it after the example of agent/editors/models.yaml, or unset AUTORESEARCH_MODELS_FILE"
     try:
         return Settings.model_validate(yaml.safe_load(path.read_text()))

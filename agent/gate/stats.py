@@ -13,7 +13,7 @@ _TINY = 1e-300
 _STEPS = 10_000  # of the continued fraction; it converges within a few dozen wherever it is used
 
 
-def median(values: Collection[float]) -> float:
+def median(values: Iterable[float]) -> float:
     """Return the middle of the values, or the mean of the two in the middle. There is at least one."""
     ordered = sorted(values)
     half = len(ordered) // 2

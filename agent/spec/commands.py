@@ -1,7 +1,7 @@
-"""What people say while a campaign runs: the text of remarks to commands, and commands to what is to run. Pure.
+"""Slash commands in issue comments: which lines are commands, and what they make of what is to run. Pure.
 
-A command is a line that begins with / outside of code and quotes. What is obeyed is in SteerRecords; `folded` makes
-of them what a plan needs, so that a restart finds the same course again.
+A command is a line that begins with / outside of code and quotes. CommandRecords keep what is obeyed; `replay` makes
+of them what a plan needs, so that a restart comes to the same selection.
 """
 
 import re
@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Constant, HumanComment, SetConstant, Variant
 from agent.core.records import CommandRecord
-from agent.core.sanitize import strip_hidden
+from agent.core.sanitize import end_line, strip_hidden
 from agent.core.values import EXPECTED, NAMES, is_name, join, parse_as, suggest
 from agent.spec.prose import parse_budget
 
@@ -75,7 +75,7 @@ class Script:
 
 @dataclass(frozen=True)
 class Selection:
-    """What is to run by now: the variants that are left, those that left, and the budget where it was changed."""
+    """What is to run by now: the variants that are left, those skipped, and the budget where it was changed."""
 
     variants: tuple[Variant, ...]
     skipped: tuple[str, ...] = ()
@@ -86,20 +86,20 @@ class Selection:
 
 
 def lines(text: str) -> list[AddressedCommand]:
-    """The command lines of a remark, in order, as a person sees them: none in code, in a quote or in a comment."""
+    """Return the command lines of a text in order, as a person sees them: none in code, in a quote or in a comment."""
     return [_addressed(line) for line, is_command in _sorted(text) if is_command]
 
 
 def guidance(remarks: Sequence[HumanComment]) -> str:
-    """What the remarks say that is no command: for whoever writes changes."""
-    told = ("\n".join(line for line, is_command in _sorted(one.text) if not is_command) for one in remarks)
-    return "\n\n".join(text for one in told if (text := one.strip()))
+    """Return what comments say that is no command: for whoever writes changes."""
+    texts = ("\n".join(line for line, is_command in _sorted(one.text) if not is_command) for one in remarks)
+    return "\n\n".join(stripped for text in texts if (stripped := text.strip()))
 
 
 def _sorted(text: str) -> Iterator[tuple[str, bool]]:
-    """The lines of a text, and whether each is a command."""
+    """Yield the lines of a text, and whether each is a command."""
     shown = strip_hidden(text)
-    blocks = (token for token in MarkdownIt("commonmark").parse(shown) if token.type in _SILENT and token.map)
+    blocks = (token for token in MarkdownIt("commonmark").parse(end_line(shown)) if token.type in _SILENT and token.map)
     silent = {number for token in blocks for number in range(*(token.map or ()))}
     for number, line in enumerate(shown.split("\n")):
         yield line, number not in silent and re.match(" {0,3}/", line) is not None
@@ -110,15 +110,17 @@ _SILENT = ("fence", "code_block", "html_block")
 
 def _addressed(line: str) -> AddressedCommand:
     words = " ".join(line.split())
-    found = re.fullmatch(r"(.*\S)\s+#(\d{1,9})", words)
-    return AddressedCommand(found[1][:LONGEST], int(found[2])) if found else AddressedCommand(words[:LONGEST], None)
+    addressed = re.fullmatch(r"(.*\S)\s+#(\d{1,9})", words)
+    if addressed is None:
+        return AddressedCommand(words[:LONGEST], None)
+    return AddressedCommand(addressed[1][:LONGEST], int(addressed[2]))
 
 
 # --- commands ---------------------------------------------------------------------------------------------
 
 
 def parse(line: str, script: Script) -> Command | Refusal:
-    """The command that a line gives. A refusal says what would be valid."""
+    """Return the command that a line gives. A refusal says what would be valid."""
     word = _word(line)
     reader = _READERS.get(word.lower())
     if reader is None:
@@ -129,9 +131,9 @@ def parse(line: str, script: Script) -> Command | Refusal:
 
 
 def _word(line: str) -> str:
-    """The command's own word; empty where the line begins with something else, such as a path."""
-    found = re.match(r"/[A-Za-z]+(?![\w/.-])", line)
-    return found[0] if found else ""
+    """Return the command's own word; empty where the line begins with something else, such as a path."""
+    word = re.match(r"/[A-Za-z]+(?![\w/.-])", line)
+    return word[0] if word else ""
 
 
 def _stop(_: str, __: Script) -> Command | Refusal:
@@ -153,12 +155,12 @@ _SETTING = r"""([A-Za-z_][\w.]*)=("[^"]*"|'[^']*'|[^\s"']+)"""
 
 
 def _run(rest: str, script: Script) -> Command | Refusal:
-    name, _, told = rest.partition(" ")
+    name, _, words = rest.partition(" ")
     if not is_name(name):
         return Refusal(f"{name[:40]!r} cannot be an ID; {NAMES}" if name else "/run needs an ID, then what it sets")
-    if not re.fullmatch(rf"{_SETTING}(?:\s+{_SETTING})*", told.strip()):
+    if not re.fullmatch(rf"{_SETTING}(?:\s+{_SETTING})*", words.strip()):
         return Refusal(f"say what {name} sets, without blanks around =: /run {name} DEPTH=9 ASPECT_RATIO=128")
-    settings: list[tuple[str, str]] = re.findall(_SETTING, told)
+    settings: list[tuple[str, str]] = re.findall(_SETTING, words)
     wrong = _wrong(settings, script)
     if wrong:
         return Refusal(wrong)
@@ -167,7 +169,7 @@ def _run(rest: str, script: Script) -> Command | Refusal:
 
 
 def _wrong(settings: Sequence[tuple[str, str]], script: Script) -> str:
-    """What is wrong with the first setting that cannot be made; empty where all can."""
+    """Return what is wrong with the first setting that cannot be made; empty where all can."""
     names = [name for name, _ in settings]
     for name, cell in settings:
         if names.count(name) > 1:
@@ -195,53 +197,53 @@ _READERS: Mapping[str, Callable[[str, Script], Command | Refusal]] = {
 
 
 def changes(record: CommandRecord) -> bool:
-    """Whether a command that was obeyed changes what is to run; /stop does not."""
+    """Return whether a command that was obeyed changes what is to run; /stop does not."""
     return _word(record.command).lower() != "/stop"
 
 
-# --- the course -------------------------------------------------------------------------------------------
+# --- the selection ----------------------------------------------------------------------------------------
 
 
-def apply(course: Selection, command: Command) -> Selection | Refusal:
-    """The course after a command, or why it cannot be taken."""
+def apply(selection: Selection, command: Command) -> Selection | Refusal:
+    """Return the selection after a command, or why the command cannot be obeyed."""
     match command:
         case Skip(name):
-            return _without(course, name)
+            return _without(selection, name)
         case Add(variant):
-            return _with(course, variant)
+            return _with(selection, variant)
         case SetBudget(budget):
-            return replace(course, budget=budget)
-    return course
+            return replace(selection, budget=budget)
+    return selection
 
 
-def _without(course: Selection, name: str) -> Selection | Refusal:
-    if name.lower() in map(str.lower, course.skipped):
+def _without(selection: Selection, name: str) -> Selection | Refusal:
+    if name.lower() in map(str.lower, selection.skipped):
         return Refusal(f"{name} is skipped already")
-    names = [variant.name for variant in course.variants]
+    names = [variant.name for variant in selection.variants]
     gone = next((known for known in names if known.lower() == name.lower()), None)
     if gone is None:
         return Refusal(f"there is no variant {name}; there are {join(names)}")
     if len(names) == 1:
         return Refusal(f"{gone} is the only variant left, and a campaign needs one: /stop ends it")
-    left = tuple(variant for variant in course.variants if variant.name != gone)
-    return replace(course, variants=left, skipped=(*course.skipped, gone))
+    left = tuple(variant for variant in selection.variants if variant.name != gone)
+    return replace(selection, variants=left, skipped=(*selection.skipped, gone))
 
 
-def _with(course: Selection, variant: Variant) -> Selection | Refusal:
-    taken = [known.name for known in course.variants]
+def _with(selection: Selection, variant: Variant) -> Selection | Refusal:
+    taken = [known.name for known in selection.variants]
     if variant.name.lower() in map(str.lower, taken):
         return Refusal(f"there is a variant {variant.name} already; take another ID")
-    if variant.name.lower() in map(str.lower, course.skipped):
+    if variant.name.lower() in map(str.lower, selection.skipped):
         return Refusal(f"{variant.name} was skipped; to run the same after all, give it another ID")
-    return replace(course, variants=(*course.variants, variant))
+    return replace(selection, variants=(*selection.variants, variant))
 
 
 def replay(variants: Sequence[Variant], records: Sequence[CommandRecord], script: Script) -> Selection:
-    """The course that the obeyed records give. Raises BadInput for one that the script as it is now cannot follow.
+    """Return the selection that the obeyed commands give. Raises BadInput for one that today's script cannot follow.
 
-    Where other variants are proposed than when it was said, a command that they leave no room for has no effect.
+    Where other variants are proposed than when it was given, a command that they leave no room for has no effect.
     """
-    course = Selection(tuple(variants))
+    selection = Selection(tuple(variants))
     for record in (record for record in records if record.obeyed):
         command = parse(record.command, script)
         if isinstance(command, Refusal):
@@ -250,6 +252,6 @@ def replay(variants: Sequence[Variant], records: Sequence[CommandRecord], script
                 where=f"{record.remark} by {record.author or 'somebody'}",
                 next_step="edit the issue's text: commands given before that no longer count",
             )
-        after = apply(course, command)
-        course = course if isinstance(after, Refusal) else after
-    return course
+        after = apply(selection, command)
+        selection = selection if isinstance(after, Refusal) else after
+    return selection

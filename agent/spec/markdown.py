@@ -1,4 +1,4 @@
-"""An issue as a page: its tables, its paragraphs under their headings, its settings block, and its lines.
+"""An issue as a document: its tables, its paragraphs under their headings, its settings block, and its lines.
 
 `read` is the door for what an issue says: whatever comes of a page, its issue included, is plain text.
 """
@@ -6,6 +6,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 from markdown_it import MarkdownIt
@@ -13,7 +14,7 @@ from markdown_it.token import Token
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Issue
-from agent.core.sanitize import describe_removed, strip_control, strip_hidden
+from agent.core.sanitize import describe_removed, end_line, strip_control, strip_hidden
 
 Cells = tuple[int, list[str]]  # a row of a table: its line and its cells
 
@@ -53,7 +54,7 @@ class IssueDocument:
         return BadInput(problem, where=self.where(line), next_step=next_step + unread)
 
     def line_of(self, prose: Paragraph, words: str) -> int:
-        """The first line of a paragraph that holds `words` (or their first line), else the paragraph's first."""
+        """Return the first line of a paragraph that holds `words` (or their first line), else the paragraph's first."""
         first, last = prose.lines
         start = words.split("\n")[0].strip()
         return next((line for line in range(first, last) if start in self.lines[line]), first)
@@ -63,11 +64,15 @@ DASH = r"\u2013\u2014\u2212"  # what some editors make of a hyphen
 _RULER = re.compile(rf"^(?=[^\n]*\|)[ \t:|\-{DASH}]+$", re.MULTILINE)  # the row under a table's header
 
 
+@lru_cache(maxsize=2)  # a plan reads an issue twice: for its track, then for all else
 def parse_issue(issue: Issue) -> IssueDocument:
-    """The page of an issue as it was fetched: the line numbers are its own, the text is what a person sees of it."""
+    """Return the document of an issue as it was fetched: its own line numbers, and of its text what a person sees."""
     shown = replace(issue, title=" ".join(strip_hidden(issue.title).split()), body=strip_hidden(issue.body))
     text = _RULER.sub(lambda ruler: re.sub(f"[{DASH}]", "-", ruler[0]), shown.body)
-    tokens = [Token("start", "", 0), *MarkdownIt("commonmark").enable("table").parse(text)]  # readers look one back
+    tokens = [
+        Token("start", "", 0),
+        *MarkdownIt("commonmark").enable("table").parse(end_line(text)),
+    ]  # readers look one back
     return IssueDocument(
         shown,
         tuple(text.split("\n")),
@@ -112,6 +117,6 @@ def lines_of(token: Token) -> tuple[int, int]:
 
 
 def _text(token: Token) -> str:
-    """The text of an inline token as a reader sees it: no markup, no HTML, one newline a line, entities decoded."""
+    """Return the text of an inline token as a reader sees it: no markup or HTML, one newline a line."""
     shown = {"softbreak": "\n", "hardbreak": "\n", "html_inline": ""}
     return strip_control("".join(shown.get(part.type, part.content) for part in token.children or ()))

@@ -1,7 +1,7 @@
 """What an edit of the script may not reach: the seed, the budget, the environment, the evaluator. Pure; reads the AST.
 
-It finds what an honest edit never needs, by name and line, before anything runs. It is no wall: what gets past it
-meets the sandbox and the audit. Only what the edit adds counts; the committed script may hold such things.
+It reports what an honest edit never needs, by name and line, before anything runs. It is no defence by itself: what
+gets past it meets the sandbox and the audit. Only what the edit adds counts; the committed script may hold such things.
 """
 
 import ast
@@ -44,7 +44,7 @@ _FILES = (".npz", ".pt", "result.json", "failure.json", "AUTORESEARCH_", "/proc"
 
 
 def forbidden_uses(old: str, new: str) -> list[str]:
-    """What the new text reaches and the old does not, each with the line of its last place. Both texts parse."""
+    """Return what the new text reaches and the old does not, each with the line of its last place. Both texts parse."""
     before, lines, after = Counter(mark for mark, _ in _marks(old)), dict[str, int](), Counter[str]()
     for mark, line in _marks(new):
         after[mark] += 1
@@ -63,7 +63,7 @@ def _marks(source: str) -> Iterator[tuple[str, int]]:
 
 
 def _handed_on(node: ast.AST) -> list[str]:
-    """A name that is neither called nor looked into there: under another one nobody would know it."""
+    """Return a name that is neither called nor looked into there: under another one nobody would know it."""
     match node:
         case ast.Name(id=name, ctx=ast.Load()) if name in _HANDED_ON or name == "prepare":
             return [f"{name} by another name"]
@@ -101,7 +101,7 @@ def _attribute(node: ast.Attribute) -> list[str]:
 
 
 def _named(name: str) -> list[str]:
-    """An attribute that no honest edit needs of anything."""
+    """Return an attribute that no honest edit needs of anything."""
     if name in _SEEDS:
         return [f"the seed ({name})"]
     hidden = name.startswith("__") and name.endswith("__") and name not in _DUNDERS
@@ -115,7 +115,7 @@ def _called(name: str, args: list[ast.expr]) -> list[str]:
 
 
 def _looked_up(owner: ast.expr, name: ast.expr) -> list[str]:
-    """An attribute by its name: a text is read like any other, and what is put together is for the module's own only.
+    """Return an attribute that is looked up by its name: in a text like any other; put together, for `self` alone.
 
     A type of numbers (`config.dtype`) is looked up in torch by honest edits too, as the committed script does.
     """
@@ -127,14 +127,14 @@ def _looked_up(owner: ast.expr, name: ast.expr) -> list[str]:
 
 
 def _root(node: ast.expr) -> str:
-    """The name that a chain of attributes and items begins with."""
+    """Return the name that a chain of attributes and items begins with."""
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def _from(module: str, names: list[str]) -> list[str]:
-    """Names taken out of a module go by names of their own, so those that may not be reached are told here."""
+    """Return the names taken out of a module that may not be reached: from here on they go by names of their own."""
     top = module.split(".")[0]
     if top not in MODULES:
         return [f"the module {module}"]
@@ -144,7 +144,7 @@ def _from(module: str, names: list[str]) -> list[str]:
 
 
 def _changed(target: ast.expr) -> list[str]:
-    """An assignment to an attribute or an item of what the script does not own."""
+    """Return an assignment to an attribute or an item of what the script does not own."""
     path = ast.unparse(target)
     owned = not isinstance(target, ast.Name) and _root(target) in _OWNED
     return [f"a change of {path}"] if owned and not path.startswith(_OPEN) else []

@@ -1,17 +1,18 @@
-"""Everything that can be known before a run: each variant's files and shape, or why it is refused. Pure, no effects."""
+"""What can be known before a run: each variant's files and shape, or why it is refused. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import cast
 
 from agent.core.errors import BadInput, OffLimits
 from agent.core.experiment import BASELINE, Constant, Profile, SetConstant, Shape, Spec, Track, Variant
-from agent.spec import edits, policy, shape
+from agent.spec import edits, policy, script, shape
 
 PROFILES: tuple[Profile, ...] = ("full", "mini")
-MEMORY_HEADROOM = (
-    1.15  # of the predicted memory: what the driver takes, what lies between tensors, windows that attend by chunks
-)
+# Of the predicted memory: what the driver takes, what lies between tensors, windows that attend by chunks.
+MEMORY_HEADROOM = 1.15
 _CALLED = ("Config", "build_model", "main")  # what the audit and a run call of a script that has it
 _SHAPED = ("DEPTH", "ASPECT_RATIO", "HEAD_DIM")  # a script with these has a shape that shape.py can resolve
 
@@ -35,36 +36,36 @@ class Sources:
 
 
 def profile_facts(prepare_text: str, path: str) -> dict[Profile, Mapping[str, object]]:
-    """The PROFILES table of prepare.py. Raises BadInput where it is missing."""
-    table = edits.constants(prepare_text, path).get("PROFILES")
+    """Return the PROFILES table of prepare.py. Raises BadInput where it is missing."""
+    table = script.constants(prepare_text, path).get("PROFILES")
     if not isinstance(table, dict) or not set(PROFILES) <= table.keys():
         raise BadInput("no PROFILES table with full and mini", where=path, next_step="restore prepare.py")
     return {profile: cast(Mapping[str, object], table[profile]) for profile in PROFILES}
 
 
 def baseline(track: Track, sources: Sources) -> Resolved:
-    """The unedited script, resolved."""
+    """Return the unedited script, resolved."""
     return _resolve(Variant(BASELINE, ()), {}, track, sources)
 
 
 def variants(spec: Spec, track: Track, sources: Sources, proposed: Sequence[Variant]) -> list[Resolved]:
     """Resolve the proposed variants; raises BadInput for the first that contradicts itself or repeats another."""
     seen: dict[tuple[tuple[str, str], ...], str] = {}
-    found = []
+    resolved_variants = []
     for variant in proposed:
         files = edits.apply(sources.files, variant.edits, track.editable)
         resolved = _resolve(variant, files, track, sources)
         _check_reach(resolved, track, sources)
         _check_stated(resolved)
         _check_new(resolved, seen, spec)
-        found.append(resolved)
-    return found
+        resolved_variants.append(resolved)
+    return resolved_variants
 
 
 def contract(one: Resolved, track: Track, sources: Sources) -> None:
     """Raise BadInput where a rewritten script has lost what the harness calls: its top-level names, its constants."""
     before = sources.files[track.script]
-    old, new = (edits.names(text, track.script) for text in (before, one.files.get(track.script, before)))
+    old, new = (script.names(text, track.script) for text in (before, one.files.get(track.script, before)))
     lost = [name for name in (*_CALLED, *_SHAPED) if name in old and name not in new]
     if lost:
         raise BadInput(
@@ -88,7 +89,7 @@ def check_profile(resolved: Sequence[Resolved], profile: Profile) -> None:
 
 
 def check_memory(resolved: Sequence[Resolved], profile: Profile, memory_mb: int) -> None:
-    """Raise BadInput for the first variant whose predicted memory, and ROOM beside it, exceeds the device's."""
+    """Raise BadInput for the first variant whose predicted memory, with MEMORY_HEADROOM, exceeds the device's."""
     for one in resolved:
         shaped = one.shapes.get(profile)
         if shaped is not None and shaped.memory_mb * MEMORY_HEADROOM > memory_mb:
@@ -101,12 +102,11 @@ def check_memory(resolved: Sequence[Resolved], profile: Profile, memory_mb: int)
 
 
 def _resolve(variant: Variant, files: Mapping[str, str], track: Track, sources: Sources) -> Resolved:
-    text = files.get(track.script, sources.files[track.script])
-    constants = edits.constants(text, track.script)
+    constants = _constants(variant, files, track, sources)
     if not set(_SHAPED) <= constants.keys():
         return Resolved(variant, files, constants, {})
     try:
-        shapes = {p: shape.resolve(constants, told, p) for p, told in sources.facts.items()}
+        shapes = {p: shape.resolve(constants, facts, p) for p, facts in sources.facts.items()}
     except BadInput as error:  # the shape knows what is wrong, the variant knows where it was said
         raise BadInput(
             f"{variant.name}: {error.problem}", where=variant.where or track.script, next_step=error.next_step
@@ -114,22 +114,36 @@ def _resolve(variant: Variant, files: Mapping[str, str], track: Track, sources: 
     return Resolved(variant, files, constants, shapes)
 
 
+def _constants(variant: Variant, files: Mapping[str, str], track: Track, sources: Sources) -> dict[str, object]:
+    """Return the constants of a variant's script; in a table, those of the base but for what it sets."""
+    text = sources.files[track.script]
+    if not variant.only_sets_constants:
+        return script.constants(files.get(track.script, text), track.script)
+    own = [edit for edit in variant.edits if isinstance(edit, SetConstant) and edit.path == track.script]
+    return edits.constants_after(_base_constants(text, track.script), own)
+
+
+@lru_cache(maxsize=4)
+def _base_constants(text: str, path: str) -> Mapping[str, object]:
+    return MappingProxyType(script.constants(text, path))
+
+
 def _check_reach(resolved: Resolved, track: Track, sources: Sources) -> None:
-    """Code that somebody wrote for this variant keeps its hands off the seed, the budget and the evaluator."""
+    """Raise OffLimits where code of a variant reaches the seed, the budget, the data or the evaluator."""
     if resolved.variant.only_sets_constants:
         return
     new = resolved.files.get(track.script, sources.files[track.script])
-    found = policy.forbidden_uses(sources.files[track.script], new)
-    if found:
+    uses = policy.forbidden_uses(sources.files[track.script], new)
+    if uses:
         raise OffLimits(
-            f"{resolved.variant.name} reaches what no experiment may: {', '.join(found)}",
+            f"{resolved.variant.name} reaches what no experiment may: {', '.join(uses)}",
             where=resolved.variant.where or track.script,
             next_step="leave the seed, the budget, the environment, the data and the evaluation to prepare.py",
         )
 
 
 def _check_stated(resolved: Resolved) -> None:
-    """A value that the issue states for `full` must be the true one."""
+    """Raise BadInput where a value that the issue states for `full` is not the true one."""
     true = resolved.shapes.get("full")
     for stated in resolved.variant.stated:
         value = cast(Constant, getattr(true, stated.column, None))
@@ -144,7 +158,7 @@ def _check_stated(resolved: Resolved) -> None:
 
 
 def _check_new(resolved: Resolved, seen: dict[tuple[tuple[str, str], ...], str], spec: Spec) -> None:
-    """A variant is one model once: not the baseline again, and not another variant again."""
+    """Raise BadInput where a variant is the baseline, or is a variant that has another name."""
     name, key = resolved.variant.name, tuple(sorted(resolved.files.items()))
     if not key:
         raise BadInput(

@@ -1,4 +1,4 @@
-"""What the prose of an issue says: a run's budget, the order of the variants, what each one's win would mean."""
+"""What the prose of an issue says: a run's budget, the order of the variants, what follows if one wins. Pure."""
 
 import math
 import re
@@ -23,7 +23,7 @@ _AMOUNT = rf"{_PIECE}(?:(?:\s+and\s+|\s*){_PIECE})*"
 
 
 def parse_budget(text: str) -> Budget:
-    """A budget such as `20` or `20s` (seconds), `5 minutes`, `1h30m`, `500steps`, `1.5Mtok`. Raises BadInput."""
+    """Return a budget such as `20` or `20s` (seconds), `5 minutes`, `1h30m`, `500steps`, `1.5Mtok`. Raises BadInput."""
     budget = _budget(text)
     if budget is None:
         raise BadInput(f"{text[:60]!r} is no budget", next_step=_BUDGETS)
@@ -31,7 +31,7 @@ def parse_budget(text: str) -> Budget:
 
 
 def readable(text: str) -> bool:
-    """Whether `parse_budget` can read the text."""
+    """Return whether `parse_budget` can read the text."""
     return _budget(text) is not None
 
 
@@ -48,9 +48,9 @@ def _budget(text: str) -> Budget | None:
 
 
 def _piece(text: str) -> Budget:
-    found = re.fullmatch(rf"({_NUMBER})[\s-]*(.*?)[\s-]*({_UNIT})", text, re.DOTALL)
-    assert found
-    number, scale, unit = found[1].replace(",", "").lower(), found[2], found[3].lower()
+    piece = re.fullmatch(rf"({_NUMBER})[\s-]*(.*?)[\s-]*({_UNIT})", text, re.DOTALL)
+    assert piece
+    number, scale, unit = piece[1].replace(",", "").lower(), piece[2], piece[3].lower()
     amount = Decimal(_WORDS.get(number, number)) * _SCALES[scale if len(scale) == 1 else scale.lower()]
     if unit[0] == "t":
         return Budget("tokens", float(amount))
@@ -73,24 +73,24 @@ _ELSEWHERE = re.compile(r"\b(total|whole|overall|entire|was|were|used|had|previo
 
 
 def stated_budget(page: IssueDocument) -> Budget | None:
-    """What the prose gives each run: `Each run is 5 minutes`, `Budget: 300 s`; totals and the past do not count."""
+    """Return what the prose gives each run (`Each run is 5 minutes`, `Budget: 300 s`), without totals and the past."""
     return _agreed(page, _RULES) or _agreed(page, _MENTIONS)
 
 
 def _agreed(page: IssueDocument, patterns: Sequence[str]) -> Budget | None:
-    found: list[tuple[Budget, str]] = []
+    stated: list[tuple[Budget, str]] = []
     for prose, words, amount in _statements(page, patterns):
         budget, line = _budget(amount), page.line_of(prose, words)
         if budget is None:
             raise page.error(f"{words!r}: {amount!r} is no budget", line, _BUDGETS)
-        found.append((budget, f"{words!r} ({page.where(line)})"))
-        if budget != found[0][0]:
-            raise page.error(f"two budgets for a run: {found[0][1]} and {found[-1][1]}", line, "keep one of them")
-    return found[0][0] if found else None
+        stated.append((budget, f"{words!r} ({page.where(line)})"))
+        if budget != stated[0][0]:
+            raise page.error(f"two budgets for a run: {stated[0][1]} and {stated[-1][1]}", line, "keep one of them")
+    return stated[0][0] if stated else None
 
 
 def _statements(page: IssueDocument, patterns: Sequence[str]) -> Iterator[tuple[Paragraph, str, str]]:
-    """Each statement of a run's budget: its paragraph, its words, and the amount in them."""
+    """Yield each statement of a run's budget: its paragraph, its words, and the amount in them."""
     for prose in page.prose:
         for sentence in _sentences(prose.text):
             elsewhere = _ELSEWHERE.search(sentence)
@@ -124,11 +124,12 @@ class Names:
         self.ranges = re.compile(rf"(?<![\w.-]){word}(?:[-\u2013]|\s+(?:to|through)\s+){word}(?![\w-])")
 
     def mentions(self, text: str) -> list[tuple[int, str]]:
-        """Where in `text` each ID-shaped word is, and the word."""
-        found = ((match.start(), match[0]) for match in self._mention.finditer(text))
-        return [(at, word) for at, word in found if word.lower() in self._names or not _is_quantity(word)]
+        """Return where in `text` each ID-shaped word is, and the word."""
+        words = ((match.start(), match[0]) for match in self._mention.finditer(text))
+        return [(at, word) for at, word in words if word.lower() in self._names or not _is_quantity(word)]
 
     def name(self, word: str) -> str | None:
+        """Return the ID that a word spells, whatever its case."""
         return self._names.get(word.lower())
 
 
@@ -141,7 +142,7 @@ def _is_quantity(word: str) -> bool:
 
 
 def _shapes(names: Sequence[str]) -> set[str]:
-    """Patterns of the words that look like these IDs: `1A` gives a number and a letter. Plain words give none."""
+    """Return patterns of the words that look like these IDs (`1A`: a number and a letter); plain words give none."""
     leads = {lead[0].lower() for name in names if (lead := re.match("[A-Za-z]+", name))}
     return {_shape(name, leads) for name in names if re.search("[A-Za-z].*[0-9]|[0-9].*[A-Za-z]", name)} | (
         {"[B-HJ-Z]"} if names and all(re.fullmatch("[A-Z]", name) for name in names) else set()
@@ -149,9 +150,9 @@ def _shapes(names: Sequence[str]) -> set[str]:
 
 
 def _shape(name: str, leads: set[str]) -> str:
-    parts = re.findall("[0-9]+|[A-Za-z]+|.", name)
-    lead = f"(?i:{parts[0]})" if parts[0].isalpha() and len(leads) == 1 else _like(parts[0])
-    return lead + "".join(map(_like, parts[1:]))
+    first, *others = re.findall("[0-9]+|[A-Za-z]+|.", name)
+    lead = f"(?i:{first})" if first.isalpha() and len(leads) == 1 else _like(first)
+    return lead + "".join(map(_like, others))
 
 
 def _like(part: str) -> str:
@@ -161,13 +162,13 @@ def _like(part: str) -> str:
 
 
 def ordered(page: IssueDocument, names: Names, variants: Sequence[Variant], ranks: Sequence[int]) -> list[Variant]:
-    """The variants in run order: as the Execution section says, then by Priority, then as in the table."""
-    turns = [turn for prose in page.prose if _is_execution(prose) for turn in _turns(page, prose, names)]
+    """Return the variants in run order: as the Execution section says, then by Priority, then as in the table."""
+    mentions = [one for prose in page.prose if _is_execution(prose) for one in _placed(page, prose, names)]
     placed: dict[str, tuple[int, int]] = {}
-    for at, (place, name) in enumerate(turns):
+    for at, (place, name) in enumerate(mentions):
         if name not in placed or (place and not placed[name][0]):  # "1B last" outranks an earlier mention
             placed[name] = place, at
-    unlisted = 0, len(turns)
+    unlisted = 0, len(mentions)
     ranked = sorted(zip(ranks, variants, strict=True), key=lambda one: (*placed.get(one[1].name, unlisted), one[0]))
     return [variant for _, variant in ranked]
 
@@ -176,8 +177,8 @@ def _is_execution(prose: Paragraph) -> bool:
     return any(re.search(r"\b(execution|order)\b", heading, re.IGNORECASE) for heading in prose.headings)
 
 
-def _turns(page: IssueDocument, prose: Paragraph, names: Names) -> Iterator[tuple[int, str]]:
-    """Each variant named in a sentence that is no condition, with its place: first (-1), in turn (0) or last (1)."""
+def _placed(page: IssueDocument, prose: Paragraph, names: Names) -> Iterator[tuple[int, str]]:
+    """Yield each variant named in a sentence that is no condition: first (-1), in order (0) or last (1)."""
     for sentence in _sentences(prose.text):
         words = [word for _, word in names.mentions(sentence)]
         for word in words:
@@ -227,13 +228,13 @@ _WINS = re.compile(
 
 
 def outcomes(page: IssueDocument, names: Names) -> Iterator[Outcome]:
-    """Each `If 1D (wider) wins: text`, at the start of a line; of other lines nothing is expected."""
+    """Yield each `If 1D (wider) wins: text`, at the start of a line; of other lines nothing is expected."""
     for prose in page.prose:
         for line in re.split(r"\n(?=if\s)", prose.text, flags=re.IGNORECASE):
-            found = _WINS.match(line)
-            if found:
+            statement = _WINS.match(line)
+            if statement:
                 text = " ".join(line.split())
-                yield from (Outcome(name, text) for name in _winners(page, prose, names, found["who"]))
+                yield from (Outcome(name, text) for name in _winners(page, prose, names, statement["who"]))
 
 
 def _winners(page: IssueDocument, prose: Paragraph, names: Names, who: str) -> Iterator[str]:

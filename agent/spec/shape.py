@@ -49,7 +49,7 @@ class Sizes:
 
 
 def resolve(constants: Mapping[str, object], facts: Mapping[str, object], profile: Profile) -> Shape:
-    """The shape that train.py's top-level `constants` give with `facts`, prepare.py's PROFILES[profile].
+    """Return the shape that train.py's top-level `constants` give with `facts`, prepare.py's PROFILES[profile].
 
     Raises BadInput for a constant that is missing or of the wrong kind, a width that does not divide into heads and
     a batch that does not come out even.
@@ -69,13 +69,13 @@ def resolve(constants: Mapping[str, object], facts: Mapping[str, object], profil
 
 
 def parameters(sizes: Sizes) -> int:
-    """Exact count: the tables of tokens, values and n-grams, the head, gates, blocks, two scalars a block."""
+    """Return the exact count: tables of tokens, values and n-grams, the head, gates, blocks, two scalars a block."""
     tables = (2 + sizes.value_tables) * sizes.vocab * sizes.width + sizes.ngrams * sizes.width
     return tables + _matrices(sizes) + _gates(sizes) + 2 * sizes.depth
 
 
 def flops_per_token(sizes: Sizes) -> int:
-    """FLOPs to train on one token: forward and backward, 6 for each weight of a matrix product.
+    """Return the FLOPs to train on one token: forward and backward, 6 for each weight of a matrix product.
 
     Attention adds 12 x model_dim for each position that a block's window holds (PaLM, arXiv 2204.02311, appendix B).
     Left out: table look-ups, norms, other elementwise work, the optimizer, and the causal half of the attention.
@@ -85,7 +85,7 @@ def flops_per_token(sizes: Sizes) -> int:
 
 
 def memory_mb(sizes: Sizes, rows: int, total: int, dtype: str, profile: Profile) -> int:
-    """Predicted peak in MB of training with `rows` sequences at once and `total` tokens a step.
+    """Return the predicted peak in MB of training with `rows` sequences at once and `total` tokens a step.
 
     Four float32 values a parameter: the weight, its gradient, and two moments of AdamW or one of Muon and what its
     step works in; of the n-gram table, the weight alone; of matrices used in a narrower `dtype`, a copy. To these come
@@ -106,7 +106,7 @@ def memory_mb(sizes: Sizes, rows: int, total: int, dtype: str, profile: Profile)
 
 
 def _matrices(sizes: Sizes) -> int:
-    """Weights of the blocks: queries, keys, values and output, and the two of the MLP."""
+    """Return the weights of the blocks: queries, keys, values and output, and the two of the MLP."""
     return sizes.depth * (4 + 2 * sizes.mlp_ratio) * sizes.width**2
 
 
@@ -138,18 +138,18 @@ def _sizes(constants: Mapping[str, object], facts: Mapping[str, object], tuned: 
 def _windows(
     constants: Mapping[str, object], tuned: Mapping[str, object], depth: int, sequence: int
 ) -> tuple[int, ...]:
-    """Positions that each block sees: window_pattern over and over, the last block all of them."""
-    pattern, parts = _tuned(constants, tuned, "window_pattern"), _tuned(constants, tuned, "short_window")
+    """Return the positions that each block sees: window_pattern over and over, the last block all of them."""
+    pattern, divisor = _tuned(constants, tuned, "window_pattern"), _tuned(constants, tuned, "short_window")
     if not isinstance(pattern, str) or not pattern or set(pattern) - set("SL"):
         raise BadInput(
             f"window_pattern = {pattern!r}", next_step="write a text of S (short) and L (long), such as SSSL"
         )
-    seen = {"S": max(1, sequence // _whole({"short_window": parts}, "short_window")), "L": sequence}
+    seen = {"S": max(1, sequence // _whole({"short_window": divisor}, "short_window")), "L": sequence}
     return (*(seen[pattern[block % len(pattern)]] for block in range(depth - 1)), sequence)
 
 
 def _tuned(constants: Mapping[str, object], tuned: Mapping[str, object], name: str) -> object:
-    """An entry of the profile's table; in an older script it is a constant of its own, in capitals."""
+    """Return an entry of the profile's table; in an older script it is a constant of its own, in capitals."""
     older = name not in tuned and name.upper() in constants
     return constants[name.upper()] if older else _get(tuned, name)
 
@@ -194,7 +194,7 @@ def _check_head(head: int, divisor: int) -> None:
 
 
 def _nearest(value: int, step: int) -> str:
-    """The multiples of `step` on both sides of `value`, those above zero."""
+    """Return the multiples of `step` on both sides of `value`, those above zero."""
     below = value // step * step
     return " or ".join(str(near) for near in (below, below + step) if near > 0)
 

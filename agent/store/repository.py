@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from errno import ENOSPC
@@ -24,7 +23,9 @@ NOTES = "refs/notes/autoresearch"
 INCOMING, OUTGOING = f"{NOTES}-incoming", f"{NOTES}-outgoing"  # while notes of a remote are merged
 ZERO = "0" * 40
 REMOTE_S = 120.0  # one exchange with a remote takes no longer
+MAX_TEXTS = 64  # texts of commits that are kept
 PUSHES = 4  # times that a push is tried where another was quicker
+_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _BRANCH = re.compile(r"autoresearch/[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+")
 _IDENTITY = {"NAME": "autoresearch", "EMAIL": "autoresearch@localhost"}
 
@@ -59,8 +60,9 @@ class Repository:
             raise BadInput(f"{path} is a bare repository", next_step="run it in a clone with a work tree")
         self.root = Path(self._repo.working_tree_dir)
         self.git_dir = Path(self._repo.common_dir).resolve()
-        self._git("rev-parse", "--git-dir")  # what git has against the repository, it says here
+        self._texts: dict[tuple[str, str], str | None] = {}
         if self.resolve("HEAD") is None:
+            self._git("rev-parse", "--git-dir")  # what git has against the repository, it says here
             raise BadInput(
                 f"the repository {self.root} has no commit yet", next_step="commit train.py and prepare.py first"
             )
@@ -100,8 +102,17 @@ class Repository:
         return self._git("rev-parse", "--verify", f"{commit}^{{tree}}")
 
     def read(self, commit: str, path: str) -> str | None:
-        """The text of a file as committed, or None where the commit has no such file."""
-        return self._try("cat-file", "blob", f"{commit}:{path}", strip=False)
+        """Return the text of a file as committed, or None where the commit has no such file.
+
+        What a whole hash names is read once, for it cannot change.
+        """
+        if not _HASH.fullmatch(commit):
+            return self._try("cat-file", "blob", f"{commit}:{path}", strip=False)
+        if (commit, path) not in self._texts:
+            if len(self._texts) >= MAX_TEXTS:
+                self._texts.clear()
+            self._texts[commit, path] = self._try("cat-file", "blob", f"{commit}:{path}", strip=False)
+        return self._texts[commit, path]
 
     def uncommitted(self, paths: tuple[str, ...]) -> list[str]:
         """Those of `paths` whose work-tree text differs from HEAD's, or that git does not track yet."""
@@ -122,10 +133,11 @@ class Repository:
         return self._git("diff-tree", "-r", "--name-only", old, new).splitlines()
 
     def conflicting_branch(self, branch: str) -> str | None:
-        """A branch that keeps git from making `branch`: one that is called like a folder of its path."""
-        parts = branch.split("/")
-        above = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-        return next((name for name in above if self.resolve(f"refs/heads/{name}")), None)
+        """Return a branch that keeps git from making `branch`: one that is called like a folder of its path."""
+        folders = branch.split("/")
+        above = ["/".join(folders[:depth]) for depth in range(1, len(folders))]
+        names = self._git("branch", "--list", "--no-column", "--format=%(refname:lstrip=2)", *above).splitlines()
+        return names[0] if names else None
 
     # --- writing objects and refs ---
 
@@ -304,6 +316,8 @@ class Repository:
 
     def export(self, commit: str, folder: Path) -> None:
         """Write the files of a commit into an empty folder: no .git, no untracked file, nothing of the work tree."""
+        import tarfile  # with its compressions it takes long, and few commands run anything
+
         with tempfile.TemporaryFile() as archive:
             argv = ["git", "archive", "--format=tar", commit]
             try:

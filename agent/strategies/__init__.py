@@ -1,3 +1,3 @@
-"""What to run next, and what it says; pure."""
+"""Which variants run next, by the runs so far; pure."""
 
 __all__ = ["table"]

@@ -1,4 +1,4 @@
-"""The strategy of an issue with a table: its variants, in its order, once each."""
+"""The strategy of an issue with a table: its variants, in its order, once each. Proposals of an editor are a table."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,6 @@ from agent.core.records import RunRecord
 
 
 def propose(spec: Spec, baseline: str, history: Sequence[RunRecord]) -> list[Variant]:  # noqa: ARG001 (the Protocol's)
-    """The variants of `spec` that have not run, in run order."""
+    """Return the variants of `spec` that have not run, in run order."""
     done = {run.variant for run in history}
     return [variant for variant in spec.variants if variant.name not in done]

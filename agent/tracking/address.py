@@ -1,4 +1,4 @@
-"""Where a clone belongs on GitHub, and who may write there: read from the remote's URL and the environment. Pure."""
+"""The GitHub repository and the credentials of a clone, from its remote's URL and the environment. Pure."""
 
 import base64
 import re
@@ -23,12 +23,12 @@ class Address:
 
 
 def address(url: str) -> Address | None:
-    """The repository that a remote's URL (https, ssh, git, or host:owner/name) names; None where it names none."""
+    """Return the repository that a remote's URL (https, ssh, git, or host:owner/name) names, or None."""
     if "://" in url:
-        parts = urlsplit(url)
-        host, path = (parts.hostname or "") if parts.scheme != "file" else "", parts.path
-    elif found := _SCP.fullmatch(url):
-        host, path = found["host"], found["path"]
+        split = urlsplit(url)
+        host, path = (split.hostname or "") if split.scheme != "file" else "", split.path
+    elif match := _SCP.fullmatch(url):
+        host, path = match["host"], match["path"]
     else:
         return None
     name = path.strip("/").removesuffix(".git")
@@ -37,31 +37,31 @@ def address(url: str) -> Address | None:
 
 
 def token(environment: Mapping[str, str]) -> str:
-    """The token, or an empty text where none is set."""
-    return next((told for name in TOKENS if (told := environment.get(name, "").strip())), "")
+    """Return the token, or an empty text where none is set."""
+    return next((value for name in TOKENS if (value := environment.get(name, "").strip())), "")
 
 
 def api(environment: Mapping[str, str]) -> str:
-    """The address of the API where it is not GitHub's own; else an empty text."""
+    """Return the address of the API where it is not GitHub's own; else an empty text."""
     return environment.get("GITHUB_API_URL", "").strip().rstrip("/")
 
 
 def hosts(environment: Mapping[str, str]) -> set[str]:
-    """The hosts whose repositories the API serves: github.com, or that of an enterprise's server."""
+    """Return the hosts whose repositories the API serves: github.com, or that of an enterprise's server."""
     host = (urlsplit(api(environment)).hostname or PUBLIC).removeprefix("api.")
     server = urlsplit(environment.get("GITHUB_SERVER_URL", "")).hostname
     return {host, *([server] if server else [])}
 
 
-def found(urls: Sequence[str], environment: Mapping[str, str]) -> str | None:
-    """The repository (owner/name) on GitHub that one of a remote's `urls` names, or None."""
+def repository_of(urls: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """Return the repository (owner/name) on GitHub that one of a remote's `urls` names, or None."""
     known = (place for url in urls if (place := address(url)) and place.host in hosts(environment))
     return next((place.repository for place in known), None)
 
 
 def automatic(urls: Sequence[str], environment: Mapping[str, str]) -> str | None:
-    """What --tracker auto says when it picks GitHub; None where it does not: no token, or another origin."""
-    repository = found(urls, environment)
+    """Return the notice that --tracker auto picks GitHub; None where it does not: no token, or another origin."""
+    repository = repository_of(urls, environment)
     name = next((name for name in TOKENS if environment.get(name, "").strip()), None)
     if repository is None or name is None:
         return None
@@ -69,11 +69,11 @@ def automatic(urls: Sequence[str], environment: Mapping[str, str]) -> str | None
 
 
 def repository(urls: Sequence[str], environment: Mapping[str, str]) -> str:
-    """The repository whose issues are meant. Raises BadInput where neither GITHUB_REPOSITORY nor origin says."""
-    told = environment.get("GITHUB_REPOSITORY", "").strip()
-    if told and not _NAME.fullmatch(told):
-        raise BadInput(f"GITHUB_REPOSITORY is {told!r}", next_step="it is owner/name: GITHUB_REPOSITORY=owner/name")
-    name = told or found(urls, environment)
+    """Return the repository of the issues. Raises BadInput where neither GITHUB_REPOSITORY nor origin names one."""
+    variable = environment.get("GITHUB_REPOSITORY", "").strip()
+    if variable and not _NAME.fullmatch(variable):
+        raise BadInput(f"GITHUB_REPOSITORY is {variable!r}", next_step="it is owner/name: GITHUB_REPOSITORY=owner/name")
+    name = variable or repository_of(urls, environment)
     if not name:
         raise BadInput(
             "which repository on GitHub? origin is not there",
@@ -83,7 +83,7 @@ def repository(urls: Sequence[str], environment: Mapping[str, str]) -> str:
 
 
 def credentials(urls: Sequence[str], secret: str, environment: Mapping[str, str]) -> Mapping[str, str]:
-    """What git must find in its environment to push to GitHub over https as `secret`: no argument and no URL holds it.
+    """Return the environment with which git pushes to GitHub over https as `secret`: no argument and no URL holds it.
 
     The header goes to that host alone, in place of any that the configuration has. Other remotes use what they have.
     """
@@ -93,10 +93,10 @@ def credentials(urls: Sequence[str], secret: str, environment: Mapping[str, str]
         return {}
     basic = base64.b64encode(f"x-access-token:{secret}".encode()).decode()
     key = f"http.https://{place.host}/.extraheader"
-    told = [("credential.helper", ""), (key, ""), (key, f"Authorization: Basic {basic}")]
-    keys = {f"GIT_CONFIG_KEY_{at}": name for at, (name, _) in enumerate(told)}
+    config = [("credential.helper", ""), (key, ""), (key, f"Authorization: Basic {basic}")]
+    keys = {f"GIT_CONFIG_KEY_{at}": name for at, (name, _) in enumerate(config)}
     return {
-        "GIT_CONFIG_COUNT": str(len(told)),
+        "GIT_CONFIG_COUNT": str(len(config)),
         **keys,
-        **{f"GIT_CONFIG_VALUE_{at}": v for at, (_, v) in enumerate(told)},
+        **{f"GIT_CONFIG_VALUE_{at}": v for at, (_, v) in enumerate(config)},
     }

@@ -40,26 +40,26 @@ class LiveView:
         self._live.__exit__(None, None, None)
 
     def show(self, event: Event) -> None:
-        """Take the event in; the view redraws itself four times a second."""
+        """Take an event in; the view redraws itself four times a second."""
         match event:
             case Notice(text):
                 self._console.print(Text(text, style="dim"))
             case RunStarted(job, number, total, expected_s):
                 self._number, self._total = number, total
                 self._running[_key(job)] = (0.0, f"about {expected_s:.0f} s" if expected_s else "starting")
-            case RunOutput(job, line) if found := _PROGRESS.search(line):
-                self._running[_key(job)] = _progress(found)
+            case RunOutput(job, line) if match := _PROGRESS.search(line):
+                self._running[_key(job)] = _progress(match)
             case RunEnded(run):
                 self._ended.append(run)
                 self._running.pop(_key(run), None)
 
     def _draw(self) -> RenderableType:
-        parts: list[RenderableType] = [self._board()] if self._ended else []
-        parts += [_bar(key, *told) for key, told in self._running.items()]
+        blocks: list[RenderableType] = [self._board()] if self._ended else []
+        blocks += [_bar(key, percent, text) for key, (percent, text) in self._running.items()]
         if self._running and self._total:
             elapsed = minutes(time.monotonic() - self._began)
-            parts.append(Text(f"run {self._number} of {self._total}, {elapsed} so far", style="dim"))
-        return Group(*parts)
+            blocks.append(Text(f"run {self._number} of {self._total}, {elapsed} so far", style="dim"))
+        return Group(*blocks)
 
     def _board(self) -> Table:
         table = Table(box=None, pad_edge=False)
@@ -73,7 +73,7 @@ class LiveView:
         return table
 
     def _shown(self) -> list[RunRecord]:
-        """Probes are of no interest once runs have begun; a long campaign keeps to the screen's height."""
+        """Return the runs to show: no probes once runs have begun, and of many the last that fit the screen."""
         runs = [run for run in self._ended if run.role != "probe"] or self._ended
         return runs[-max(5, self._console.height - 6) :]
 
@@ -82,14 +82,15 @@ def _key(of: Job | RunRecord) -> _Key:
     return of.variant, of.role, of.seed
 
 
-def _progress(found: re.Match[str]) -> tuple[float, str]:
-    step, percent, loss, speed, eta = found.groups()
+def _progress(match: re.Match[str]) -> tuple[float, str]:
+    """Return the percentage and the text of a progress line."""
+    step, percent, loss, speed, eta = match.groups()
     left = f" · {eta} left" if eta else ""
     return float(percent), f"step {int(step):,} · loss {loss} · {speed} tok/s{left}"
 
 
-def _bar(key: _Key, percent: float, told: str) -> Table:
+def _bar(key: _Key, percent: float, text: str) -> Table:
     line = Table.grid(padding=(0, 1))
     name = Text(f"{key[0]} seed {key[2]} ({key[1]})", no_wrap=True)
-    line.add_row(name, ProgressBar(100, percent, width=12), Text(told, no_wrap=True, overflow="ellipsis"))
+    line.add_row(name, ProgressBar(100, percent, width=12), Text(text, no_wrap=True, overflow="ellipsis"))
     return line

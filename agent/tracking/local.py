@@ -1,9 +1,11 @@
 """The local tracker: issues are experiments/issues/NNNN-slug.md. Beside them lie NNNN-slug.comment.md, which we write,
-and NNNN-slug.remarks.md, in which a person may say something, one remark a line.
+and NNNN-slug.remarks.md, in which people write to the campaign, one remark a line.
 """
 
 import os
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -39,32 +41,36 @@ class MarkdownTracker:
         self._root = root
 
     def numbers(self) -> list[int]:
-        """The issues there are."""
-        return sorted(_number(path) for path in self._files())
+        """Return the numbers of the issues, in order."""
+        return sorted(self._paths())
 
     def open_experiments(self) -> list[int]:
-        """The open issues labelled `experiment`, and those that cannot be read: to fetch one says what is wrong."""
-        numbers = sorted(set(self.numbers()))
-        return [n for n in numbers if (issue := self._readable(n)) is None or _is_open(issue, "experiment")]
+        """Return the open issues labelled `experiment`, and those that cannot be read: `fetch` raises what is wrong."""
+        issues = self._readable()
+        return [n for n in self.numbers() if n not in issues or _is_open(issues[n], "experiment")]
 
-    def _readable(self, number: int) -> Issue | None:
-        try:
-            return self.fetch(number)
-        except BadInput:
-            return None
+    def _readable(self) -> dict[int, Issue]:
+        """Return the issues that can be read, by number and in order."""
+        issues = {}
+        for number, paths in sorted(self._paths().items()):
+            with suppress(BadInput):
+                issues[number] = self._read(number, _only(number, paths))
+        return issues
 
-    def _files(self) -> list[Path]:
-        found = (self._root / FOLDER).glob("*.md")
-        return [path for path in found if _FILE.fullmatch(path.name) and not path.name.endswith(_BESIDE)]
+    def _paths(self) -> dict[int, list[Path]]:
+        """Return the files of each issue: one, where nothing is wrong."""
+        paths: dict[int, list[Path]] = {}
+        for path in sorted((self._root / FOLDER).glob("*.md")):
+            if _FILE.fullmatch(path.name) and not path.name.endswith(_BESIDE):
+                paths.setdefault(int(path.name.partition("-")[0]), []).append(path)
+        return paths
 
     def _path(self, number: int) -> Path:
-        paths = [path for path in self._files() if _number(path) == number]
-        if len(paths) == 1:
-            return paths[0]
-        if paths:
-            both = " and ".join(path.name for path in sorted(paths))
-            raise BadInput(f"two files are issue {number}: {both}", where=str(FOLDER), next_step="rename one of them")
-        known = ", ".join(str(n) for n in self.numbers()) or "none"
+        """Return the file of an issue. Raises BadInput where there is none, or more than one."""
+        paths = self._paths()
+        if number in paths:
+            return _only(number, paths[number])
+        known = ", ".join(map(str, sorted(paths))) or "none"
         raise BadInput(
             f"there is no issue {number}",
             where=str(FOLDER),
@@ -72,35 +78,35 @@ class MarkdownTracker:
         )
 
     def fetch(self, number: int) -> Issue:
-        """The issue. Raises BadInput where there is none or where its front matter is wrong."""
-        path = self._path(number)
+        """Return the issue. Raises BadInput where there is none or where its front matter is wrong."""
+        return self._read(number, self._path(number))
+
+    def _read(self, number: int, path: Path) -> Issue:
         where = str(path.relative_to(self._root))
-        header, body, first_line = _split(
-            path.read_text(encoding="utf-8", errors="replace").removeprefix("\ufeff"), where
-        )
-        told = _front_matter(header, where)
-        if told.number != number:
-            raise BadInput(f"the file is named {number} and says number: {told.number}", where=where)
+        text = path.read_text(encoding="utf-8", errors="replace").removeprefix("\ufeff")
+        header, body, first_line = _split(text, where)
+        matter = _front_matter(header, where)
+        if matter.number != number:
+            raise BadInput(f"the file is named {number} and says number: {matter.number}", where=where)
         return Issue(
-            number,
-            told.title,
-            body,
-            tuple(told.labels),
-            told.author,
-            where,
-            told.state,
+            number=number,
+            title=matter.title,
+            body=body,
+            labels=tuple(matter.labels),
+            author=matter.author,
+            url=where,
+            state=matter.state,
             source=where,
             first_line=first_line,
         )
 
     def human_comments(self, number: int) -> list[HumanComment]:
-        """Issues labelled `human`, then the lines of the issue's remarks file. Whoever can write there has access."""
+        """Return issues labelled `human`, then the lines of the issue's remarks file: who can write it has access."""
         path = self._path(number).with_suffix(".remarks.md")
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-        told = [HumanComment(f"line-{at}", "", line.strip(), "") for at, line in enumerate(lines, 1) if line.strip()]
-        every = [issue for other in sorted(set(self.numbers()) - {number}) if (issue := self._readable(other))]
-        others = [issue for issue in every if _is_open(issue, "human")]
-        return [HumanComment(f"issue-{one.number}", one.author, one.body, "") for one in others] + told
+        remarks = [HumanComment(f"line-{at}", "", line.strip(), "") for at, line in enumerate(lines, 1) if line.strip()]
+        others = [issue for other, issue in self._readable().items() if other != number and _is_open(issue, "human")]
+        return [HumanComment(f"issue-{one.number}", one.author, one.body, "") for one in others] + remarks
 
     def revision(self, number: int) -> str:  # noqa: ARG002 (any file may be an issue that steers this one)
         """Return the names, sizes and times of all files but our comments."""
@@ -109,7 +115,7 @@ class MarkdownTracker:
         return repr(sorted(states))
 
     def comment(self, number: int, text: str) -> str:
-        """Write the comment beside the issue, in place of an earlier one that says something else; return its path."""
+        """Write the comment beside the issue, in place of an earlier one that differs; return its path."""
         path = self._path(number).with_suffix(".comment.md")
         if path.exists() and path.read_bytes() == text.encode():
             return str(path.relative_to(self._root))
@@ -119,13 +125,13 @@ class MarkdownTracker:
         return str(path.relative_to(self._root))
 
     def set_status(self, number: int, status: IssueStatus) -> None:
-        """Nothing: the file of an issue is its author's, and the board tells how far it is."""
+        """Do nothing: the file of an issue is its author's, and the board shows its status."""
 
     def close(self, number: int) -> None:
-        """Nothing, for the same reason."""
+        """Do nothing, for the same reason."""
 
     def pull(self, number: int, branch: str, title: str, text: str) -> str:  # noqa: ARG002 (the Protocol's)
-        """Raises BadInput: a folder of files has no pull requests."""
+        """Raise BadInput: a folder of files has no pull requests."""
         raise BadInput(
             "a local issue has no pull request", next_step=f"merge it: git merge {branch}, or give --tracker github"
         )
@@ -142,12 +148,16 @@ def _is_open(issue: Issue, label: str) -> bool:
     return issue.state.lower() == "open" and label in (one.strip().lower() for one in issue.labels)
 
 
-def _number(path: Path) -> int:
-    return int(path.name.partition("-")[0])
+def _only(number: int, paths: Sequence[Path]) -> Path:
+    """Return the one file of an issue. Raises BadInput where there are more."""
+    if len(paths) > 1:
+        both = " and ".join(path.name for path in paths)
+        raise BadInput(f"two files are issue {number}: {both}", where=str(FOLDER), next_step="rename one of them")
+    return paths[0]
 
 
 def _split(text: str, where: str) -> tuple[str, str, int]:
-    """Front matter, body, and the line on which the body begins."""
+    """Return the front matter, the body, and the line on which the body begins."""
     lines = text.splitlines(keepends=True)
     ends = [number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"]
     if not lines or lines[0].rstrip() != "---" or not ends:

@@ -1,14 +1,22 @@
-"""What a person sees of a campaign in a pipe: one plain line an event. The view of a terminal is in live."""
+"""Plain text for a terminal, a pipe or a log: the board, a table of shapes, one line an event. `live` redraws a view.
+
+Texts of others pass `one_line` or `make_postable`.
+"""
 
 import time
+from collections.abc import Sequence
 from typing import IO, Protocol, Self
 
+from agent.core.experiment import Shape
 from agent.core.protocols import Event, Notice, RunEnded, RunStarted
 from agent.core.records import RunRecord
+from agent.core.sanitize import make_postable, one_line
+from agent.tracking.board import Board, columns, command_cells, gain, interval, number
+from agent.tracking.comment import describe_audit
 
 
 class View(Protocol):
-    """Hears the events of a campaign."""
+    """Shows the events of a campaign."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
@@ -17,14 +25,13 @@ class View(Protocol):
 
 
 def describe_outcome(run: RunRecord) -> str:
-    """How a run ended, in a few words."""
+    """Return how a run ended, in a few words."""
     if run.role == "probe" and run.status == "ok":
         return f"{run.metrics['step_seconds'] * 1000:.0f} ms a step"
     if run.metric is None:
         return f"{run.status}: {run.reason} ({run.log})"
     speed = run.metrics.get("tokens_per_second")
-    told = "" if speed is None else f", {speed:,.0f} tok/s"
-    return f"{run.metric:.4f}{told}"
+    return f"{run.metric:.4f}" + ("" if speed is None else f", {speed:,.0f} tok/s")
 
 
 def minutes(seconds: float) -> str:
@@ -61,3 +68,46 @@ class PlainView:
             print(f"[{minutes(time.monotonic() - self._began)}] {text}", file=self._stream, flush=True)
         except BrokenPipeError:  # the reader has left; the campaign goes on
             self._gone = True
+
+
+def board_text(board: Board) -> str:
+    """Return the board, the verdict and the notices."""
+    head = ["variant", board.track.metric, "n", "gain", "90 % interval", "tok/s", "status"]
+    body = [
+        [row.name, number(row.mean), str(row.n), gain(row.verdict), interval(row.verdict)]
+        + [number(row.mean_of("tokens_per_second"), 0), row.status]
+        for row in board.rows
+    ]
+    return "\n".join(["", columns([head, *body]), "", *_verdict_lines(board)])
+
+
+def _verdict_lines(board: Board) -> list[str]:
+    verdict, steering = (
+        board.verdict,
+        ["{} said {}: {}".format(*map(one_line, command_cells(c))) for c in board.steering],
+    )
+    if verdict is None:
+        return [*steering, "no verdict yet; the same command goes on"]
+    variant = f" {verdict.variant}" if verdict.variant else ""
+    lines = [
+        f"verdict: {verdict.decision}{variant}",
+        one_line(verdict.reason),
+        *(f"the issue expected: {outcome}" for outcome in board.expected_outcomes),
+        *(one_line(describe_audit(one).replace("**", "").replace("`", "")) for one in board.audits),
+        *steering,
+        f"baseline {board.track.name}: {board.current[:7]}",
+        *map(make_postable, board.notices),
+    ]
+    return [line for line in lines if line]
+
+
+def shapes_table(profile: str, rows: Sequence[tuple[str, Shape | None]]) -> str:
+    """Return the resolved shapes of one profile, a line each."""
+    head = [profile, "DEPTH", "ASPECT_RATIO", "model_dim", "n_head", "parameters", "FLOPs/token", "memory MB"]
+    body = [
+        [name, str(s.depth), str(s.aspect_ratio), str(s.model_dim), str(s.n_head), f"{s.params:,}"]
+        + [f"{s.flops_per_token:,}", f"{s.memory_mb:,}"]
+        for name, s in rows
+        if s is not None
+    ]
+    return columns([head, *body])

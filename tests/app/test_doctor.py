@@ -29,7 +29,7 @@ def test_a_gpu_that_torch_cannot_use_is_named_with_what_to_do(tmp_path: Path) ->
 
 def test_a_gpu_is_probed_where_runs_will_use_it(tmp_path: Path) -> None:
     """The same command, with the walls and the devices of a run around it where there are walls."""
-    bare, walled = (cuda_probe("python", Sandbox(level, "")) for level in ("none", "bwrap"))  # type: ignore[arg-type]
+    bare, walled = (cuda_probe("python", Sandbox(level, "")) for level in ("none", "bwrap"))
     assert bare[:2] == ("python", "-c")
     assert "torch.zeros(8, device='cuda')" in bare[2]
     around = Sandbox("bwrap", "").wrap(bare, cwd=Path("/tmp"), readable=(), writable=(), gpus=1)

@@ -17,6 +17,7 @@ import pytest
 from agent.app import wiring
 from agent.app.main import main
 from agent.campaign import plan
+from agent.execution.locks import exclusive
 from agent.tracking.local import MarkdownTracker
 from tests.support.project import ISSUE, ROOT, agent, command, commit, edit, environment, git
 
@@ -197,6 +198,19 @@ def test_the_plan_shows_both_profiles_the_order_and_what_it_will_take(project: P
     assert tables == [[profile, "baseline", "1D", "1C", "1A", "1B"] for profile in ("full", "mini")]
 
 
+def test_looking_takes_no_lock_and_leaves_no_lock_behind(project: Path) -> None:
+    assert agent(project, "--issue", "3", "--plan").returncode == 0
+    assert agent(project, "--issue", "3", "--status").returncode == 2
+    assert not (project / ".git" / "autoresearch").exists()
+    assert agent(project, "--issue", "3", "--budget", "5steps", "--gate", "lowest").returncode == 0
+    with exclusive(project / ".git" / "autoresearch" / "repository.lock", "issue 9"):
+        for look in ("--plan", "--status", "--report", "--verify"):
+            run = agent(project, "--issue", "3", look)
+            assert (run.returncode, run.stderr) == (0, ""), look
+        busy = agent(project, "--issue", "3", "--budget", "6steps")
+    assert (busy.returncode, "repository is in use by process" in busy.stderr) == (1, True)
+
+
 def test_status_before_any_run_says_how_to_run(project: Path) -> None:
     run = agent(project, "--issue", "3", "--status")
     assert (run.returncode, "has not run in this clone" in run.stderr) == (2, True)
@@ -242,7 +256,7 @@ def counts(project: Path, monkeypatch: pytest.MonkeyPatch) -> Counts:
 
         return call
 
-    monkeypatch.setattr(wiring, "make_plan", counted("planned", wiring.make_plan))
+    monkeypatch.setattr(wiring, "make_plan", counted("planned", plan.make_plan))
     monkeypatch.setattr(plan, "build_plan", counted("built", plan.build_plan))
     monkeypatch.setattr(MarkdownTracker, "fetch", counted("fetched", MarkdownTracker.fetch))
     monkeypatch.chdir(project)

@@ -1,10 +1,12 @@
 """The order of a queue: priority, number, dependencies; circles and gaps are named, and the rest runs."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.app.priority import Backlog, IssueStates, after, ordered, rank
+from agent.app.priority import Backlog, IssueStates, break_cycles, dependencies, order_issues, rank
 from agent.core.experiment import Issue
 
 
@@ -13,7 +15,7 @@ def issue(number: int, body: str = "", *labels: str, state: str = "open") -> Iss
 
 
 def put(*waiting: Issue, known: IssueStates = IssueStates({})) -> Backlog:  # noqa: B008 (frozen)
-    return ordered(waiting, known)
+    return order_issues(waiting, known)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ def put(*waiting: Issue, known: IssueStates = IssueStates({})) -> Backlog:  # no
     ],
 )
 def test_dependencies_are_read_where_a_person_reads_text(body: str, numbers: tuple[int, ...]) -> None:
-    assert after(issue(1, body)) == numbers
+    assert dependencies(issue(1, body)) == numbers
 
 
 @pytest.mark.parametrize(
@@ -56,23 +58,23 @@ def test_the_label_gives_the_rank(labels: list[str], number: int) -> None:
 
 
 def test_the_urgent_go_first_then_the_lower_number() -> None:
-    found = put(issue(5), issue(4), issue(6, "", "priority: high"), issue(7, "", "priority: P0"))
-    assert found.order == (7, 6, 4, 5)
-    assert found.why[6] == "priority high"
-    assert found.why[4] == "no priority"
+    backlog = put(issue(5), issue(4), issue(6, "", "priority: high"), issue(7, "", "priority: P0"))
+    assert backlog.order == (7, 6, 4, 5)
+    assert backlog.why[6] == "priority high"
+    assert backlog.why[4] == "no priority"
 
 
 def test_what_another_depends_on_goes_first_and_is_as_urgent() -> None:
     waiting = issue(1, "after #9", "priority: P0"), issue(9, "after #8"), issue(8), issue(2, "", "priority: high")
-    found = put(*waiting)
-    assert found.order == (8, 9, 1, 2)
-    assert found.why[9] == "no priority; something more urgent comes after it; after #8"
+    backlog = put(*waiting)
+    assert backlog.order == (8, 9, 1, 2)
+    assert backlog.why[9] == "no priority; something more urgent comes after it; after #8"
 
 
 def test_a_circle_is_named_and_what_waits_for_it_and_the_rest_runs() -> None:
-    found = put(issue(1, "after #2"), issue(2, "after #3"), issue(3, "after #2"), issue(4))
-    assert found.order == (4,)
-    assert {number: left.reason for number, left in found.left_out.items()} == {
+    backlog = put(issue(1, "after #2"), issue(2, "after #3"), issue(3, "after #2"), issue(4))
+    assert backlog.order == (4,)
+    assert {number: left.reason for number, left in backlog.left_out.items()} == {
         1: "it comes after #2, which is left out",
         2: "it comes after itself: #2 after #3 after #2",
         3: "it comes after itself: #3 after #2 after #3",
@@ -86,26 +88,44 @@ def test_an_issue_after_itself_is_a_circle() -> None:
 def test_dependencies_outside_of_the_queue_are_judged_by_what_is_known_of_them() -> None:
     waiting = [issue(n, f"after #{n + 10}") for n in range(1, 6)] + [issue(6, "after #1")]
     others = {11: None, 12: issue(12), 13: issue(13, state="closed"), 14: issue(14)}
-    found = put(*waiting, known=IssueStates(others, decided={15}, tried={14}))
-    assert found.order == (3, 5)
-    assert {number: (left.status, left.reason) for number, left in found.left_out.items()} == {
+    backlog = put(*waiting, known=IssueStates(others, with_verdict={15}, without_verdict={14}))
+    assert backlog.order == (3, 5)
+    assert {number: (left.status, left.reason) for number, left in backlog.left_out.items()} == {
         1: (2, "it comes after #11, and there is no issue 11"),
         2: (3, "it comes after #12, which is open and no experiment here"),
         4: (3, "it comes after #14, which has no verdict"),
         6: (3, "it comes after #1, which is left out"),
     }
-    assert found.notices == ("#13 is closed without a verdict in this ledger; #3, which comes after it, goes ahead",)
+    assert backlog.notices == ("#13 is closed without a verdict in this ledger; #3, which comes after it, goes ahead",)
 
 
 @given(st.dictionaries(st.integers(1, 8), st.tuples(st.sets(st.integers(1, 9)), st.sampled_from(["P0", "P1", "low"]))))
 def test_every_issue_is_placed_or_left_out_and_none_before_what_it_depends_on(
-    told: dict[int, tuple[set[int], str]],
+    issues: dict[int, tuple[set[int], str]],
 ) -> None:
     waiting = [
         issue(n, " ".join(f"after #{need}." for need in needs), f"priority: {word}")
-        for n, (needs, word) in told.items()
+        for n, (needs, word) in issues.items()
     ]
-    found = put(*waiting, known=IssueStates({9: None}))
-    assert sorted([*found.order, *found.left_out]) == sorted(told)
-    for at, number in enumerate(found.order):
-        assert told[number][0] <= set(found.order[:at])
+    backlog = put(*waiting, known=IssueStates({9: None}))
+    assert sorted([*backlog.order, *backlog.left_out]) == sorted(issues)
+    for at, number in enumerate(backlog.order):
+        assert issues[number][0] <= set(backlog.order[:at])
+
+
+def test_two_circles_through_one_issue_are_both_named() -> None:
+    backlog = put(issue(1, "after #2"), issue(2, "after #1, #3"), issue(3, "after #2"))
+    assert {number: left.status for number, left in backlog.left_out.items()} == {1: 2, 2: 2, 3: 2}
+    assert backlog.left_out[3].reason == "it comes after itself: #3 after #2 after #3"
+
+
+def test_a_graph_without_cycles_is_left_as_it_is() -> None:
+    graph = {1: {2, 3}, 2: {3}, 3: set[int]()}
+    assert break_cycles(graph) == (graph, [])
+
+
+def test_of_a_cycle_each_number_comes_after_the_next_and_its_edges_are_gone() -> None:
+    acyclic, [cycle] = break_cycles({1: {2, 4}, 2: {3}, 3: {1}, 4: set()})
+    assert (cycle[0] == cycle[-1], len(cycle)) == (True, 4)
+    assert {(1, 2), (2, 3), (3, 1)} == set(pairwise(cycle))
+    assert acyclic == {1: {4}, 2: set(), 3: set(), 4: set()}

@@ -48,8 +48,8 @@ def test_a_queue_runs_by_priority_and_dependency_and_goes_on_after_a_broken_issu
     winner = git(queue, "rev-parse", "autoresearch/issue-3/1D")
     assert git(queue, "rev-parse", "autoresearch/issue-4/4A^") == winner
     edit(queue, "experiments/issues/0005-t.md", "9 | 57", "10 | 64")
-    again = agent(queue, *QUEUE)
-    assert (begun(again.stdout), again.returncode) == (["5", "7"], 0), again.stderr
+    second = agent(queue, *QUEUE)
+    assert (begun(second.stdout), second.returncode) == (["5", "7"], 0), second.stderr
     nothing = agent(queue, *QUEUE)
     assert (begun(nothing.stdout), nothing.returncode) == ([], 0)
 
@@ -64,8 +64,8 @@ def test_the_plan_of_a_queue_shows_the_order_and_why_and_writes_nothing(queue: P
         "4. issue 5: no priority",
         "5. issue 7: no priority; after #5",
     ]
-    told = json.loads(agent(queue, *QUEUE, "--plan", "--json").stdout)
-    assert [one["issue"] for one in told["order"]] == [6, 3, 4, 5, 7]
+    plan = json.loads(agent(queue, *QUEUE, "--plan", "--json").stdout)
+    assert [one["issue"] for one in plan["order"]] == [6, 3, 4, 5, 7]
     assert not (queue / "experiments" / "ledger.jsonl").exists()
 
 
@@ -91,8 +91,8 @@ def test_an_issue_that_a_person_took_over_is_passed_and_stop_ends_the_queue(proj
     assert run.returncode == 3
     assert "a person has taken over" in run.stderr
     assert "line-1 says /stop" in run.stderr
-    again = agent(project, *QUEUE)
-    assert (begun(again.stdout), again.returncode) == (["3", "4", "5"], 3)
+    second = agent(project, *QUEUE)
+    assert (begun(second.stdout), second.returncode) == (["3", "4", "5"], 3)
 
 
 def test_a_queue_needs_no_issue_and_takes_none(project: Path) -> None:
@@ -114,23 +114,23 @@ class Labels(MarkdownTracker):
 
 
 def test_what_waits_is_labelled_once_and_a_label_that_cannot_be_set_stops_nothing(queue: Path) -> None:
-    tracker, ran, told = Labels(queue), list[int](), list[str]()
-    shift = QueueRunner(tracker, lambda _: False, lambda number: number in ran, ran.append, told.append)
-    assert shift.work() == 0
+    tracker, ran, notices = Labels(queue), list[int](), list[str]()
+    runner = QueueRunner(tracker, lambda _: False, lambda number: number in ran, ran.append, notices.append)
+    assert runner.work() == 0
     assert ran == [6, 3, 4, 5, 7]
     assert tracker.marked == [(number, "queued") for number in (3, 4, 5, 7)]
-    assert told == ["issue 5 is not labelled: no route"]
+    assert notices == ["issue 5 is not labelled: no route"]
 
 
 def test_a_pause_goes_on_with_the_next_issue_and_another_error_ends_the_queue(queue: Path) -> None:
     def run(number: int) -> None:
         raise {6: Paused("its cap is reached"), 3: HarnessError("the disk is full")}[number]
 
-    told = list[str]()
+    notices = list[str]()
     with pytest.raises(HarnessError, match="the disk is full"):
-        QueueRunner(MarkdownTracker(queue), lambda _: False, lambda _: False, run, told.append).work()
-    assert told == ["issue 6: its cap is reached"]
+        QueueRunner(MarkdownTracker(queue), lambda _: False, lambda _: False, run, notices.append).work()
+    assert notices == ["issue 6: its cap is reached"]
 
 
 def test_the_worst_of_what_happened_is_an_error_then_a_bad_issue_then_a_pause() -> None:
-    assert [worst(told) for told in ([], [0, 0], [0, 3], [3, 2], [2, 1, 3])] == [0, 0, 3, 2, 1]
+    assert [worst(statuses) for statuses in ([], [0, 0], [0, 3], [3, 2], [2, 1, 3])] == [0, 0, 3, 2, 1]

@@ -1,5 +1,6 @@
 """The open-ended mode: its limits, measured from its record, hold across restarts."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -33,14 +34,14 @@ def loops(ledger: Ledger) -> list[SessionRecord]:
 
 
 def ignore(_: Event) -> None:
-    """Nobody is told."""
+    """Take no notice."""
 
 
 def later(session: Session, minutes: float) -> datetime:
     return datetime.fromisoformat(session.began.at) + timedelta(minutes=minutes)
 
 
-def fruitless(ledger: Ledger, session: Session, number: int) -> None:
+def empty_round(ledger: Ledger, session: Session, number: int) -> None:
     ledger.append(
         RoundRecord(
             issue=5,
@@ -89,9 +90,9 @@ def test_a_session_that_ended_is_followed_by_another(ledger: Ledger) -> None:
 
 def test_no_round_begins_that_would_end_too_late(ledger: Ledger) -> None:
     session = begun(ledger, 1)
-    assert session.over(1800, later(session, 29)) == ""
-    assert session.over(1800, later(session, 31)).startswith("the time is used up: 1 hours")
-    assert begun(ledger, None).over(1e9, later(session, 1e6)) == ""
+    assert session.stop_reason(1800, later(session, 29)) == ""
+    assert session.stop_reason(1800, later(session, 31)).startswith("the time is used up: 1 hours")
+    assert begun(ledger, None).stop_reason(1e9, later(session, 1e6)) == ""
 
 
 def test_only_money_spent_since_it_began_counts(ledger: Ledger) -> None:
@@ -111,7 +112,7 @@ def test_only_money_spent_since_it_began_counts(ledger: Ledger) -> None:
         )
     )
     session = begun(ledger, max_usd=1)
-    assert session.over(None, later(session, 1)) == ""
+    assert session.stop_reason(None, later(session, 1)) == ""
     ledger.append(
         SpendRecord(
             issue=5,
@@ -127,22 +128,22 @@ def test_only_money_spent_since_it_began_counts(ledger: Ledger) -> None:
             at=session.began.at,
         )
     )
-    assert session.over(None, later(session, 1)) == "the money is used up: $1.00 of $1"
+    assert session.stop_reason(None, later(session, 1)) == "the money is used up: $1.00 of $1"
 
 
 def test_an_issue_that_gives_nothing_to_run_ends_after_a_few_rounds(ledger: Ledger) -> None:
-    session, tried = begun(ledger, 8), list[int]()
+    session, rounds_run = begun(ledger, 8), list[int]()
 
     def nothing() -> None:
-        tried.append(len(tried) + 1)
-        fruitless(ledger, session, tried[-1])
+        rounds_run.append(len(rounds_run) + 1)
+        empty_round(ledger, session, rounds_run[-1])
         raise NothingToRun("all refused")
 
     assert (
         run_rounds(session, nothing_left, nothing, 60.0, ignore)
         == f"{MAX_EMPTY_ROUNDS} rounds in a row had nothing that could be measured"
     )
-    assert len(tried) == MAX_EMPTY_ROUNDS
+    assert len(rounds_run) == MAX_EMPTY_ROUNDS
 
 
 def test_a_pause_that_passes_does_not_end_the_session(ledger: Ledger) -> None:
@@ -183,8 +184,8 @@ def test_a_round_that_a_crash_cut_short_has_its_end_though_the_money_is_used_up(
             at=session.began.at,
         )
     )
-    assert session.over(1800, later(session, 31)) == ""
-    assert session.over(1800, later(session, 61)).startswith("the time is used up")
+    assert session.stop_reason(1800, later(session, 31)) == ""
+    assert session.stop_reason(1800, later(session, 61)).startswith("the time is used up")
     ledger.append(
         ProposalRecord(
             issue=5,
@@ -200,7 +201,7 @@ def test_a_round_that_a_crash_cut_short_has_its_end_though_the_money_is_used_up(
             at=session.began.at,
         )
     )
-    assert session.over(1800, later(session, 1)) == "the money is used up: $1.00 of $1"
+    assert session.stop_reason(1800, later(session, 1)) == "the money is used up: $1.00 of $1"
 
 
 def test_a_service_that_is_away_is_waited_for_and_the_round_goes_on(ledger: Ledger) -> None:
@@ -226,7 +227,7 @@ def test_a_service_that_stays_away_pauses_the_session_and_does_not_end_it(ledger
     assert [one.ended for one in loops(ledger)] == [False]
 
 
-def test_a_stop_that_was_heard_while_a_crash_was_made_good_ends_the_session_at_once(ledger: Ledger) -> None:
+def test_a_stop_while_a_crash_is_made_good_ends_the_session_at_once(ledger: Ledger) -> None:
     def stopped() -> None:
         raise Stopped("somebody said /stop")
 
@@ -234,3 +235,30 @@ def test_a_stop_that_was_heard_while_a_crash_was_made_good_ends_the_session_at_o
         raise AssertionError
 
     assert run_rounds(begun(ledger, 8), stopped, never, 60.0, ignore) == "somebody said /stop"
+
+
+def test_a_service_that_is_away_when_a_crash_is_made_good_is_waited_for_too(ledger: Ledger) -> None:
+    answers, waits = [Unreachable("529"), None], list[float]()
+
+    def catch_up() -> None:
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+
+    def stop() -> None:
+        raise Stopped("enough")
+
+    assert run_rounds(begun(ledger, 8), catch_up, stop, 60.0, ignore, waits.append) == "enough"
+    assert (answers, waits) == ([], [60.0])
+
+
+def test_time_that_is_used_up_while_a_service_is_away_ends_the_session(ledger: Ledger) -> None:
+    session = begun(ledger, 1)
+
+    def away() -> None:
+        raise Unreachable("no route")
+
+    def pass_by(_: float) -> None:
+        object.__setattr__(session, "began", replace(session.began, at=LONG_AGO))
+
+    reason = run_rounds(session, nothing_left, away, 60.0, ignore, pass_by)
+    assert reason.startswith("the time is used up: 1 hours")

@@ -105,9 +105,9 @@ def several(*metrics: float) -> list[ScoredRun]:
 def test_any_run_of_a_winners_may_be_drawn_and_meets_the_baselines_of_its_own_rank() -> None:
     winner, base = several(1.3, 1.1, 1.2), several(2.2, 2.4, 2.3)
     pairs = [checks.draw_run(winner, base, f"lot {number}") for number in range(300)]
-    found = Counter((mine.metric, usual.metric) for mine, usual in pairs)
-    assert set(found) == {(1.1, 2.2), (1.2, 2.3), (1.3, 2.4)}
-    assert min(found.values()) > 60
+    drawn = Counter((mine.metric, usual.metric) for mine, usual in pairs)
+    assert set(drawn) == {(1.1, 2.2), (1.2, 2.3), (1.3, 2.4)}
+    assert min(drawn.values()) > 60
     assert checks.draw_run(winner, base, "lot") == checks.draw_run(
         winner[::-1], base[::-1], "lot"
     )  # the same after a crash
@@ -187,5 +187,6 @@ def test_a_run_without_a_number_is_not_among_the_scored_and_believed_by_no_check
 
 def test_what_the_record_keeps_are_finite_numbers_alone() -> None:
     report = ScoreReport(metrics={"val_bpb": 1.9, "held_bpb": float("inf")})
-    kept = checks.numbers(*several(1.8, 2.0), report, ScoreReport(metrics={"val_bpb": 2.1}))
+    winner, base = several(1.8, 2.0)
+    kept = checks.numbers(winner, base, report, ScoreReport(metrics={"val_bpb": 2.1}))
     assert kept == {"claimed_bpb": 1.8, "baseline_bpb": 2.0, "audited_bpb": 1.9, "baseline_audited_bpb": 2.1}

@@ -34,19 +34,19 @@ def start(folder: Path, weights: dict[str, torch.Tensor]) -> "subprocess.Popen[b
 def test_it_answers_each_batch_with_the_models_logits_and_ends_when_told(tmp_path: Path) -> None:
     table = torch.arange(25, dtype=torch.float32).view(5, 5)
     batches = [np.array([[1, 2, 3]], dtype=np.int32), np.array([[4, 0], [2, 2]], dtype=np.int32)]
-    asked = b"".join(struct.pack("<2I", *batch.shape) + batch.tobytes() for batch in batches)
-    out, told = start(tmp_path, {"weight": table}).communicate(asked + struct.pack("<2I", 0, 0), timeout=60)
+    sent = b"".join(struct.pack("<2I", *batch.shape) + batch.tobytes() for batch in batches)
+    out, errors = start(tmp_path, {"weight": table}).communicate(sent + struct.pack("<2I", 0, 0), timeout=60)
     for batch in batches:
         assert struct.unpack("<4I", out[:16]) == (3, *batch.shape, 5)
         size = 4 * batch.size * 5
         assert np.array_equal(np.frombuffer(out[16 : 16 + size], dtype=np.float32), table[batch].numpy().ravel())
         out = out[16 + size :]
     assert out == b""
-    assert b"hello from the script" in told
+    assert b"hello from the script" in errors
 
 
 @pytest.mark.parametrize("weights", [{"other": torch.zeros(5, 5)}, {"weight": torch.zeros(4, 5)}])
 def test_weights_that_are_not_the_models_end_it(tmp_path: Path, weights: dict[str, torch.Tensor]) -> None:
-    out, told = start(tmp_path, weights).communicate(timeout=60)
+    out, errors = start(tmp_path, weights).communicate(timeout=60)
     assert out == b""
-    assert b"Error(s) in loading state_dict" in told
+    assert b"Error(s) in loading state_dict" in errors

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.audit.rules import OK
 from agent.audit.timing import Timing, check_overhead, check_pace, check_time
-from agent.core.experiment import Budget
+from agent.core.experiment import Budget, Profile
 from agent.core.records import RunRecord
 from tests.store.test_ledger import RUN
 
@@ -45,13 +46,13 @@ def test_runs_like_the_baselines_keep_the_clock(clock: str) -> None:
     assert check_time(timing(*usual, base=usual)) == OK
 
 
-def counted(cpu_s: float, profile: str = "mini", **seconds: float) -> RunRecord:
-    one = run(clock="steps", **seconds)  # type: ignore[arg-type]
-    return replace(one, cpu_s=cpu_s, conditions=replace(one.conditions, profile=profile))  # type: ignore[arg-type]
+def counted(cpu_s: float, profile: Profile = "mini", *, training: float = 20.0, seconds: float = 25.0) -> RunRecord:
+    one = run(clock="steps", training=training, seconds=seconds)
+    return replace(one, cpu_s=cpu_s, conditions=replace(one.conditions, profile=profile))
 
 
 def test_a_run_that_others_slowed_down_did_no_more_work_by_the_processors_seconds() -> None:
-    slow = {"training": 90.0, "seconds": 150.0}
+    slow: Any = {"training": 90.0, "seconds": 150.0}
     base = [counted(50.0)]
     assert check_time(timing(counted(60.0, **slow), base=base)) == OK
     for more in (counted(80.0, **slow), counted(0.0, **slow), counted(60.0, profile="full", **slow)):

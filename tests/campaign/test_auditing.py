@@ -16,7 +16,7 @@ from tests.support import needs, trial
 from tests.support.audited import make_audited
 from tests.support.project import agent, commit, edit, git
 from tests.support.trial import SMALL
-from tests.tracking.test_comment import AUDIT
+from tests.tracking.test_board import AUDIT
 
 EDITS = {one.name: train_py(one, **SMALL) for one in cheats()}
 

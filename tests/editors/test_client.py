@@ -37,8 +37,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_what_is_paid_is_right_to_the_cent_with_cached_tokens(bench: Bench) -> None:
-    bench.server.reply(edit(), used=usage(1_000, 2_000, written=40_000, read=0))
-    bench.server.reply(text("done"), used=usage(500, 300, written=2_000, read=40_000))
+    bench.server.reply(edit(), used=usage(1_000, 2_000, cached=40_000, read=0))
+    bench.server.reply(text("done"), used=usage(500, 300, cached=2_000, read=40_000))
     bench.write()
     first, second = (record for record in bench.records if record.settled)
     assert (first.usd, second.usd) == (0.122, 0.017)  # 2e-3 + 20e-3 + 100e-3; 1e-3 + 3e-3 + 5e-3 + 8e-3

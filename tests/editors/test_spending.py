@@ -17,8 +17,8 @@ from agent.editors.spending import Spending, Usage, check_cap, cost, dollars, sp
 
 
 def settings(model: str = "claude-sonnet-5-5", /, **caps: object) -> Settings:
-    found = models.read({}, model=model)
-    return found.model_copy(update={"caps": found.caps.model_copy(update=caps)})
+    base = models.read({}, model=model)
+    return base.model_copy(update={"caps": base.caps.model_copy(update=caps)})
 
 
 def spending(limits: Settings, earlier: Sequence[SpendRecord] = ()) -> tuple[Spending, list[SpendRecord]]:

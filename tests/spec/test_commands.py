@@ -1,4 +1,4 @@
-"""What people say: which lines are commands, what each means, and what the course is then."""
+"""What people say: which lines are commands, what each means, and what the selection is then."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ from agent.spec.commands import (
 from agent.spec.prose import readable
 
 SCRIPT = Script("train.py", {"DEPTH": 8, "LR": 0.1, "WINDOW": "SSL", "TIE": False, "BETAS": (0.9, 0.95)})
-COURSE = Selection(
+SELECTION = Selection(
     tuple(Variant(name, (SetConstant("train.py", "DEPTH", n),)) for n, name in enumerate(("1A", "1B"), 9))
 )
 
@@ -44,14 +44,14 @@ def added(name: str, **values: object) -> Add:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "commands"),
     [
         ("/stop", ["/stop"]),
         ("good\n\n/skip 1B\nthanks\n  /stop\n", ["/skip 1B", "/stop"]),
         ("/skip\t 1B  ", ["/skip 1B"]),
         ("please /stop", []),
         ("> /stop", []),
-        ("> he said\n/stop", ["/stop"]),
+        ("> he obeyed_so_far\n/stop", ["/stop"]),
         ("`/stop`", []),
         ("```\n/stop\n```\n/skip 1A", ["/skip 1A"]),
         ("~~~sh\n/stop", []),
@@ -66,8 +66,8 @@ def added(name: str, **values: object) -> Add:
         ("", []),
     ],
 )
-def test_a_command_is_a_line_that_begins_with_a_slash_where_a_person_sees_text(text: str, found: list[str]) -> None:
-    assert [line.text for line in lines(text)] == found
+def test_a_command_is_a_line_that_begins_with_a_slash_where_a_person_sees_text(text: str, commands: list[str]) -> None:
+    assert [line.text for line in lines(text)] == commands
 
 
 def test_a_number_at_the_end_addresses_an_issue() -> None:
@@ -125,7 +125,7 @@ def test_a_command_is_read(line: str, command: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "reason"),
     [
         ("/shrug", "/shrug is no command; there are /stop, /skip 1B, /budget 120, /run"),
         ("/home/rena/x.log", "no command"),
@@ -150,10 +150,10 @@ def test_a_command_is_read(line: str, command: Command) -> None:
         ("/run 1E WINDOW=" + "x" * 500, "fewer than 500"),
     ],
 )
-def test_what_is_no_command_is_answered_with_what_would_be(line: str, said: str) -> None:
+def test_what_is_no_command_is_answered_with_what_would_be(line: str, reason: str) -> None:
     found = parse(line, SCRIPT)
     assert isinstance(found, Refusal)
-    assert said in found.reason
+    assert reason in found.reason
 
 
 @given(st.text(alphabet="0123456789smhkM. steptok", max_size=12))
@@ -166,23 +166,23 @@ def test_values_arrive_as_they_were_written(depth: int, rate: float) -> None:
     assert parse(f"/run 1E DEPTH={depth} LR={rate!r}", SCRIPT) == added("1E", DEPTH=depth, LR=rate)
 
 
-# --- the course -------------------------------------------------------------------------------------------
+# --- the selection -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("course", "command", "said"),
+    ("selection", "command", "reason"),
     [
-        (COURSE, Skip("1Z"), "there is no variant 1Z; there are 1A, 1B"),
-        (replace(COURSE, skipped=("1C",)), Skip("1c"), "skipped already"),
-        (replace(COURSE, variants=COURSE.variants[:1]), Skip("1A"), "the only variant left"),
-        (COURSE, added("1a", DEPTH=3), "there is a variant 1a already"),
-        (replace(COURSE, skipped=("1C",)), added("1C", DEPTH=3), "1C was skipped"),
+        (SELECTION, Skip("1Z"), "there is no variant 1Z; there are 1A, 1B"),
+        (replace(SELECTION, skipped=("1C",)), Skip("1c"), "skipped already"),
+        (replace(SELECTION, variants=SELECTION.variants[:1]), Skip("1A"), "the only variant left"),
+        (SELECTION, added("1a", DEPTH=3), "there is a variant 1a already"),
+        (replace(SELECTION, skipped=("1C",)), added("1C", DEPTH=3), "1C was skipped"),
     ],
 )
-def test_what_the_course_does_not_allow_is_refused(course: Selection, command: Command, said: str) -> None:
-    found = apply(course, command)
+def test_what_the_selection_does_not_allow_is_refused(selection: Selection, command: Command, reason: str) -> None:
+    found = apply(selection, command)
     assert isinstance(found, Refusal)
-    assert said in found.reason
+    assert reason in found.reason
 
 
 COMMANDS = st.lists(
@@ -197,13 +197,13 @@ COMMANDS = st.lists(
 
 @given(COMMANDS)
 def test_whatever_is_said_something_is_left_to_run_and_no_name_is_there_twice(commands: list[Command]) -> None:
-    course = COURSE
+    selection = SELECTION
     for command in commands:
-        found = apply(course, command)
-        course = course if isinstance(found, Refusal) else found
-    names = [variant.name.lower() for variant in course.variants]
+        found = apply(selection, command)
+        selection = selection if isinstance(found, Refusal) else found
+    names = [variant.name.lower() for variant in selection.variants]
     assert names
-    assert len({*names, *map(str.lower, course.skipped)}) == len(names) + len(course.skipped)
+    assert len({*names, *map(str.lower, selection.skipped)}) == len(names) + len(selection.skipped)
 
 
 def record(command: str, obeyed: bool = True) -> CommandRecord:
@@ -213,19 +213,19 @@ def record(command: str, obeyed: bool = True) -> CommandRecord:
 
 
 def test_records_that_were_obeyed_give_the_course_again() -> None:
-    said = [record("/skip 1a"), record("/stop"), record("/run 1C DEPTH=3"), record("/skip 1B", obeyed=False)]
-    course = replay(COURSE.variants, [*said, record("/budget 5steps"), record("/budget 7steps")], SCRIPT)
-    assert [variant.name for variant in course.variants] == ["1B", "1C"]
-    assert course.budget == Budget("steps", 7)
-    assert [changes(one) for one in said[:3]] == [True, False, True]
+    obeyed_so_far = [record("/skip 1a"), record("/stop"), record("/run 1C DEPTH=3"), record("/skip 1B", obeyed=False)]
+    selection = replay(SELECTION.variants, [*obeyed_so_far, record("/budget 5steps"), record("/budget 7steps")], SCRIPT)
+    assert [variant.name for variant in selection.variants] == ["1B", "1C"]
+    assert selection.budget == Budget("steps", 7)
+    assert [changes(one) for one in obeyed_so_far[:3]] == [True, False, True]
 
 
 def test_a_record_about_variants_that_are_not_proposed_any_more_has_no_effect() -> None:
-    assert replay(COURSE.variants, [record("/skip 7A"), record("/run 1b DEPTH=3")], SCRIPT) == COURSE
+    assert replay(SELECTION.variants, [record("/skip 7A"), record("/run 1b DEPTH=3")], SCRIPT) == SELECTION
 
 
 def test_a_record_that_the_script_cannot_follow_any_more_says_so_and_what_to_do() -> None:
     with pytest.raises(
         BadInput, match=r"line-1 by rena: /run 1C GONE=3 was obeyed.*no constant GONE.*\n.*edit the issue"
     ):
-        replay(COURSE.variants, [record("/run 1C GONE=3")], SCRIPT)
+        replay(SELECTION.variants, [record("/run 1C GONE=3")], SCRIPT)

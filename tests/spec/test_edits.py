@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from agent.core.errors import BadInput
 from agent.core.experiment import Constant, Edit, Replace, Rewrite, SetConstant
 from agent.spec import edits as edits_module
-from agent.spec.edits import constants, only_constants
+from agent.spec.edits import constants_after, only_constants
+from agent.spec.script import constants
 from tests.support.project import ROOT
 
 SCRIPT = '''"""A script."""
@@ -64,27 +65,6 @@ def put(name: str, value: Constant) -> SetConstant:
     return SetConstant("train.py", name, value)
 
 
-# --- reading ----------------------------------------------------------------------------------------------
-
-
-def test_constants_are_the_top_level_literals_and_arithmetic_on_literals() -> None:
-    assert constants(SCRIPT, "train.py") == {
-        "DEPTH": 8,
-        "ASPECT_RATIO": 64,
-        "TOTAL_BATCH_SIZE": 524288,
-        "BATCH": 512,
-        "LR": 0.04,
-        "EPS": 1e-10,
-        "OFFSET": -3,
-        "WINDOW": "SSSL",
-        "COMPILE": True,
-        "BETAS": (0.9, 0.95),
-        "PROFILES": {"full": {"batch": 32, "widths": [1, -2]}, "mini": {}},
-        "NOTHING": None,
-        "PROFILES.full.batch": 32,
-    }
-
-
 def test_a_value_in_a_dict_is_set_by_its_dotted_name_and_nothing_else_changes() -> None:
     script = (
         'TUNED = {\n    "é": 1, "mini": {"batch":  4 * 8,  # rows\n "rate": 0.5}, "full": {"batch": 32},\n}  # end\n'
@@ -113,58 +93,6 @@ def test_a_dotted_name_that_is_not_there_is_refused_with_those_that_are(name: st
 def test_a_dict_in_a_dict_is_not_one_value() -> None:
     problem = refusal('TUNED = {"mini": {"batch": 32}}\n', put("TUNED.mini", 1))
     assert "dict, not one value" in problem.problem
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "A = 1\nA += 1",
-        "A = 1\nfor A in range(3): pass",
-        "A = 1\nif True:\n    A = 2",
-        "A = 1\ndef f():\n    global A\n    A = 2",
-        "A = 1\ndef A(): pass",
-        "A = 1\nimport x as A",
-        "A = 1\nwith open('x') as A: pass",
-        "A, B = 1, 2",
-        "A = B = 1",
-        "A: int",
-        "A = f'{1}'",
-        "A = [*range(3)]",
-        "A = {**{}}",
-        "A = 1 / 0",
-        "A = 1 << -1",
-        "A = (-8) ** 0.5",
-        "A = not True",
-        "A = True + 1",
-        "A = b'x'",
-        "A = " + " + ".join(["1"] * 800),
-    ],
-)
-def test_what_is_not_one_literal_is_no_constant(source: str) -> None:
-    assert constants(source, "x.py") == {}
-
-
-@pytest.mark.parametrize(
-    "source",
-    ["A = [A for A in [1]] and 1\nA = 5", "f = lambda: (A := 2)\nA = 5", "class C:\n    A = 1\nA = 5", "A: int\nA = 5"],
-)
-def test_an_inner_scope_binds_nothing_outside(source: str) -> None:
-    names = constants(source.replace("A = [A for A in [1]] and 1", "x = [A for A in [1]]"), "x.py")
-    assert names == {"A": 5}
-
-
-@pytest.mark.parametrize(
-    ("source", "line"),
-    [("A = 1\nB = = 2\n", 2), ("def f(:\n", 1), ("A = '\0'", 1), ("x = '\ud800'", 1), ("(" * 500, 1)],
-)
-def test_a_script_that_does_not_parse_is_refused_with_file_and_line(source: str, line: int) -> None:
-    with pytest.raises(BadInput, match="does not parse") as caught:
-        constants(source, "some/x.py")
-    assert caught.value.where == f"some/x.py:{line}"
-
-
-def test_an_odd_escape_in_a_string_is_read_without_a_warning() -> None:
-    assert constants("A = '\\d'", "x.py") == {"A": "\\d"}
 
 
 # --- setting a constant -----------------------------------------------------------------------------------
@@ -209,9 +137,18 @@ def test_setting_the_present_value_changes_nothing(value: int) -> None:
     assert edits_module.apply({"train.py": SCRIPT}, [put(name, value)], ["train.py"]) == {}
 
 
+def test_constants_are_set_together_as_one_after_another_would_be() -> None:
+    sets = [put("OFFSET", 5), put("PROFILES.full.batch", 7), put("DEPTH", 6), put("DEPTH", 9), put("LR", 1)]
+    one_by_one = SCRIPT
+    for each in sets:
+        one_by_one = apply(one_by_one, each)
+    assert apply(SCRIPT, *sets) == one_by_one
+    assert constants_after(constants(SCRIPT, "a.py"), sets) == constants(one_by_one, "a.py")
+
+
 def test_edits_apply_in_order_and_only_changed_files_come_back() -> None:
     files = {"a.py": "A = 1\n", "b.py": "B = 1\n", "notes.txt": "("}
-    edits = [SetConstant("a.py", "A", 2), Replace("a.py", "A = 2", "A = 3"), Rewrite("notes.txt", "((")]
+    edits: list[Edit] = [SetConstant("a.py", "A", 2), Replace("a.py", "A = 2", "A = 3"), Rewrite("notes.txt", "((")]
     assert edits_module.apply(files, edits, ["a.py", "b.py", "notes.txt"]) == {"a.py": "A = 3\n", "notes.txt": "(("}
     assert files == {"a.py": "A = 1\n", "b.py": "B = 1\n", "notes.txt": "("}
 
@@ -301,7 +238,11 @@ LAYOUTS = (
 def scripts(draw: st.DrawFn) -> tuple[str, str, str, object, Constant]:
     """An assignment in a script: the text before its value and after it, the name, the value, another of its type."""
     name, old = draw(names), draw(scalars)
-    same = {int: st.integers(-(10**12), 10**12), float: st.floats(-1e300, 1e300), str: st.text(max_size=12)}
+    same: dict[type, st.SearchStrategy[Constant]] = {
+        int: st.integers(-(10**12), 10**12),
+        float: st.floats(-1e300, 1e300),
+        str: st.text(max_size=12),
+    }
     new = draw(same.get(type(old), st.booleans()))
     ending = draw(st.sampled_from(["\n", "\r\n"]))
     around = [draw(st.sampled_from(["", "# é", "x = '''\n  y = 1\n'''", "def f():\n\treturn  1 "])) for _ in range(2)]
@@ -320,6 +261,7 @@ def test_what_is_set_is_what_is_read_and_every_character_outside_the_literal_is_
     text = f"{before}{old!r}{after}"
     edited = apply(text, put(name, new))
     assert constants(edited, "x.py")[name] == new
+    assert constants_after(constants(text, "x.py"), [SetConstant("x.py", name, new)]) == constants(edited, "x.py")
     if new == old:
         assert edited == text
     else:

@@ -1,4 +1,4 @@
-"""page.py: which Markdown is a table, a paragraph under its headings or a settings block, and where it stands."""
+"""An issue's document: what is a table, a paragraph under its headings or a settings block, and on which line."""
 
 import pytest
 
@@ -27,13 +27,18 @@ def test_a_table_in_code_or_in_a_comment_is_no_table(hidden: str) -> None:
 
 
 def test_a_paragraph_knows_the_headings_it_stands_under() -> None:
-    found = page("# Title\n\n## Run\n\n### Order\n\nfirst\n\n## Else\n\n- second\n").prose
-    assert [(one.headings, one.text) for one in found] == [(("Run", "Order"), "first"), (("Else",), "second")]
+    paragraphs = page("# Title\n\n## Run\n\n### Order\n\nfirst\n\n## Else\n\n- second\n").prose
+    assert [(one.headings, one.text) for one in paragraphs] == [(("Run", "Order"), "first"), (("Else",), "second")]
 
 
 def test_only_a_fence_whose_first_line_says_so_holds_settings() -> None:
     blocks = page("```yaml\n# autoresearch\ngate: lowest\n```\n\n```yaml\ngate: lowest\n```\n").blocks
     assert [block.content for block in blocks] == ["# autoresearch\ngate: lowest\n"]
+
+
+@pytest.mark.parametrize("body", [">- <textarea\n>", "\x00", "> " * 99])
+def test_an_odd_page_is_read(body: str) -> None:
+    assert page(body).tables == ()
 
 
 def test_a_line_is_the_files_where_there_is_a_file_and_the_issues_where_not() -> None:

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import prepare
 import train
 from agent.core.errors import BadInput
-from agent.core.experiment import Profile
+from agent.core.experiment import Profile, Shape
 from agent.spec import shape
 
 PROFILES: tuple[Profile, ...] = get_args(Profile)
@@ -22,26 +22,26 @@ PROFILES: tuple[Profile, ...] = get_args(Profile)
 def literals(path: Path) -> dict[str, object]:
     """The top-level constants that are plain literals, as the harness reads them."""
     body = ast.parse(path.read_text("utf-8")).body
-    assigned = [node for node in body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
-    plain = [node for node in assigned if node.targets[0].id.isupper()]
-    return {node.targets[0].id: ast.literal_eval(node.value) for node in plain if _is_literal(node.value)}
+    named = [(node.targets[0], node.value) for node in body if isinstance(node, ast.Assign)]
+    plain = [(target.id, value) for target, value in named if isinstance(target, ast.Name) and target.id.isupper()]
+    return {name: ast.literal_eval(value) for name, value in plain if _is_literal(value)}
 
 
 def _is_literal(node: ast.expr) -> bool:
-    return not any(isinstance(part, ast.Name | ast.Call | ast.BinOp) for part in ast.walk(node))
+    return not any(isinstance(inner, ast.Name | ast.Call | ast.BinOp) for inner in ast.walk(node))
 
 
 CONSTANTS = literals(Path(train.__file__))
 FACTS = literals(Path(prepare.__file__))["PROFILES"]
 
 
-def tuned(profile: Profile) -> dict[str, object]:
+def tuned(profile: Profile) -> dict[str, Any]:
     table = CONSTANTS["TUNED"]
     assert isinstance(table, dict)
     return dict(table[profile])
 
 
-def resolve(profile: Profile, **changed: object) -> shape.Shape:
+def resolve(profile: Profile, **changed: object) -> Shape:
     assert isinstance(FACTS, dict)
     return shape.resolve({**CONSTANTS, **changed}, FACTS[profile], profile)
 

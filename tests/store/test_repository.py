@@ -134,6 +134,29 @@ def test_a_branch_in_the_way_is_found(project: Path, repo: Repository) -> None:
     assert repo.conflicting_branch("autoresearch/issue-3/1A") == "autoresearch/issue-3"
 
 
+def test_branches_beside_and_below_are_in_nobodys_way(project: Path, repo: Repository) -> None:
+    for name in ("autoresearch/issue-3/1B", "autoresearch/issue-33", "autoresearch/issue-3-old", "other"):
+        git(project, "branch", name)
+    git(project, "config", "column.ui", "always")
+    git(project, "checkout", "--quiet", "--detach")
+    assert repo.conflicting_branch("autoresearch/issue-3/1A") is None
+
+
+def test_what_a_whole_hash_names_is_read_once_and_what_a_name_stands_for_each_time(
+    project: Path, repo: Repository
+) -> None:
+    first = repo.resolve("HEAD")
+    assert first is not None
+    before = repo.read(first, "train.py")
+    assert repo.read("HEAD", "train.py") == before
+    (project / "train.py").write_text("other = 1\n")
+    commit(project, "another")
+    assert repo.read("HEAD", "train.py") == "other = 1\n"
+    (project / ".git" / "objects").rename(project / "objects")
+    assert repo.read(first, "train.py") == before
+    assert repo.read("HEAD", "train.py") is None
+
+
 @pytest.mark.parametrize(
     "name", ["main", "autoresearch", "autoresearch/x/../y", "autoresearch/x.lock", "autoresearch/-x"]
 )

@@ -1,4 +1,4 @@
-"""The rounds of an issue in prose, as the ledger tells them: what is open, what is over, what was tried."""
+"""The rounds of an issue in prose, as the ledger has them: what is open, what is finished, what was tried."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from agent.core.proposals import Idea
-from agent.core.records import CampaignRecord, ProposalRecord, RoundRecord
+from agent.core.records import CampaignRecord, ProposalRecord, RoundRecord, VerdictRecord
 from agent.store import rounds
 from agent.store.ledger import Ledger
+from agent.store.rounds import ProposalRow, RoundRow
 from tests.store.test_ledger import RECORDS, RUN
 
 SHA = "c" * 64
@@ -46,9 +47,9 @@ def latest(ledger: Ledger) -> rounds.Round:
 
 
 def test_a_round_is_complete_when_each_idea_has_ended(ledger: Ledger) -> None:
-    assert latest(ledger).open == IDEAS
+    assert latest(ledger).open_ideas == IDEAS
     ledger.append(proposal("1A"))
-    assert [idea.name for idea in latest(ledger).open] == ["1B"]
+    assert [idea.name for idea in latest(ledger).open_ideas] == ["1B"]
     assert not rounds.is_finished(ledger, 3, latest(ledger))
     ledger.append(proposal("1B", accepted=False))
     assert latest(ledger).complete
@@ -74,12 +75,12 @@ def test_another_body_has_rounds_of_its_own_under_numbers_of_their_own(ledger: L
 
 
 def test_ideas_get_the_names_of_variants() -> None:
-    assert [one.name for one in rounds.named(IDEAS, 12)] == ["12A", "12B"]
+    assert [one.name for one in rounds.name_ideas(IDEAS, 12)] == ["12A", "12B"]
 
 
-def test_what_a_variant_is_for_is_said_in_its_authors_words() -> None:
-    assert rounds.why(IDEAS[0]) == "SwiGLU: gates help (expected: -0.01)"
-    assert rounds.why(IDEAS[1]) == "wider"
+def test_what_a_variant_is_for_is_told_in_its_authors_words() -> None:
+    assert rounds.rationale(IDEAS[0]) == "SwiGLU: gates help (expected: -0.01)"
+    assert rounds.rationale(IDEAS[1]) == "wider"
 
 
 def test_what_was_tried_has_judged_variants_and_refused_proposals(ledger: Ledger) -> None:
@@ -102,3 +103,31 @@ def test_a_tree_that_ran_or_was_refused_is_known(ledger: Ledger) -> None:
     assert rounds.duplicate_of(ledger, RUN.tree) == f"{RUN.variant} of issue {RUN.issue}"
     assert rounds.duplicate_of(ledger, "f" * 40) == "1B of issue 3"
     assert rounds.duplicate_of(ledger, "0" * 40) is None
+
+
+def test_a_reader_sees_every_round_and_what_became_of_each_proposal(ledger: Ledger) -> None:
+    ledger.append(proposal("1A"))
+    ledger.append(proposal("1B", accepted=False))
+    assert rounds.proposal_rows(latest(ledger)) == (
+        ProposalRow("1A", "SwiGLU: gates help (expected: -0.01)", "a variant"),
+        ProposalRow("1B", "wider", "refused: no"),
+    )
+    assert rounds.round_rows(ledger, 3, SHA) == (RoundRow(1, "1A, 1B", "under way"),)
+
+
+def test_a_round_for_a_reader_ends_with_its_verdict_or_with_why_nothing_ran(ledger: Ledger) -> None:
+    ledger.append(proposal("1A", accepted=False))
+    ledger.append(proposal("1B", accepted=False))
+    campaign = next(one for one in RECORDS if isinstance(one, CampaignRecord))
+    verdict = next(one for one in RECORDS if isinstance(one, VerdictRecord))
+    ledger.append(replace(latest_record(ledger), round=2, ideas=(), failure="declined"))
+    ledger.append(replace(latest_record(ledger), round=3, ideas=IDEAS, failure=""))
+    ledger.append(replace(campaign, issue=3, round=3, at="at"))
+    ledger.append(replace(verdict, issue=3, campaign_id="at"))
+    outcomes = [one.outcome for one in rounds.round_rows(ledger, 3, SHA)]
+    assert outcomes[:2] == ["nothing to run: no", "declined"]
+    assert outcomes[2].startswith(f"{verdict.verdict.decision} {verdict.verdict.variant}, gain +")
+
+
+def latest_record(ledger: Ledger) -> RoundRecord:
+    return ledger.records_of(RoundRecord, 3)[-1]

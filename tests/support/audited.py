@@ -1,7 +1,7 @@
 """The stand-in project of project.py with a model that can be audited: by the real scorer, in a second or two.
 
 Its model gives every token but the first the same chance, so a run's claim is known without training and true. torch.py
-in the project is what its own process (answerer.py) takes for torch; the scorer has the real one.
+in the project is what its own process (model_server.py) takes for torch; the scorer has the real one.
 """
 
 from pathlib import Path
@@ -70,7 +70,7 @@ def build_model(config):
 '''
 
 TORCH = '''
-"""As much of torch as answerer.py needs."""
+"""As much of torch as model_server.py needs."""
 
 import pickle
 import zipfile

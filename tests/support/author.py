@@ -19,8 +19,8 @@ PRICES = {  # dollars per token of claude-sonnet-5-5
     "cache_creation_input_tokens": Decimal("0.0000025"),
     "cache_read_input_tokens": Decimal("0.0000002"),
 }
-THOUGHT = usage(1207, 811, written=9000)  # a round's ideas
-WORKED = usage(13, 407, written=311, read=9001)  # a use of the text editor
+THOUGHT = usage(1207, 811, cached=9000)  # a round's ideas
+WORKED = usage(13, 407, cached=311, read=9001)  # a use of the text editor
 SPOKE = usage(7, 31, read=9729)  # the last word
 
 

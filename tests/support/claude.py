@@ -54,11 +54,11 @@ def use(identity: str, **given: object) -> Fields:
     return {"type": "tool_use", "id": identity, "name": TOOL, "input": given}
 
 
-def usage(given: int = 100, out: int = 20, written: int = 0, read: int = 0) -> Fields:
+def usage(given: int = 100, out: int = 20, cached: int = 0, read: int = 0) -> Fields:
     return {
         "input_tokens": given,
         "output_tokens": out,
-        "cache_creation_input_tokens": written,
+        "cache_creation_input_tokens": cached,
         "cache_read_input_tokens": read,
     }
 

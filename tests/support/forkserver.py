@@ -1,8 +1,9 @@
-"""Starts the command line by a fork of a process that has imported it: milliseconds in place of half a second.
+"""Starts Python scripts as forks of a process that has their imports: milliseconds in place of a second or three.
 
-One server belongs to a test process, has one thread, and starts with the first program that is asked of it:
+There are two servers, one for the harness's command line and one for scripts that import torch. Each belongs to a test
+process, has one thread, and starts with the first program that is asked of it:
 
-    python -m tests.support.forkserver FD
+    python -m tests.support.forkserver (harness|torch) FD
 
 What a child gets (arguments, folder, environment, standard streams) and what its parent learns (pid, exit status,
 signals) are those of a process of its own; only its imports are done. Where Python itself reads the environment, or
@@ -16,6 +17,7 @@ import io
 import json
 import os
 import pkgutil
+import runpy
 import select
 import signal
 import socket
@@ -25,24 +27,17 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-RUN = ROOT / "agent" / "run.py"
+HARNESS = ROOT / "agent" / "run.py"
 SCRIPTS = ("agent.run", "agent.audit.scorer", "agent.audit.model_server", "agent.execution.supervisor")
-LIBRARIES = (
-    "anthropic",
-    "filelock",
-    "git",
-    "github",
-    "markdown_it",
-    "numpy",
-    "psutil",
-    "pydantic",
-    "rich.live",
-    "yaml",
-)
+LIBRARIES = {
+    "harness": ("anthropic", "filelock", "git", "github", "markdown_it", "numpy", "psutil", "pydantic", "rich", "yaml"),
+    "torch": ("filelock", "numpy", "psutil", "tokenizers", "torch", "torch.nn.functional"),
+}
 READ_AT_START = ("PYTHON", "LANG", "LC_")  # environment variables
 STATUS = struct.Struct("i")
 FORKS = sys.platform == "linux"
@@ -51,15 +46,16 @@ FORKS = sys.platform == "linux"
 # --- the server -------------------------------------------------------------------------------------------
 
 
-def preload() -> None:
-    """Import whatever a command may import, and put it beyond the reach of the collector: forks share its pages."""
-    import agent
-
-    for module in pkgutil.walk_packages(agent.__path__, "agent."):
-        if not module.name.startswith(SCRIPTS):
-            importlib.import_module(module.name)
-    for name in LIBRARIES:
+def preload(kind: str) -> None:
+    """Import what a script may import, and put it beyond the reach of the collector: forks share its pages."""
+    for name in LIBRARIES[kind]:
         importlib.import_module(name)
+    if kind == "harness":
+        import agent
+
+        for module in pkgutil.walk_packages(agent.__path__, "agent."):
+            if not module.name.startswith(SCRIPTS):
+                importlib.import_module(module.name)
     assert len(list(Path("/proc/self/task").iterdir())) == 1
     gc.collect()
     gc.freeze()
@@ -129,55 +125,64 @@ def _writer(number: int, errors: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(file, encoding="utf-8", errors=errors, line_buffering=number == 2 or os.isatty(number))
 
 
-def run(request: dict[str, Any]) -> int:
-    """Carry the command out, as agent/run.py does."""
+def run(request: dict[str, Any]) -> None:
+    """Be `python SCRIPT ARGUMENTS`, where that is asked for."""
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
     time.tzset()
     tempfile.tempdir = None
-    sys.argv = [str(RUN), *request["args"]]
-    from agent.app.main import main
-
-    return main()
+    sys.argv = request["argv"]
+    sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
+    runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 # --- its client -------------------------------------------------------------------------------------------
 
 
 class Server:
-    """The server of this test process; its end of the control socket closes with this process."""
+    """A server of this test process; its end of the control socket closes with this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
         self.lock = threading.Lock()
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        argv = [sys.executable, "-m", "tests.support.forkserver", str(theirs.fileno())]
+        argv = [sys.executable, "-m", "tests.support.forkserver", kind, str(theirs.fileno())]
         env = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # one thread in all: only then is a fork safe
         with theirs:
             self.process = subprocess.Popen(
                 argv, cwd=ROOT, env=env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
             )
 
-    def start(self, args: list[str], cwd: str, env: dict[str, str], streams: list[int]) -> tuple[int, socket.socket]:
+    def start(self, request: Mapping[str, object], streams: list[int]) -> tuple[int, socket.socket]:
         """Return the pid of a new child, and where its exit status will come."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, self.lock:
-            message = json.dumps({"args": args, "cwd": cwd, "env": env}).encode()
-            socket.send_fds(self.control, [message], [*streams, theirs.fileno()])
+            socket.send_fds(self.control, [json.dumps(request).encode()], [*streams, theirs.fileno()])
         (pid,) = STATUS.unpack(ours.recv(STATUS.size))
         return int(pid), ours
 
 
-_SERVERS: dict[int, Server] = {}  # by the process that asks: a fork of it must not share the server's socket
+SERVERS: dict[tuple[str, int], Server] = {}  # a fork of the process that started one must not share its socket
 
 
-def server() -> Server:
-    """This process's server; the first call starts it."""
-    return _SERVERS.get(os.getpid()) or _SERVERS.setdefault(os.getpid(), Server())
+def server(kind: str) -> Server:
+    """Return this process's server of a kind; the first call starts it."""
+    key = kind, os.getpid()
+    if key not in SERVERS:
+        SERVERS[key] = Server(kind)
+    return SERVERS[key]
+
+
+def close() -> None:
+    """Let the servers of this process end; a later start has new ones."""
+    while SERVERS:
+        _, one = SERVERS.popitem()
+        one.control.close()
+        one.process.wait()
 
 
 class Forked(subprocess.Popen[str]):
-    """`python agent/run.py` as a Popen whose process is a child of the server. Only how it starts and ends differs."""
+    """`python SCRIPT ARGUMENTS` as a Popen, whose process is a server's child: only how it starts and ends differs."""
 
     _execute = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
     _reply: socket.socket
@@ -187,9 +192,15 @@ class Forked(subprocess.Popen[str]):
         pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
         chosen = [told[name] for name in ("p2cread", "c2pwrite", "errwrite")]
         streams = [number if fd == -1 else fd for number, fd in enumerate(chosen)]
-        args = list(map(str, told["args"]))[2:]
+        _, script, *args = map(str, told["args"])
+        request = {
+            "argv": [script, *args],
+            "cwd": str(told["cwd"] or Path.cwd()),
+            "env": dict(told["env"] or os.environ),
+        }
+        kind = "harness" if Path(script) == HARNESS else "torch"
         try:
-            self.pid, self._reply = server().start(args, str(told["cwd"]), dict(told["env"]), streams)
+            self.pid, self._reply = server(kind).start(request, streams)
         finally:
             self._close_pipe_fds(*(told[name] for name in pipes))  # type: ignore[attr-defined]
         self._child_created = True
@@ -219,6 +230,6 @@ def can_fork(env: dict[str, str]) -> bool:
 
 
 if __name__ == "__main__":
-    preload()
-    asked = serve(socket.socket(fileno=int(sys.argv[1])))
-    sys.exit(run(asked) if asked is not None else 0)
+    preload(sys.argv[1])
+    if (asked := serve(socket.socket(fileno=int(sys.argv[2])))) is not None:
+        run(asked)

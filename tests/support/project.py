@@ -140,21 +140,34 @@ def agent(
     folder: Path, *args: str, env: dict[str, str] | None = None, timeout: float = 300, fresh: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """Run the real command line in a folder, as a user would; `fresh` says that a fork will not do."""
-    with start(folder, *args, env=env, fresh=fresh) as program:
+    return _ended(start(folder, *args, env=env, fresh=fresh), timeout)
+
+
+def start(folder: Path, *args: str, env: dict[str, str] | None = None, fresh: bool = False) -> subprocess.Popen[str]:
+    """Start the real command line in a folder, with pipes for what it prints: a fork where one will do."""
+    return _started(command(*args), environment(folder, env), folder, fresh=fresh)
+
+
+def python(
+    script: Path, *args: str, env: dict[str, str], cwd: Path = Path(), timeout: float = 300, fresh: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run a script that may import torch, to its end: a fork where one will do."""
+    return _ended(_started([sys.executable, str(script), *args], env, cwd.absolute(), fresh=fresh), timeout)
+
+
+def _started(argv: list[str], env: dict[str, str], cwd: Path, *, fresh: bool) -> subprocess.Popen[str]:
+    kind = subprocess.Popen if fresh or not forkserver.can_fork(env) else forkserver.Forked
+    return kind(argv, cwd=cwd, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _ended(program: subprocess.Popen[str], timeout: float) -> subprocess.CompletedProcess[str]:
+    with program:
         try:
             out, errors = program.communicate(timeout=timeout)
         except BaseException:
             program.kill()
             raise
     return subprocess.CompletedProcess(program.args, program.returncode, out, errors)
-
-
-def start(folder: Path, *args: str, env: dict[str, str] | None = None, fresh: bool = False) -> subprocess.Popen[str]:
-    """Start the real command line in a folder, with pipes for what it prints: a fork where one will do."""
-    told = environment(folder, env)
-    kind = subprocess.Popen if fresh or not forkserver.can_fork(told) else forkserver.Forked
-    pipe = subprocess.PIPE
-    return kind(command(*args), cwd=folder, env=told, text=True, stdout=pipe, stderr=pipe)
 
 
 def command(*args: str) -> list[str]:

@@ -100,7 +100,7 @@ def make_request(corpus: Path, out: Path, mode: str, *, bpb: float | None = None
 
 def score(request: ScoreRequest) -> Scorer:
     """Run the scorer in this process and return it, its checks made."""
-    scorer = Scorer(request, start_models(request))
+    scorer = Scorer(request, start_models(request.command, request.claimed))
     try:
         scorer.run()
     finally:

@@ -79,7 +79,7 @@ class Court:
         def one(name: str) -> AuditRecord:
             executor = free.get()
             try:
-                return auditing.of_winner(replace(self.parts, executor=executor), self.evidence, name)
+                return auditing.audit_winner(replace(self.parts, executor=executor), self.evidence, name)
             finally:
                 free.put(executor)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from agent.core.errors import BadInput, HarnessError, Unreachable
-from agent.tracking import github
+from agent.tracking import github, github_calls
 from agent.tracking.comment import marker
 from agent.tracking.github import GitHubTracker, Settings
 from tests.support.github import REPOSITORY, TOKEN, US, Fault, GitHub, serving
@@ -223,7 +223,7 @@ def test_an_app_finds_its_own_comment_without_being_a_user(hub: GitHub, tracker:
 def test_a_comment_that_is_too_long_says_where_the_rest_is(hub: GitHub, tracker: GitHubTracker) -> None:
     tracker.comment(3, f"{TEXT}```\n" + "a line of a long table\n" * 5000 + "```\n")
     body = hub.on(3)[0]["body"]
-    assert len(body) <= github.LENGTH
+    assert len(body) <= github.MAX_COMMENT
     assert body.count("```") == 2
     assert "--issue 3 --report` prints all of it" in body.splitlines()[-1]
 
@@ -316,7 +316,7 @@ def test_what_passes_is_waited_for_and_what_does_not_is_unreachable(
     with pytest.raises(Unreachable, match=r"issue 3: GitHub (answered 50|cannot be reached)") as error:
         tracker.fetch(3)
     assert error.value.exit_code == 3
-    assert hub.asked(r"GET .*/issues/3") == 3 + github.ATTEMPTS
+    assert hub.asked(r"GET .*/issues/3") == 3 + github_calls.MAX_ATTEMPTS
 
 
 @pytest.mark.parametrize("how", ["secondary", "primary"])

@@ -1,4 +1,4 @@
-"""What people see of a campaign in a pipe: plain lines."""
+"""Plain text for a terminal or a pipe: one line an event, and the board."""
 
 import io
 from dataclasses import replace
@@ -6,8 +6,9 @@ from pathlib import Path
 
 from agent.core.protocols import Event, Notice, RunEnded, RunOutput, RunStarted
 from agent.core.runs import Job
-from agent.tracking.terminal import PlainView
+from agent.tracking.terminal import PlainView, board_text
 from tests.store.test_ledger import RUN
+from tests.tracking.test_board import board
 
 JOB = Job("1A", "c" * 40, 0, "screen", ("python",), {}, Path("logs"), 60, "val_bpb")
 LINE = "step 00120 | 34.5% | loss 3.4120 | 12,034 tok/s | eta 13s"
@@ -31,4 +32,15 @@ def test_a_pipe_gets_one_line_an_event() -> None:
         "run 4/10: 1A seed 0 (screen)",
         "1A screen seed 0: 2.5000, 10,000 tok/s in 25.5 s",
         "1B screen seed 0: crash: exit status 1 (logs/issue-3/1A/seed-0/run.log) in 25.5 s",
+    ]
+
+
+def test_the_board_for_a_terminal_ends_with_verdict_reason_and_baseline() -> None:
+    lines = board_text(board()).splitlines()
+    assert lines[-5:] == [
+        "verdict: keep 1D",
+        "1D is better",
+        "the issue expected: If 1D (wider) wins: go wide",
+        "baseline main: ddddddd",
+        "a notice",
     ]

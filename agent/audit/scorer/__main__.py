@@ -10,19 +10,20 @@ from pathlib import Path
 def main() -> None:
     """Score the checkpoint of the request and leave result.json and losses.npz in its folder."""
     began = time.perf_counter()
-    from agent.audit.reports import ScoreRequest
     from agent.audit.scorer.processes import start_models
 
-    request = ScoreRequest(**json.loads(sys.argv[1]))
-    processes = start_models(request)  # before torch is loaded here: so all load it at once, which takes two seconds
+    fields = json.loads(sys.argv[1])
+    # before torch is loaded here: so all load it at once, which takes each of them two seconds
+    processes = start_models(fields["command"], fields["claimed"])
     # read when torch is loaded: threads that wait by spinning would take the processor from the model's process
     os.environ["GOMP_SPINCOUNT"] = "1000"
     import torch  # noqa: F401 (before the export is on the path, where something may have its name)
 
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 (where the export is, with its prepare.py)
+    from agent.audit.reports import ScoreRequest
     from agent.audit.scorer.scorer import Scorer
 
-    scorer = Scorer(request, processes)
+    scorer = Scorer(ScoreRequest(**fields), processes)
     try:
         scorer.run()
     finally:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import prepare
-from agent.audit.scorer.plan import QueryPlan, sample_rows, subset
+from agent.audit.scorer.plan import QueryPlan, RowId, sample_rows, subset
 
 
 @given(
@@ -43,7 +43,7 @@ ROWS = [(split, number) for split in prepare.SPLITS for number in range(40)]
 
 def test_every_row_is_scored_once_and_repeated_by_the_other_process_in_the_same_place() -> None:
     queries = QueryPlan(2, 8, 32, 0.8).queries(ROWS, np.random.default_rng(0))
-    where = {}
+    where: dict[tuple[RowId, bool], tuple[int, int]] = {}
     for side, batches in enumerate(queries):
         for batch in batches:
             assert len(batch) == 8

@@ -3,22 +3,20 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
 from agent.audit.scorer.processes import start_models
-from tests.audit.test_reports import REQUEST
 from tests.support.project import ROOT
 
 
 @pytest.mark.parametrize(("claimed", "count"), [(None, 1), ("losses.npz", 2)])
 def test_a_winner_has_two_processes_and_a_baseline_one(claimed: str | None, count: int) -> None:
-    processes = start_models(replace(REQUEST, command=[sys.executable, "-c", "print(input())"], claimed=claimed))
+    processes = start_models([sys.executable, "-c", "print(input())"], claimed)
     assert [process.communicate(b"a line")[0] for process in processes] == [b"a line\n"] * count
 
 
-def test_they_begin_before_torch_is_loaded() -> None:
+def test_they_begin_before_anything_that_takes_long_is_loaded() -> None:
     code = "import json, sys; import agent.audit.scorer.processes; print(json.dumps(list(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert {"torch", "numpy", "prepare"}.isdisjoint(json.loads(run.stdout))
+    assert {"torch", "numpy", "prepare", "unicodedata", "agent.core.sanitize"}.isdisjoint(json.loads(run.stdout))
