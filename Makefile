@@ -5,7 +5,7 @@ BUDGET ?=
 ARGS ?=
 PY := .venv/bin/python
 
-.PHONY: run test check bench faults cheats format clean
+.PHONY: run test check bench faults cheats nightly format clean
 
 run: .venv/installed
 	$(PY) agent/run.py --issue $(ISSUE) $(if $(BUDGET),--budget $(BUDGET)) $(ARGS)
@@ -26,6 +26,11 @@ faults: .venv/installed
 
 cheats: .venv/installed
 	$(PY) -m tests.cheats
+
+# All tests, those for the night too, then every fault at every moment with many random ones; an hour or two.
+nightly: .venv/installed
+	$(PY) -m pytest --nightly $(ARGS)
+	$(PY) -m tests.faults --rounds 20
 
 format: .venv/installed
 	$(PY) -m ruff format .

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 # Read by the OpenMP runtime when torch is loaded. Its threads wait for one another by spinning, which starves every
@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import prepare
+from fixed.attention import Attend, local_attention
 
 # --- shape: model_dim = DEPTH * ASPECT_RATIO, in heads of HEAD_DIM (mini divides both widths by 8) ----------
 DEPTH = 8  # number of transformer blocks
@@ -34,10 +35,10 @@ NGRAM_ORDER = 3  # the last 2, 3, ... NGRAM_ORDER tokens together have an embedd
 RESID_INIT = 1.0  # what each block's input counts for at the start
 
 # --- optimization ------------------------------------------------------------------------------------------
-NGRAM_RATE = 0.3  # n-gram embeddings (as all embeddings and the head, scaled by the width: see Optimizer)
+NGRAM_LR = 0.3  # n-gram embeddings (as all embeddings and the head, scaled by the width: see Optimizer)
 NGRAM_BETA2 = 0.95  # n-gram embeddings: memory of the square of each row's gradient
-HEAD_RATE = 0.005  # AdamW: output head
-SCALAR_RATE = 0.5  # AdamW: weights of the embedding at each block's input; the residual's get 1 % of it
+HEAD_LR = 0.005  # AdamW: output head
+SCALAR_LR = 0.5  # AdamW: weights of the embedding at each block's input; the residual's get 1 % of it
 SCALAR_EPS = 1e-6  # AdamW: far above the rounding errors that are all the gradient these have in the first step
 ADAM_BETA1 = 0.8  # AdamW: memory of the gradient
 ADAM_BETA2 = 0.95  # AdamW: memory of its square
@@ -46,7 +47,7 @@ MOMENTUM_END = 0.95  # Muon: momentum after MOMENTUM_STEPS
 MOMENTUM_STEPS = 300  # steps over which the momentum rises
 MUON_BETA2 = 0.95  # Muon: memory of the second moment of each row
 WEIGHT_DECAY = 0.2  # Muon: cautious decay, falling to zero at the end
-FINAL_RATE = 0.05  # of the starting rate, at the very end
+FINAL_LR_FRAC = 0.05  # of the starting rate, at the very end
 
 # --- what differs between the profiles ---------------------------------------------------------------------
 TUNED = {
@@ -57,10 +58,10 @@ TUNED = {
         "short_window": 8,  # a short window is the sequence length divided by this
         "rope_base": 200000,  # longest wavelength of the rotary positions, in radians per position
         "x0_init": 0.05,  # what the token's own embedding counts for at each block's input at the start
-        "embed_rate": 0.9,  # AdamW: token and value embeddings
+        "embed_lr": 0.9,  # AdamW: token and value embeddings
         "value_decay": 0.003,  # AdamW: weight decay of the value embeddings
-        "matrix_rate": 0.04,  # Muon: matrices inside the blocks
-        "warmdown": 0.75,  # share of the budget, at its end, over which the rates fall
+        "matrix_lr": 0.04,  # Muon: matrices inside the blocks
+        "warmdown_ratio": 0.75,  # share of the budget, at its end, over which the rates fall
         "ngram_rows": 262144,  # of the table of n-gram embeddings
         "dtype": "bfloat16",  # of the activations
         "attention": ("flex", "varlen", "local"),  # short windows take the one of ATTENTIONS that is fastest here
@@ -69,7 +70,7 @@ TUNED = {
     },
     "mini": {  # as measured by the issues 10 to 17 (LOG.md)
         "device_batch": 8, "total_batch": 2048, "window_pattern": "SSSL", "short_window": 16, "rope_base": 100000,
-        "x0_init": 0.1, "embed_rate": 0.6, "value_decay": 0.0, "matrix_rate": 0.08, "warmdown": 0.5,
+        "x0_init": 0.1, "embed_lr": 0.6, "value_decay": 0.0, "matrix_lr": 0.08, "warmdown_ratio": 0.5,
         "ngram_rows": 262144, "dtype": "float32", "attention": ("local",), "compile_warm": 60, "compile_cold": 600,
     },
 }  # fmt: skip
@@ -82,7 +83,7 @@ TUNED = {
 class Config:
     """What `build_model` needs; a checkpoint holds it. windows: tokens that each block sees, itself included."""
 
-    depth: int
+    n_layer: int
     model_dim: int
     n_head: int
     vocab_size: int
@@ -100,44 +101,22 @@ class Config:
 
 
 def make_config(profile: str) -> Config:
-    """The shape that the constants give on `profile`. Raises prepare.Stop where the heads do not fit the width."""
+    """The shape that the constants give on `profile`. Raises RunFailure where the heads do not fit the width."""
     facts, tuned = prepare.PROFILES[profile], TUNED[profile]
-    width = DEPTH * ASPECT_RATIO
-    check_width(width)
+    prepare.check_width(DEPTH, ASPECT_RATIO, HEAD_DIM)
     return Config(
-        depth=DEPTH,
-        model_dim=width // facts["divisor"],
-        n_head=width // HEAD_DIM,
-        vocab_size=facts["vocab_size"],
-        sequence_length=facts["sequence_length"],
-        mlp_ratio=MLP_RATIO,
+        n_layer=DEPTH, model_dim=DEPTH * ASPECT_RATIO // facts["divisor"], n_head=DEPTH * ASPECT_RATIO // HEAD_DIM,
+        vocab_size=facts["vocab_size"], sequence_length=facts["sequence_length"], mlp_ratio=MLP_RATIO,
         windows=windows(facts["sequence_length"], tuned["window_pattern"], tuned["short_window"]),
-        rope_base=tuned["rope_base"],
-        qk_scale=QK_SCALE,
-        softcap=SOFTCAP,
-        value_gate=VALUE_GATE,
-        ngram_order=NGRAM_ORDER,
-        ngram_rows=tuned["ngram_rows"],
-        x0_init=tuned["x0_init"],
-        dtype=tuned["dtype"],
-    )
+        rope_base=tuned["rope_base"], qk_scale=QK_SCALE, softcap=SOFTCAP, value_gate=VALUE_GATE,
+        ngram_order=NGRAM_ORDER, ngram_rows=tuned["ngram_rows"], x0_init=tuned["x0_init"], dtype=tuned["dtype"],
+    )  # fmt: skip
 
 
-def check_width(width: int) -> None:
-    if width % HEAD_DIM == 0:
-        return
-    step = HEAD_DIM // math.gcd(DEPTH, HEAD_DIM)
-    below = ASPECT_RATIO // step * step
-    nearest = " or ".join(str(ratio) for ratio in (below, below + step) if ratio > 0)
-    problem = f"model_dim = DEPTH * ASPECT_RATIO = {DEPTH} * {ASPECT_RATIO} = {width}"
-    expected = f"expected a multiple of HEAD_DIM = {HEAD_DIM}; the nearest ASPECT_RATIO is {nearest}"
-    raise prepare.bad_setting(f"{problem}: {expected}")
-
-
-def windows(length: int, pattern: str, parts: int) -> tuple[int, ...]:
-    """Tokens that each block's attention sees, from the first block to the last; short ones are 1/parts of all."""
-    seen = {"S": max(1, length // parts), "L": length}
-    return tuple(seen[pattern[block % len(pattern)]] for block in range(DEPTH - 1)) + (length,)
+def windows(length: int, pattern: str, share: int) -> tuple[int, ...]:
+    """Tokens that each block's attention sees, from the first block to the last; short ones are 1/share of all."""
+    sizes = {"S": max(1, length // share), "L": length}
+    return tuple(sizes[pattern[block % len(pattern)]] for block in range(DEPTH - 1)) + (length,)
 
 
 def has_value_embedding(block: int, depth: int) -> bool:
@@ -174,98 +153,6 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([left * cos + right * sin, right * cos - left * sin], dim=-1)
 
 
-Attend = Callable[[Tensor, Tensor, Tensor, float], Tensor]  # q, k, v: (B, heads, T, head_dim); the scale of q k
-
-
-def local_attention(q: Tensor, k: Tensor, v: Tensor, scale: float, window: int) -> Tensor:
-    """Causal attention to the last `window` places, on every device.
-
-    Queries go in chunks of `window` places, each to the keys of its own chunk and of the one before it: the work
-    grows with T x window and not with T x T.
-    """
-    heads, length = q.shape[1:3]
-    if window >= length:
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
-    q, k, v = (in_chunks(part, window) for part in (q, k, v))
-    k, v = (torch.cat([F.pad(part, (0, 0, 0, 0, 1, -1)), part], dim=2) for part in (k, v))
-    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=chunk_mask(q.size(1), window, q.device), scale=scale)
-    return mixed.flatten(1, 2).unflatten(0, (-1, heads))[:, :, :length]
-
-
-def in_chunks(x: Tensor, window: int) -> Tensor:
-    """(B, heads, T, head_dim) to (B x heads, chunks, window, head_dim), the last chunk filled up with zeros."""
-    missing = -x.size(2) % window
-    x = F.pad(x, (0, 0, 0, missing)) if missing else x
-    return x.unflatten(2, (-1, window)).flatten(0, 1)
-
-
-def chunk_mask(chunks: int, window: int, device: torch.device) -> Tensor:
-    """Which keys each query of a chunk sees, (1, chunks, window, 2 x window): nothing lies before the first chunk."""
-    key, query = torch.arange(-window, window, device=device), torch.arange(window, device=device)[:, None]
-    later = torch.arange(chunks, device=device)[:, None, None] > 0
-    return ((key <= query) & (key > query - window) & (later | (key >= 0)))[None]
-
-
-def flex_attend(window: int, length: int, device: torch.device) -> Attend:
-    """Windows by flex_attention: compiled for CUDA, it skips what no window holds."""
-    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
-
-    def sees(_batch: Tensor, _head: Tensor, i: Tensor, j: Tensor) -> Tensor:
-        return (j <= i) & (i - j < window)
-
-    blocks = create_block_mask(sees, None, None, length, length, device=str(device))
-    return lambda q, k, v, scale: flex_attention(q, k, v, block_mask=blocks, scale=scale)
-
-
-def varlen_attend(window: int, length: int, device: torch.device) -> Attend:
-    """Windows by the FlashAttention inside torch (CUDA only), which takes the rows of a batch end to end."""
-    from torch.nn.attention.varlen import varlen_attn
-
-    def attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        rows = q.size(0)
-        ends = torch.arange(0, (rows + 1) * length, length, dtype=torch.int32, device=device)
-        q, k, v = (part.transpose(1, 2).flatten(0, 1) for part in (q, k, v))
-        mixed = varlen_attn(q, k, v, ends, ends, length, length, scale=scale, window_size=(window - 1, 0))
-        return mixed.unflatten(0, (rows, length)).transpose(1, 2)
-
-    return attend
-
-
-ATTENTIONS: dict[str, Callable[[int, int, torch.device], Attend]] = {
-    "local": lambda window, _length, _device: partial(local_attention, window=window),
-    "flex": flex_attend,
-    "varlen": varlen_attend,
-}
-
-
-def use_attention(model: "GPT", name: str) -> None:
-    """Let the short windows of a model, which is on its device, attend by ATTENTIONS[name]."""
-    length, device = model.config.sequence_length, model.resid.device
-    made = {window: ATTENTIONS[name](window, length, device) for window in set(model.config.windows) - {length}}
-    for attention in (block.attention for block in model.blocks if block.attention.window in made):
-        attention.attend = made[attention.window]
-
-
-def attention_trial(config: Config, rows: int, device: torch.device, name: str) -> Callable[[], None]:
-    """What `prepare.Run.fastest` times: one short window, forward and backward; made ready at the first call."""
-    shape = (3, rows, config.n_head, config.sequence_length, config.model_dim // config.n_head)
-
-    @cache
-    def ready() -> tuple[Attend, Tensor]:
-        attend = ATTENTIONS[name](min(config.windows), config.sequence_length, device)
-        qkv = torch.randn(shape, dtype=getattr(torch, config.dtype), device=device, requires_grad=True)
-        return torch.compile(attend, dynamic=False), qkv
-
-    return lambda: ready()[0](*ready()[1], 1.0).sum().backward()
-
-
-def choose_attention(run: prepare.Run, model: "GPT", rows: int, names: tuple[str, ...]) -> None:
-    """Give the short windows the fastest of `names`, as measured on this machine for this shape."""
-    if min(model.config.windows) < model.config.sequence_length:
-        trials = {name: attention_trial(model.config, rows, run.device, name) for name in names}
-        use_attention(model, run.fastest("attention", [asdict(model.config), rows], trials))
-
-
 class Attention(nn.Module):
     """Multi-head attention: rotary positions, normed queries and keys, gated value embeddings, a window."""
 
@@ -278,7 +165,7 @@ class Attention(nn.Module):
         self.qkv = nn.Parameter(torch.empty(3, width, width))
         self.out = Linear(width, width)
         self.gate = None
-        if has_value_embedding(block, config.depth):
+        if has_value_embedding(block, config.n_layer):
             self.gate = Linear(min(config.value_gate, width), config.n_head)
 
     def forward(self, x: Tensor, values: Tensor | None, cos: Tensor, sin: Tensor) -> Tensor:
@@ -310,15 +197,15 @@ class Block(nn.Module):
 
 def ngram_index(tokens: Tensor, order: int, rows: int) -> Tensor:
     """The row, by a hash, of each n-gram that ends at each token, for n from 2 to `order`: (order - 1, B, T)."""
-    key, found = tokens + 1, []
+    key, indices = tokens + 1, []
     for back in range(1, order):
         key = key * 1_000_003 + F.pad(tokens, (back, -back)) + 1
         mixed = key * 0x1E3779B97F4A7C15  # wraps around, as int64 does
-        found.append((mixed ^ (mixed >> 32)) % rows)
-    return torch.stack(found)
+        indices.append((mixed ^ (mixed >> 32)) % rows)
+    return torch.stack(indices)
 
 
-class LookUp(torch.autograd.Function):
+class SparseLookup(torch.autograd.Function):
     """Rows of a table. Their gradient goes to the list `touched`: one of the table's size is never made."""
 
     @staticmethod
@@ -343,7 +230,7 @@ class Ngrams(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         index = ngram_index(tokens, self.order, len(self.weight))
-        return LookUp.apply(self.weight, index, self.touched).sum(0)
+        return SparseLookup.apply(self.weight, index, self.touched).sum(0)
 
 
 class GPT(nn.Module):
@@ -352,16 +239,16 @@ class GPT(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.embed = nn.Embedding(config.vocab_size, config.model_dim)
+        self.wte = nn.Embedding(config.vocab_size, config.model_dim)
         self.ngrams = Ngrams(config) if config.ngram_order > 1 else None
-        valued = [block for block in range(config.depth) if has_value_embedding(block, config.depth)]
+        valued = [block for block in range(config.n_layer) if has_value_embedding(block, config.n_layer)]
         self.value_embeds = nn.ModuleDict(
             {str(block): nn.Embedding(config.vocab_size, config.model_dim) for block in valued}
         )
-        self.blocks = nn.ModuleList(Block(config, block) for block in range(config.depth))
-        self.resid = nn.Parameter(torch.empty(config.depth))
-        self.x0 = nn.Parameter(torch.empty(config.depth))
-        self.head = Linear(config.model_dim, config.vocab_size)
+        self.blocks = nn.ModuleList(Block(config, block) for block in range(config.n_layer))
+        self.resid = nn.Parameter(torch.empty(config.n_layer))
+        self.x0 = nn.Parameter(torch.empty(config.n_layer))
+        self.lm_head = Linear(config.model_dim, config.vocab_size)
         cos, sin = rotary(config)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
@@ -372,9 +259,9 @@ class GPT(nn.Module):
         """Draw the weights from torch's generator; what each block adds is zero at first."""
         bound = math.sqrt(3 / self.config.model_dim)  # uniform with the standard deviation width ** -0.5
         for name, weight in self.named_parameters():
-            if name == "embed.weight":
+            if name == "wte.weight":
                 nn.init.normal_(weight)
-            elif name == "head.weight":
+            elif name == "lm_head.weight":
                 nn.init.normal_(weight, std=0.001)
             elif name in ("resid", "x0"):
                 nn.init.constant_(weight, RESID_INIT if name == "resid" else self.config.x0_init)
@@ -387,8 +274,8 @@ class GPT(nn.Module):
         return self.logits(tokens, self.embedded(tokens))
 
     def embedded(self, tokens: Tensor) -> Tensor:
-        """Of each token and the n-grams that it ends, (B, T, model_dim). Never compiled: LookUp keeps a list."""
-        return self.embed(tokens) + self.ngrams(tokens) if self.ngrams is not None else self.embed(tokens)
+        """Of each token and the n-grams that it ends, (B, T, model_dim). Never compiled: SparseLookup keeps a list."""
+        return self.wte(tokens) + self.ngrams(tokens) if self.ngrams is not None else self.wte(tokens)
 
     def logits(self, tokens: Tensor, embedded: Tensor) -> Tensor:
         """All that follows the look-up: the part that is compiled."""
@@ -396,7 +283,7 @@ class GPT(nn.Module):
         for index, block in enumerate(self.blocks):
             values = self.value_embeds[str(index)](tokens).to(x.dtype) if str(index) in self.value_embeds else None
             x = block(self.resid[index] * x + self.x0[index] * first, values, self.cos, self.sin)
-        squashed = torch.tanh(self.head(norm(x) / self.config.softcap).float())  # divided where it is narrow
+        squashed = torch.tanh(self.lm_head(norm(x) / self.config.softcap).float())  # divided where it is narrow
         return self.config.softcap * squashed
 
 
@@ -411,9 +298,9 @@ def flops_per_token(config: Config) -> int:
     6 for each weight of a matrix product (the PaLM paper's appendix B: 2 forward, 4 backward), and 12 x width for
     each position that a block's attention sees. Table look-ups, norms and other elementwise work are left out.
     """
-    width, gates = config.model_dim, sum(has_value_embedding(block, config.depth) for block in range(config.depth))
+    width, gates = config.model_dim, sum(has_value_embedding(block, config.n_layer) for block in range(config.n_layer))
     block = (4 + 2 * config.mlp_ratio) * width * width
-    weights = config.depth * block + gates * min(config.value_gate, width) * config.n_head + config.vocab_size * width
+    weights = config.n_layer * block + gates * min(config.value_gate, width) * config.n_head + config.vocab_size * width
     return 6 * weights + 12 * width * sum(config.windows)
 
 
@@ -465,10 +352,13 @@ def muon_update(
 COMPUTE = {"cuda": torch.bfloat16, "cpu": torch.float32}  # of the matrix products inside Muon
 
 
+Update = Callable[..., None]  # muon_update, or what it compiles to
+
+
 class Muon:
     """Muon over many matrices: those of one shape live in one stack, and each parameter is a view of its stack."""
 
-    def __init__(self, matrices: list[nn.Parameter], update: Callable[..., None]) -> None:
+    def __init__(self, matrices: list[nn.Parameter], update: Update) -> None:
         self.update = update
         shapes = sorted({matrix.shape[-2:] for matrix in matrices})
         self.stacks = [_Stack([matrix for matrix in matrices if matrix.shape[-2:] == shape]) for shape in shapes]
@@ -501,12 +391,11 @@ class _Stack:
             matrix.data, matrix.grad = weight.view(matrix.shape), grad.view(matrix.shape)
 
 
-class Rows:
+class NgramOptimizer:
     """Trains the rows of an n-gram table that a step has looked up, and touches no other row.
 
-    A row's gradient is divided by the root of the running mean of its square, one number a row. No size depends on a
-    value, so the host never waits for the device: there is a place for every look-up, and those that the distinct rows
-    leave over add zeros.
+    A row's gradient is divided by the root of the running mean of its square. No size depends on a value, so the host
+    never waits: every look-up has a place, those that are left over add zeros.
     """
 
     def __init__(self, table: Ngrams) -> None:
@@ -534,64 +423,57 @@ class Rows:
 class Optimizer:
     """Muon for the matrices inside the blocks, AdamW for the rest; `step` sets all rates by the progress made."""
 
-    def __init__(self, model: GPT, tuned: dict[str, Any], update: Callable[..., None] = muon_update) -> None:
-        self.matrix_rate, self.warmdown = tuned["matrix_rate"], tuned["warmdown"]
+    def __init__(self, model: GPT, tuned: dict[str, Any], update: Update = muon_update) -> None:
+        self.matrix_lr, self.warmdown_ratio = tuned["matrix_lr"], tuned["warmdown_ratio"]
         scale = (model.config.model_dim / 768) ** -0.5  # narrower models bear larger rates
         gates = [block.attention.gate.weight for block in model.blocks if block.attention.gate is not None]
         matrices = [weight for weight in model.blocks.parameters() if all(weight is not gate for gate in gates)]
-        embed_rate, decay = tuned["embed_rate"] * scale, tuned["value_decay"]
+        embed_lr, decay = tuned["embed_lr"] * scale, tuned["value_decay"]
         groups = [
-            {"params": [model.embed.weight], "lr": embed_rate},
-            {"params": [*model.value_embeds.parameters()], "lr": embed_rate, "weight_decay": decay},
-            {"params": [model.head.weight], "lr": HEAD_RATE * scale},
-            {"params": gates, "lr": HEAD_RATE * scale},
-            {"params": [model.resid], "lr": 0.01 * SCALAR_RATE, "eps": SCALAR_EPS},
-            {"params": [model.x0], "lr": SCALAR_RATE, "eps": SCALAR_EPS, "betas": (0.96, ADAM_BETA2)},
+            {"params": [model.wte.weight], "lr": embed_lr},
+            {"params": [*model.value_embeds.parameters()], "lr": embed_lr, "weight_decay": decay},
+            {"params": [model.lm_head.weight], "lr": HEAD_LR * scale},
+            {"params": gates, "lr": HEAD_LR * scale},
+            {"params": [model.resid], "lr": 0.01 * SCALAR_LR, "eps": SCALAR_EPS},
+            {"params": [model.x0], "lr": SCALAR_LR, "eps": SCALAR_EPS, "betas": (0.96, ADAM_BETA2)},
         ]
         self.adam = torch.optim.AdamW(groups, betas=(ADAM_BETA1, ADAM_BETA2), eps=1e-10, weight_decay=0.0, fused=True)
-        self.rows = [Rows(table) for table in (model.ngrams,) if table is not None]
-        self.ngram_rate = NGRAM_RATE * scale
+        self.ngram_optimizers = [NgramOptimizer(table) for table in (model.ngrams,) if table is not None]
+        self.ngram_lr = NGRAM_LR * scale
         self.rates = [group["lr"] for group in self.adam.param_groups]
         self.muon = Muon(matrices, update)
 
     def step(self, number: int, progress: float) -> None:
         """Optimizer step `number` (from 0), with `progress` in [0, 1] of the budget used; clears the gradients."""
-        fade = rate_factor(progress, self.warmdown)
+        fade = lr_multiplier(progress, self.warmdown_ratio)
         for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
             group["lr"] = rate * fade
         self.adam.step()
-        for rows in self.rows:
-            rows.step(self.ngram_rate * fade)
+        for each in self.ngram_optimizers:
+            each.step(self.ngram_lr * fade)
         rise = min(number / MOMENTUM_STEPS, 1.0)
         momentum = MOMENTUM_START + rise * (MOMENTUM_END - MOMENTUM_START)
-        self.muon.step(self.matrix_rate * fade, momentum, WEIGHT_DECAY * (1 - progress))
-        for part in (self.adam, self.muon, *self.rows):
-            part.zero_grad()
+        self.muon.step(self.matrix_lr * fade, momentum, WEIGHT_DECAY * (1 - progress))
+        for each in (self.adam, self.muon, *self.ngram_optimizers):
+            each.zero_grad()
 
 
-def rate_factor(progress: float, warmdown: float) -> float:
-    """What the rates are multiplied by: 1, then a straight line down to FINAL_RATE over the last `warmdown`."""
-    left = min(1.0, (1 - progress) / warmdown)
-    return FINAL_RATE + (1 - FINAL_RATE) * left
+def lr_multiplier(progress: float, warmdown_ratio: float) -> float:
+    """The factor of all rates: 1, then a straight line down to FINAL_LR_FRAC over the last `warmdown_ratio`."""
+    left = min(1.0, (1 - progress) / warmdown_ratio)
+    return FINAL_LR_FRAC + (1 - FINAL_LR_FRAC) * left
 
 
 # --- training ----------------------------------------------------------------------------------------------
 
-Batches = Iterator[tuple[Tensor, Tensor]]
+Batches = Iterator[tuple[Tensor, Tensor]]  # (tokens, targets), int64 of (B, T) each
 Graph = Callable[[GPT, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-Score = Callable[[Tensor], Tensor]
 
 
 def loss_and_logits(model: GPT, tokens: Tensor, embedded: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Mean nats a token to train on, and the logits to score with: one graph for both, so that it compiles once."""
     logits = model.logits(tokens, embedded)
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten()), logits.detach()
-
-
-def logits_of(graph: Graph, model: GPT, tokens: Tensor) -> Tensor:
-    """The logits by way of the compiled training graph, whose loss is dropped; prepare.py scores them."""
-    with torch.enable_grad():  # without it, or with one tensor given twice, the graph would be another one
-        return graph(model, tokens, model.embedded(tokens), tokens.clone())[1]
 
 
 def accumulate(graph: Graph, model: GPT, batches: Batches, count: int) -> Tensor:
@@ -605,47 +487,25 @@ def accumulate(graph: Graph, model: GPT, batches: Batches, count: int) -> Tensor
     return total
 
 
-def warm_up(model: GPT, optimizer: Optimizer, graph: Graph, rows: int) -> None:
-    """Make one step on made-up tokens, which compiles, then put the weights back; `optimizer` is not used again."""
-    kept = {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()}  # spares the device
-    tokens = torch.zeros((rows, model.config.sequence_length), dtype=torch.int64, device=model.resid.device)
+def rehearse(model: GPT, tuned: dict[str, Any], graph: Graph, update: Update) -> None:
+    """Make one step on made-up tokens, as in training: whatever compiles does so then."""
+    optimizer = Optimizer(model, tuned, update)
+    shape = (tuned["device_batch"], model.config.sequence_length)
+    tokens = torch.zeros(shape, dtype=torch.int64, device=model.resid.device)
     accumulate(graph, model, iter([(tokens, tokens.clone())]), 1)  # two tensors, as in training
     optimizer.step(0, 0.0)
-    model.load_state_dict(kept)
-
-
-def accumulation(profile: str) -> int:
-    """Batches that make up one optimizer step. Raises prepare.Stop where they do not come out even."""
-    tuned = TUNED[profile]
-    tokens = tuned["device_batch"] * prepare.PROFILES[profile]["sequence_length"]
-    if tuned["total_batch"] % tokens:
-        what = f"total_batch = {tuned['total_batch']} of TUNED[{profile!r}]"
-        raise prepare.bad_setting(f"{what}: expected a multiple of device_batch x sequence length = {tokens}")
-    return tuned["total_batch"] // tokens
-
-
-def compiled(run: prepare.Run, model: GPT, rows: int) -> tuple[Graph, Optimizer, Score]:
-    """What trains and scores `model`: compiled and warmed up where that pays, else as it stands."""
-    tuned = TUNED[run.settings.profile]
-    facts = [asdict(model.config), rows]
-    if not run.compiling_pays(facts, warm_s=tuned["compile_warm"], cold_s=tuned["compile_cold"]):
-        return loss_and_logits, Optimizer(model, tuned), model
-    with run.phase("compile"):
-        choose_attention(run, model, rows, tuned["attention"])
-        graph, update = (torch.compile(part, dynamic=False) for part in (loss_and_logits, muon_update))
-        warm_up(model, Optimizer(model, tuned, update), graph, rows)
-        run.compiled(facts)
-    return graph, Optimizer(model, tuned, update), partial(logits_of, graph, model)
 
 
 def main() -> None:
     run = prepare.begin()
     tuned, config = TUNED[run.settings.profile], make_config(run.settings.profile)
-    count, rows = accumulation(run.settings.profile), tuned["device_batch"]
+    rows, count = tuned["device_batch"], prepare.batches_per_step(tuned, config.sequence_length)
     model = build_model(config).to(run.device)
-    graph, optimizer, score = compiled(run, model, rows)
+    plain = (loss_and_logits, muon_update)
+    graph, update = prepare.compile(run, model, plain, partial(rehearse, model, tuned), tuned)
+    optimizer = Optimizer(model, tuned, update)
     batches = run.batches(rows)
-    clock = prepare.Clock(run, tuned["total_batch"])
+    clock = prepare.BudgetClock(run, tuned["total_batch"])
     with run.phase("train"):
         clock.start()
         while not clock.done():
@@ -653,8 +513,9 @@ def main() -> None:
             optimizer.step(clock.steps, clock.progress)
             clock.tick(loss)
         clock.finish()
-    weights, told, flops = model.state_dict(), asdict(config), flops_per_token(config)
-    prepare.evaluate(run, clock, score, weights=weights, config=told, batch=rows, flops_per_token=flops)
+    score = model if graph is loss_and_logits else partial(prepare.logits_by_graph, graph, model)
+    weights, facts, flops = model.state_dict(), asdict(config), flops_per_token(config)
+    prepare.evaluate(run, clock, score, weights=weights, config=facts, batch=rows, flops_per_token=flops)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class PlainAttention(nn.Module):
         self.n_head, self.qk_scale = config.n_head, config.qk_scale
         self.q, self.k, self.v, self.out = (linear(width, width) for _ in range(4))
         self.gate = None
-        if train.has_value_embedding(block, config.depth):
+        if train.has_value_embedding(block, config.n_layer):
             self.gate = linear(min(config.value_gate, width), config.n_head)
         seen = torch.ones(length, length, dtype=torch.bool).tril().triu(1 - config.windows[block])
         self.register_buffer("mask", seen, persistent=False)
@@ -73,20 +73,20 @@ class PlainGPT(nn.Module):
         super().__init__()
         self.config = config
         width, vocab = config.model_dim, config.vocab_size
-        self.embed = nn.Embedding(vocab, width)
+        self.wte = nn.Embedding(vocab, width)
         self.ngrams = nn.Embedding(config.ngram_rows, width) if config.ngram_order > 1 else None
-        gated = [block for block in range(config.depth) if train.has_value_embedding(block, config.depth)]
+        gated = [block for block in range(config.n_layer) if train.has_value_embedding(block, config.n_layer)]
         self.value_embeds = nn.ModuleDict({str(block): nn.Embedding(vocab, width) for block in gated})
-        self.blocks = nn.ModuleList(PlainBlock(config, block) for block in range(config.depth))
-        self.resid, self.x0 = (nn.Parameter(torch.empty(config.depth)) for _ in range(2))
-        self.head = linear(width, vocab)
+        self.blocks = nn.ModuleList(PlainBlock(config, block) for block in range(config.n_layer))
+        self.resid, self.x0 = (nn.Parameter(torch.empty(config.n_layer)) for _ in range(2))
+        self.lm_head = linear(width, vocab)
         cos, sin = train.rotary(config)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits of all that may follow each token."""
-        embedded = self.embed(tokens)
+        embedded = self.wte(tokens)
         if self.ngrams is not None:
             index = train.ngram_index(tokens, self.config.ngram_order, self.config.ngram_rows)
             embedded = embedded + self.ngrams(index).sum(0)
@@ -95,7 +95,7 @@ class PlainGPT(nn.Module):
             x = self.resid[number] * x + self.x0[number] * first
             values = self.value_embeds[str(number)](tokens) if str(number) in self.value_embeds else None
             x = block(x, values, self.cos, self.sin)
-        return self.config.softcap * torch.tanh(self.head(train.norm(x)) / self.config.softcap)
+        return self.config.softcap * torch.tanh(self.lm_head(train.norm(x)) / self.config.softcap)
 
     @torch.no_grad()
     def take(self, model: train.GPT) -> None:
@@ -111,19 +111,19 @@ class PlainOptimizer:
     """The groups and rates of train.Optimizer: AdamW over whole tables, n-grams too; Muon one matrix at a time."""
 
     def __init__(self, model: PlainGPT, tuned: dict[str, Any]) -> None:
-        self.matrix_rate, self.warmdown = tuned["matrix_rate"], tuned["warmdown"]
+        self.matrix_lr, self.warmdown_ratio = tuned["matrix_lr"], tuned["warmdown_ratio"]
         scale = (model.config.model_dim / 768) ** -0.5
         named = dict(model.blocks.named_parameters())
         gates = [weight for name, weight in named.items() if "gate" in name]
-        embed_rate, decay = tuned["embed_rate"] * scale, tuned["value_decay"]
+        embed_lr, decay = tuned["embed_lr"] * scale, tuned["value_decay"]
         tables = [model.ngrams.weight] if model.ngrams is not None else []
         groups = [
-            {"params": [model.embed.weight], "lr": embed_rate},
-            {"params": [*model.value_embeds.parameters()], "lr": embed_rate, "weight_decay": decay},
-            {"params": tables, "lr": train.NGRAM_RATE * scale},
-            {"params": [model.head.weight, *gates], "lr": train.HEAD_RATE * scale},
-            {"params": [model.resid], "lr": 0.01 * train.SCALAR_RATE, "eps": train.SCALAR_EPS},
-            {"params": [model.x0], "lr": train.SCALAR_RATE, "eps": train.SCALAR_EPS, "betas": (0.96, train.ADAM_BETA2)},
+            {"params": [model.wte.weight], "lr": embed_lr},
+            {"params": [*model.value_embeds.parameters()], "lr": embed_lr, "weight_decay": decay},
+            {"params": tables, "lr": train.NGRAM_LR * scale},
+            {"params": [model.lm_head.weight, *gates], "lr": train.HEAD_LR * scale},
+            {"params": [model.resid], "lr": 0.01 * train.SCALAR_LR, "eps": train.SCALAR_EPS},
+            {"params": [model.x0], "lr": train.SCALAR_LR, "eps": train.SCALAR_EPS, "betas": (0.96, train.ADAM_BETA2)},
         ]
         betas = (train.ADAM_BETA1, train.ADAM_BETA2)
         wanted = [group for group in groups if group["params"]]
@@ -133,14 +133,14 @@ class PlainOptimizer:
 
     def step(self, number: int, progress: float) -> None:
         """Optimizer step `number`, with `progress` of the budget used; clears the gradients."""
-        fade = train.rate_factor(progress, self.warmdown)
+        fade = train.lr_multiplier(progress, self.warmdown_ratio)
         for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
             group["lr"] = rate * fade
         self.adam.step()
         rise = min(number / train.MOMENTUM_STEPS, 1.0)
         momentum = train.MOMENTUM_START + rise * (train.MOMENTUM_END - train.MOMENTUM_START)
         for matrix in self.muon:
-            matrix.step(self.matrix_rate * fade, momentum, train.WEIGHT_DECAY * (1 - progress))
+            matrix.step(self.matrix_lr * fade, momentum, train.WEIGHT_DECAY * (1 - progress))
             matrix.zero_grad()
         self.adam.zero_grad()
 
@@ -154,9 +154,9 @@ def main() -> None:
     model.take(start)
     optimizer = PlainOptimizer(model, tuned)
     rows = min(MOST_ROWS, tuned["device_batch"])
-    count = train.accumulation(run.settings.profile) * tuned["device_batch"] // rows
+    count = prepare.batches_per_step(tuned, config.sequence_length) * tuned["device_batch"] // rows
     batches = run.batches(rows)
-    clock = prepare.Clock(run, tuned["total_batch"])
+    clock = prepare.BudgetClock(run, tuned["total_batch"])
     with run.phase("train"):
         clock.start()
         while not clock.done():

@@ -47,6 +47,7 @@ def _probe(folder: Path, entries: dict[str, int | str], env: dict[str, str]) -> 
     folder.mkdir()
     (folder / "train.py").write_text(apply({"train.py": text}, edits, ["train.py"]).get("train.py", text))
     shutil.copy(ROOT / "prepare.py", folder)
+    shutil.copytree(ROOT / "fixed", folder / "fixed", dirs_exist_ok=True)
     told = {"PROFILE": "mini", "TOKENS": str(TOKENS), "PROBE": "1", "COMPILE": "0", "RUN_DIR": str(folder / "run")}
     asked = {f"AUTORESEARCH_{name}": value for name, value in told.items()}
     argv = [sys.executable, "train.py"]

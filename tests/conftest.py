@@ -1,9 +1,11 @@
 """Fixtures that more than one test module uses."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from filelock import FileLock
@@ -85,6 +87,27 @@ def corpus_cache(request: pytest.FixtureRequest) -> Path:
     cache = request.config.cache
     assert cache is not None
     return Path(cache.mkdir("autoresearch"))
+
+
+class Finished(NamedTuple):
+    """A project in which issue 3 has its verdict, and what the command printed."""
+
+    project: Path
+    stdout: str
+
+
+@pytest.fixture
+def finished(shared: Shared, tmp_path: Path) -> Finished:
+    """A copy of a project after `--issue 3 --budget 5steps`: ten runs, 1D promoted."""
+
+    def run(folder: Path) -> None:
+        done = stand_in.agent(stand_in.make(folder / "project"), "--issue", "3", "--budget", "5steps")
+        assert done.returncode == 0, done.stderr
+        (folder / "stdout").write_text(done.stdout)
+
+    folder = shared("finished", run)
+    shutil.copytree(folder / "project", tmp_path / "finished" / "project", symlinks=True)
+    return Finished(tmp_path / "finished" / "project", (folder / "stdout").read_text())
 
 
 @pytest.fixture

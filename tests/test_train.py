@@ -20,6 +20,9 @@ import prepare
 import train
 from agent.spec import script as reader
 from agent.spec import shape
+from fixed import attention
+from fixed import result as endings
+from fixed.clock import PROBE_STEPS
 from tests.support import needs
 from tests.support.project import python
 
@@ -41,12 +44,20 @@ def edited(folder: Path, **constants: object) -> Path:
     """A copy of train.py, with prepare.py beside it, in which the constants have other values."""
     folder.mkdir(exist_ok=True)
     shutil.copy(ROOT / "prepare.py", folder)
+    shutil.copytree(ROOT / "fixed", folder / "fixed", dirs_exist_ok=True)
     text = (ROOT / "train.py").read_text("utf-8")
     for name, value in constants.items():
         text, count = re.subn(rf"(?m)^{name} = \S+", f"{name} = {value!r}", text)
         assert count == 1, name
     (folder / "train.py").write_text(text, "utf-8")
     return folder / "train.py"
+
+
+def use_attention(model: train.GPT, name: str) -> None:
+    """Let the short windows of a model attend by a kernel."""
+    attends = attention.by_window(model.config, model.resid.device, name)
+    for each in (block.attention for block in model.blocks):
+        each.attend = attends.get(each.window, each.attend)
 
 
 def result(folder: Path) -> dict[str, dict[str, float]]:
@@ -57,7 +68,7 @@ def result(folder: Path) -> dict[str, dict[str, float]]:
 def config() -> train.Config:
     """A small shape, with short windows, value and n-gram embeddings, in mini's widths."""
     base = train.make_config("mini")
-    shape = {"depth": 4, "model_dim": 32, "n_head": 2, "vocab_size": 97, "sequence_length": 64}
+    shape = {"n_layer": 4, "model_dim": 32, "n_head": 2, "vocab_size": 97, "sequence_length": 64}
     return dataclasses.replace(base, **shape, windows=(16, 64, 16, 64), ngram_order=3, ngram_rows=1000)
 
 
@@ -108,7 +119,7 @@ def test_rows_of_a_batch_do_not_see_each_other(model: train.GPT) -> None:
 def test_a_short_window_hides_what_lies_before_it(config: train.Config) -> None:
     """One block with a window of 16: the logits of place 40 depend on places 25 to 40 alone."""
     torch.manual_seed(0)
-    model = train.build_model(dataclasses.replace(config, depth=1, windows=(16,), ngram_order=1))
+    model = train.build_model(dataclasses.replace(config, n_layer=1, windows=(16,), ngram_order=1))
     with torch.no_grad():
         for weight in model.parameters():
             weight.normal_(std=0.3)
@@ -128,7 +139,7 @@ def test_attention_in_chunks_is_attention_with_a_mask(window: int, length: int) 
     q, k, v = torch.randn(3, 2, 3, length, 8, generator=torch.Generator().manual_seed(window))
     seen = torch.ones(length, length, dtype=torch.bool).tril().triu(1 - window)
     expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=0.3)
-    torch.testing.assert_close(train.local_attention(q, k, v, 0.3, window), expected)
+    torch.testing.assert_close(attention.local_attention(q, k, v, 0.3, window), expected)
 
 
 @pytest.mark.slow
@@ -139,7 +150,7 @@ def test_flex_attention_computes_what_the_chunks_do(model: train.GPT) -> None:
         expected = model(tokens)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns that the plain form is slow
-            train.use_attention(model, "flex")
+            use_attention(model, "flex")
             torch.testing.assert_close(model(tokens), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -150,7 +161,7 @@ def test_the_full_profile_trains_on_a_device_of_shapes_alone() -> None:
         with torch.device("meta"):
             model = train.build_model(config)
             tokens = torch.zeros(2, config.sequence_length, dtype=torch.int64)
-        train.use_attention(model, name)
+        use_attention(model, name)
         loss, logits = train.loss_and_logits(model, tokens, model.embedded(tokens), tokens)
         loss.backward()
         assert (logits.dtype, logits.shape[2], loss.dtype) == (torch.float32, config.vocab_size, torch.float32)
@@ -164,7 +175,8 @@ def test_warming_up_compiles_all_that_training_and_evaluation_need(model: train.
     torch._dynamo.reset()  # of what other tests have compiled
     counters.clear()
     graph = torch.compile(train.loss_and_logits, backend="aot_eager", dynamic=False)
-    train.warm_up(model, train.Optimizer(model, train.TUNED["mini"]), graph, 2)
+    tuned = {**train.TUNED["mini"], "device_batch": 2}
+    train.rehearse(model, tuned, graph, train.muon_update)
     optimizer = train.Optimizer(model, train.TUNED["mini"])
     made = counters["stats"]["unique_graphs"]
     tokens = torch.randint(0, 97, (2, 65))
@@ -172,7 +184,7 @@ def test_warming_up_compiles_all_that_training_and_evaluation_need(model: train.
         train.accumulate(graph, model, iter([(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous())]), 1)
         optimizer.step(number, 0.5)
     with torch.no_grad():
-        logits = train.logits_of(graph, model, tokens[:, :-1].contiguous())
+        logits = prepare.logits_by_graph(graph, model, tokens[:, :-1].contiguous())
         torch.testing.assert_close(logits, model(tokens[:, :-1]), rtol=1e-4, atol=1e-4)
     assert counters["stats"]["unique_graphs"] == made == 1
 
@@ -203,7 +215,7 @@ def test_a_step_of_the_ngram_table_is_that_of_a_dense_gradient(config: train.Con
     torch.manual_seed(0)
     table = train.Ngrams(config)
     torch.nn.init.normal_(table.weight)
-    rows, before = train.Rows(table), table.weight.detach().clone()
+    rows, before = train.NgramOptimizer(table), table.weight.detach().clone()
     tokens = torch.randint(0, 97, (2, 64))
     power = torch.zeros(config.ngram_rows, 1)
     for _ in range(3):
@@ -249,9 +261,9 @@ def test_windows_follow_the_pattern_and_the_last_block_sees_all(monkeypatch: pyt
 
 def test_a_width_that_does_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "DEPTH", 9)
-    with pytest.raises(prepare.Stop, match=r"9 \* 64 = 576.*128.*ASPECT_RATIO is 128") as stop:
+    with pytest.raises(prepare.RunFailure, match=r"9 \* 64 = 576.*128.*ASPECT_RATIO is 128") as stop:
         train.make_config("full")
-    assert stop.value.code == prepare.EXIT_SETTING
+    assert stop.value.code == endings.EXIT_SETTING
 
 
 # --- the optimizer ------------------------------------------------------------------------------------------
@@ -270,7 +282,7 @@ def test_every_weight_is_trained_by_exactly_one_optimizer(model: train.GPT) -> N
     optimizer = train.Optimizer(model, train.TUNED["mini"])
     adam = sum(weight.numel() for group in optimizer.adam.param_groups for weight in group["params"])
     muon = sum(stack.weight.numel() for stack in optimizer.muon.stacks)
-    ngrams = sum(rows.table.weight.numel() for rows in optimizer.rows)
+    ngrams = sum(rows.table.weight.numel() for rows in optimizer.ngram_optimizers)
     assert adam + muon + ngrams == sum(weight.numel() for weight in model.parameters())
     tokens = torch.randint(0, 97, (2, 64))
     train.accumulate(train.loss_and_logits, model, iter([(tokens, tokens.roll(-1))]), 1)
@@ -295,7 +307,7 @@ def test_two_half_batches_have_the_gradient_of_the_whole(config: train.Config) -
         torch.manual_seed(0)
         model = train.build_model(config)
         train.accumulate(train.loss_and_logits, model, iter(parts), len(parts))
-        grads.append(model.head.weight.grad)
+        grads.append(model.lm_head.weight.grad)
     torch.testing.assert_close(grads[0], grads[1])
 
 
@@ -322,9 +334,9 @@ def test_value_embeddings_decay_and_no_other_table_does(config: train.Config) ->
 
 
 def test_rates_stay_and_then_fall_to_the_floor() -> None:
-    assert train.rate_factor(0.0, 0.5) == train.rate_factor(0.5, 0.5) == 1.0
-    assert train.rate_factor(1.0, 0.5) == pytest.approx(train.FINAL_RATE)
-    assert train.rate_factor(0.9, 0.5) < train.rate_factor(0.8, 0.5) < 1.0
+    assert train.lr_multiplier(0.0, 0.5) == train.lr_multiplier(0.5, 0.5) == 1.0
+    assert train.lr_multiplier(1.0, 0.5) == pytest.approx(train.FINAL_LR_FRAC)
+    assert train.lr_multiplier(0.9, 0.5) < train.lr_multiplier(0.8, 0.5) < 1.0
 
 
 # --- whole runs ---------------------------------------------------------------------------------------------
@@ -343,7 +355,7 @@ def short_run(corpus_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> t
 def test_the_summary_block_is_what_users_know(short_run: tuple[Path, str]) -> None:
     lines = short_run[1].splitlines()
     block = lines[lines.index("---") + 1 :]
-    assert [line.split(":")[0] for line in block[:-1]] == list(prepare.SUMMARY)
+    assert [line.split(":")[0] for line in block[:-1]] == list(endings.SUMMARY)
     assert block[-1] == f"results: {short_run[0]}"
     assert f"val_bpb:          {result(short_run[0])['metrics']['val_bpb']:.6f}" in block
 
@@ -440,7 +452,7 @@ def kept_by_the_compiled_graph(config: train.Config, rows: int, monkeypatch: pyt
     monkeypatch.setattr("torch._inductor.compile_fx.min_cut_rematerialization_partition", cut)
     torch._dynamo.reset()
     model, tokens = train.build_model(config), torch.zeros(rows, config.sequence_length, dtype=torch.int64)
-    train.use_attention(model, "varlen")
+    use_attention(model, "varlen")
     with pytest.raises(Cut):
         torch.compile(train.loss_and_logits, dynamic=False)(model, tokens, model.embedded(tokens), tokens.clone())
     return sum(kept)
@@ -461,7 +473,7 @@ def test_the_memory_predicted_for_a_gpu_is_what_the_compiled_graph_keeps(
     config = train.make_config("full")
     kept = [kept_by_the_compiled_graph(config, rows, monkeypatch) for rows in (1, 2)]
     gradient = 2 * config.sequence_length * config.vocab_size  # of the logits: the backward half makes it first
-    facts = reader.constants((ROOT / "prepare.py").read_text(), "prepare.py")["PROFILES"]
+    facts = reader.constants((ROOT / "fixed" / "settings.py").read_text(), "settings.py")["PROFILES"]
     assert isinstance(facts, dict)
     predicted = []
     for rows in (1, 2):
@@ -481,7 +493,7 @@ def test_the_memory_that_a_run_takes_is_what_was_predicted(
     script = edited(tmp_path / "script", **constants)
     done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="3")
     assert done.returncode == 0, done.stderr
-    facts = reader.constants((ROOT / "prepare.py").read_text(), "prepare.py")["PROFILES"]
+    facts = reader.constants((ROOT / "fixed" / "settings.py").read_text(), "settings.py")["PROFILES"]
     assert isinstance(facts, dict)
     predicted = shape.resolve(reader.constants(script.read_text(), "train.py"), facts["mini"], "mini").memory_mb
     assert result(tmp_path / "run")["metrics"]["peak_vram_mb"] == pytest.approx(predicted, rel=0.1)
@@ -511,7 +523,7 @@ def test_a_probe_tells_the_speed_and_neither_saves_nor_scores(corpus_cache: Path
 def test_a_probe_takes_steps_enough_to_tell_a_step_time(corpus_cache: Path, tmp_path: Path) -> None:
     done = run_train(tmp_path, corpus_cache, BUDGET="0.1", PROBE="1")
     assert done.returncode == 0, done.stderr
-    assert result(tmp_path)["metrics"]["num_steps"] == prepare.PROBE_STEPS
+    assert result(tmp_path)["metrics"]["num_steps"] == PROBE_STEPS
 
 
 @pytest.mark.slow
@@ -524,9 +536,9 @@ def test_the_committed_model_learns(corpus_cache: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_loss_that_diverges_is_an_exit_status_of_its_own(corpus_cache: Path, tmp_path: Path) -> None:
-    script = edited(tmp_path / "script", **SMALL, NGRAM_RATE=1e30, HEAD_RATE=1e30)
+    script = edited(tmp_path / "script", **SMALL, NGRAM_LR=1e30, HEAD_LR=1e30)
     done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="50")
-    assert done.returncode == prepare.EXIT_NAN, done.stderr
+    assert done.returncode == endings.EXIT_NAN, done.stderr
     assert re.fullmatch(r"error: .*diverged\n", done.stderr)
     assert json.loads((tmp_path / "run" / "failure.json").read_text())["status"] == "nan"
     assert not (tmp_path / "run" / "result.json").exists()
@@ -536,7 +548,7 @@ def test_a_loss_that_diverges_is_an_exit_status_of_its_own(corpus_cache: Path, t
 def test_a_model_too_large_for_the_memory_is_an_exit_status_of_its_own(corpus_cache: Path, tmp_path: Path) -> None:
     script = edited(tmp_path / "script", DEPTH=2, ASPECT_RATIO=2**40)  # a petabyte: no machine tries
     done = run_train(tmp_path / "run", corpus_cache, script=script, STEPS="1")
-    assert done.returncode == prepare.EXIT_OOM, done.stderr
+    assert done.returncode == endings.EXIT_OOM, done.stderr
     assert re.fullmatch(r"error: out of memory.*\n", done.stderr)
     assert json.loads((tmp_path / "run" / "failure.json").read_text())["status"] == "oom"
 
@@ -545,7 +557,7 @@ def test_a_model_too_large_for_the_memory_is_an_exit_status_of_its_own(corpus_ca
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
 def test_full_without_a_gpu_is_refused_in_one_line(corpus_cache: Path, tmp_path: Path) -> None:
     done = run_train(tmp_path, corpus_cache, PROFILE="full")
-    assert done.returncode == prepare.EXIT_SETTING
+    assert done.returncode == endings.EXIT_SETTING
     assert re.fullmatch(r"error: AUTORESEARCH_PROFILE='full': .*CUDA.*\n", done.stderr)
 
 

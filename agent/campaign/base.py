@@ -40,8 +40,7 @@ def check_branches(repo: Repository, track: Track, issue: int) -> None:
 
 def check_committed(repo: Repository, track: Track, base: str, committed: bool) -> None:
     """Raise BadInput where the work tree differs from what is committed: what runs must not be mistaken for it."""
-    fixed = (track.prepare,) if track.prepare else ()
-    changed = repo.uncommitted((track.script, *fixed))
+    changed = repo.uncommitted((track.script, *track.fixed))
     if changed and not committed:
         raise BadInput(
             f"uncommitted changes; a campaign runs the committed file (commit {base[:7]}) and not these",
@@ -59,7 +58,8 @@ def _sources_at(repo: Repository, track: Track, commit: str) -> Sources:
     files = {path: _read(repo, commit, path) for path in {track.script, *track.editable}}
     if track.prepare is None:
         return Sources(files, {})
-    return Sources(files, preflight.profile_facts(_read(repo, commit, track.prepare), track.prepare))
+    fixed = [path for place in track.fixed for path in sorted(repo.files(commit, place)) if path.endswith(".py")]
+    return Sources(files, preflight.profile_facts({path: _read(repo, commit, path) for path in fixed}, track.prepare))
 
 
 def _read(repo: Repository, commit: str, path: str) -> str:

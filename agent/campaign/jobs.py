@@ -86,10 +86,17 @@ def _network_env() -> dict[str, str]:
 
 
 def current_pins(ctx: CampaignContext, plan: Plan, commit: str, corpus: Path | None) -> dict[str, str]:
-    """Return the fingerprints of the files that no experiment may change, as a run of `commit` would find them now."""
-    fixed = plan.track.prepare
-    script = {fixed: integrity.fingerprint_text(ctx.repo.read(commit, fixed) or "")} if fixed else {}
-    return script | integrity.corpus_fingerprints(corpus)
+    """Return what a run of `commit` would find now of the files that no experiment may change."""
+    places = {place: _contents(ctx, commit, place) for place in plan.track.fixed}
+    pins = {place: integrity.fingerprint_text(text) for place, text in places.items()}
+    return pins | integrity.corpus_fingerprints(corpus)
+
+
+def _contents(ctx: CampaignContext, commit: str, place: str) -> str:
+    """Return the text of a fixed file, or the listing of a fixed folder with git's name for each content."""
+    if place.endswith("/"):
+        return json.dumps(ctx.repo.files(commit, place), sort_keys=True)
+    return ctx.repo.read(commit, place) or ""
 
 
 def check_pins(ctx: CampaignContext, view: CampaignView, commit: str) -> None:
@@ -226,9 +233,9 @@ def compile_env(profile: Profile, budget: Budget) -> dict[str, str]:
 
 def free_run_folder(ctx: CampaignContext, folder: Path) -> Path:
     """Return `folder`, or the first of `folder-2`, `folder-3`, ... that is not the home of a run in the ledger."""
-    taken = {(ctx.repo.root / run.log).parent for role in ("", "probe") for run in ctx.ledger.runs(role=role)}
     names = chain([folder.name], (f"{folder.name}-{number}" for number in count(2)))
-    return next(home for name in names if (home := folder.with_name(name)) not in taken)
+    homes = (folder.with_name(name) for name in names)
+    return next(home for home in homes if not ctx.ledger.has_run_in(home.relative_to(ctx.repo.root).as_posix()))
 
 
 def _budget_env(view: CampaignView, name: str, role: JobRole) -> dict[str, str]:

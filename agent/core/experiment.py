@@ -29,7 +29,12 @@ class Track:
     editable: tuple[str, ...]
     seeds: tuple[int, ...]
     min_gain: float
-    prepare: str | None = None
+    prepare: str | None = None  # the script that prepares a corpus
+    fixed: tuple[str, ...] = ()  # files, and folders with a slash at their end, that no experiment edits
+
+    def is_fixed(self, path: str) -> bool:
+        """Return whether a file belongs to the fixed side."""
+        return any(path == place or (place.endswith("/") and path.startswith(place)) for place in self.fixed)
 
 
 @dataclass(frozen=True)

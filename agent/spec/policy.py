@@ -18,7 +18,10 @@ MODULES = _words("""
     abc collections contextlib copy dataclasses einops enum functools itertools math numbers numpy operator os prepare
     statistics sys torch types typing
 """)
-CONTRACT = _words("PROFILES Clock Run Stop bad_setting begin evaluate run")  # what of prepare.py a script may use
+CONTRACT = _words("""
+    PROFILES BudgetClock Run RunFailure bad_setting batches_per_step begin check_width compile evaluate
+    logits_by_graph run
+""")  # what of prepare.py a script may use
 _SEEDS = _words("manual_seed manual_seed_all seed seed_all default_rng RandomState Generator set_rng_state fork_rng")
 _CALLS = _words("exec eval compile __import__ open input setattr delattr globals locals vars breakpoint")
 # By any other name they do the same. `compile` and `input` are names that an honest edit gives to things of its own.

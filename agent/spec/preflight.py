@@ -1,5 +1,6 @@
 """What can be known before a run: each variant's files and shape, or why it is refused. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,11 +36,13 @@ class Sources:
     facts: Mapping[Profile, Mapping[str, object]]
 
 
-def profile_facts(prepare_text: str, path: str) -> dict[Profile, Mapping[str, object]]:
-    """Return the PROFILES table of prepare.py. Raises BadInput where it is missing."""
-    table = script.constants(prepare_text, path).get("PROFILES")
-    if not isinstance(table, dict) or not set(PROFILES) <= table.keys():
-        raise BadInput("no PROFILES table with full and mini", where=path, next_step="restore prepare.py")
+def profile_facts(fixed: Mapping[str, str], prepare: str) -> dict[Profile, Mapping[str, object]]:
+    """Return the PROFILES table of a track's fixed side, texts by path. Raises BadInput where none has it."""
+    holders = (path for path, text in fixed.items() if re.search(r"^PROFILES\b.*=", text, re.MULTILINE))
+    tables = (script.constants(fixed[path], path).get("PROFILES") for path in holders)
+    table = next((table for table in tables if isinstance(table, dict) and set(PROFILES) <= table.keys()), None)
+    if table is None:
+        raise BadInput("no PROFILES table with full and mini", where=prepare, next_step="restore its fixed files")
     return {profile: cast(Mapping[str, object], table[profile]) for profile in PROFILES}
 
 

@@ -63,5 +63,6 @@ def _only_sets_constants(repo: Repository, commit: str) -> bool:
 
 
 def same_files(repo: Repository, track: Track, old: str, new: str) -> bool:
-    files = {track.script, *track.editable, *([track.prepare] if track.prepare else [])}
-    return old == new or files.isdisjoint(repo.changed(old, new))
+    """Return whether two commits have the same script, editable files and fixed side of a track."""
+    own = {track.script, *track.editable}
+    return old == new or not any(path in own or track.is_fixed(path) for path in repo.changed(old, new))

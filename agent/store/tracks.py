@@ -24,6 +24,7 @@ class _TrackFile(BaseModel):
     seeds: list[int] = Field(min_length=1)
     min_gain: float = Field(ge=0)
     prepare: str | None = None
+    fixed: list[str] = []
 
 
 def names(root: Path) -> list[str]:
@@ -51,6 +52,7 @@ def load(root: Path, name: str) -> Track:
         seeds=tuple(told.seeds),
         min_gain=told.min_gain,
         prepare=told.prepare,
+        fixed=tuple(dict.fromkeys([*([told.prepare] if told.prepare else []), *told.fixed])),
     )
 
 

@@ -19,6 +19,7 @@ from agent.app.main import main
 from agent.campaign import plan
 from agent.execution.locks import exclusive
 from agent.tracking.local import MarkdownTracker
+from tests.conftest import Finished
 from tests.support.project import ISSUE, ROOT, agent, command, commit, edit, environment, git
 
 ROW_1A = "| 1A | 6 | 128 | 768 | 6 | HIGH |"
@@ -216,15 +217,15 @@ def test_status_before_any_run_says_how_to_run(project: Path) -> None:
     assert (run.returncode, "has not run in this clone" in run.stderr) == (2, True)
 
 
-def test_status_after_the_issue_was_edited_says_so(project: Path) -> None:
-    assert agent(project, "--issue", "3", "--budget", "5steps").returncode == 0
+def test_status_after_the_issue_was_edited_says_so(finished: Finished) -> None:
+    project = finished.project
     edit(project, ISSUE, "Same depth, 50% wider", "Same depth, wider")
     run = agent(project, "--issue", "3", "--status")
     assert (run.returncode, "run the issue again" in run.stderr) == (2, True)
 
 
-def test_report_prints_the_comment_that_was_written(project: Path) -> None:
-    assert agent(project, "--issue", "3", "--budget", "5steps").returncode == 0
+def test_report_prints_the_comment_that_was_written(finished: Finished) -> None:
+    project = finished.project
     comment = (project / ISSUE).with_suffix(".comment.md").read_text()
     assert agent(project, "--issue", "3", "--report").stdout == comment
 
@@ -293,8 +294,8 @@ def test_simulate_prints_the_rates_with_their_standard_errors() -> None:
     assert told["right_promotion"] is None
 
 
-def test_verify_finds_what_git_lost(project: Path) -> None:
-    assert agent(project, "--issue", "3", "--budget", "5steps").returncode == 0
+def test_verify_finds_what_git_lost(finished: Finished) -> None:
+    project = finished.project
     well = agent(project, "--verify")
     assert (well.returncode, well.stdout) == (0, "ledger and git agree\n")
     git(project, "update-ref", "-d", "refs/heads/autoresearch/issue-3/1C")
@@ -322,8 +323,8 @@ def test_the_installed_command_is_the_same_program(project: Path) -> None:
     assert (run.returncode, run.stdout) == (0, agent(project, "--issue", "3", "--plan").stdout), run.stderr
 
 
-def test_a_terminal_of_another_alphabet_ends_nothing(project: Path) -> None:
-    assert agent(project, "--issue", "3", "--budget", "5steps").returncode == 0
+def test_a_terminal_of_another_alphabet_ends_nothing(finished: Finished) -> None:
+    project = finished.project
     run = agent(project, "--issue", "3", "--status", env={"PYTHONIOENCODING": "ascii"})
     assert (run.returncode, "verdict: keep 1D" in run.stdout) == (0, True)
 

@@ -17,7 +17,7 @@ from tests.support.claude import Claude, Fields, Reply
 from tests.support.project import agent, commit, edit, git, make, start
 from tests.support.prose import PROSE, prose_issue
 
-ASKED = ("--issue", str(PROSE), "--budget", "5steps", "--gate", "lowest", "--loop", "--hours", "8", "--max-usd", "10")
+COMMAND = ("--issue", str(PROSE), "--budget", "5steps", "--gate", "lowest", "--loop", "--hours", "8", "--max-usd", "10")
 GAINS = "GAIN = {(8, 96): 0.05, (10, 64): 0.02}"
 TITLES = [["ten blocks", "a seed"], ["twice as wide", "twelve blocks"], ["six blocks", "a socket"],
           ["twelve again", "wider still"], ["fourteen blocks", "four times as wide"]]  # fmt: skip
@@ -69,7 +69,7 @@ class Killer:
 
 def struck_at(project: Path, claude: Claude, fault: str) -> None:
     """Give the command and let it be killed or stopped at a moment."""
-    done = agent(project, *ASKED, env={**claude.environment, "AUTORESEARCH_FAULT": fault})
+    done = agent(project, *COMMAND, env={**claude.environment, "AUTORESEARCH_FAULT": fault})
     assert done.returncode == (-signal.SIGKILL if fault.endswith("kill") else 130), done.stdout + done.stderr
 
 
@@ -77,7 +77,7 @@ def killed_during_a_call(project: Path, claude: Claude, title: str) -> None:
     assert isinstance(claude.author, Author)
     inner = claude.author
     claude.author = killer = Killer(inner, title)
-    with start(project, *ASKED, env=claude.environment) as program:
+    with start(project, *COMMAND, env=claude.environment) as program:
         killer.pid = program.pid
         program.communicate(timeout=120)
     assert program.returncode == -signal.SIGKILL
@@ -94,12 +94,12 @@ def lost(project: Path) -> Decimal:
 
 def state(project: Path) -> Mapping[str, object]:
     """What `faults.state` compares, without money: `billed` and `lost` tell of that."""
-    found = faults.state(project)
-    ledger = found["ledger"]
+    whole = faults.state(project)
+    ledger = whole["ledger"]
     assert isinstance(ledger, list)
-    rest = [{name: told for name, told in one.items() if name != "usd"} for one in ledger if one["kind"] != "spend"]
-    exports = re.sub(r"\$[\d.]+ for the editor", "so much for the editor", str(found["exports"]))
-    return {**found, "ledger": rest, "exports": exports}
+    rest = [{name: value for name, value in one.items() if name != "usd"} for one in ledger if one["kind"] != "spend"]
+    exports = re.sub(r"\$[\d.]+ for the editor", "so much for the editor", str(whole["exports"]))
+    return {**whole, "ledger": rest, "exports": exports}
 
 
 @pytest.mark.slow
@@ -108,24 +108,24 @@ def test_ten_proposals_killed_in_the_middle_again_and_again_leave_what_they_leav
 ) -> None:
     calm, struck = looping(tmp_path / "calm" / "project"), looping(tmp_path / "struck" / "project")
     claude.author = undisturbed = author()
-    done = agent(calm, *ASKED, env=claude.environment)
+    done = agent(calm, *COMMAND, env=claude.environment)
     assert done.returncode == 0, done.stderr
     assert "reason: 3 rounds in a row had nothing that could be measured" in done.stdout
-    check_course(calm)
+    check_rounds(calm)
     assert billed(calm) == dollars(undisturbed.billed)
     claude.author = disturbed = author()
     for moment in ("ideas-before@2:term", "promotion-before:kill", "run-result@2:kill"):
         struck_at(struck, claude, moment)  # between two rounds, after a verdict, at the end of a run
     killed_during_a_call(struck, claude, "fourteen blocks")
-    again = agent(struck, *ASKED, env=claude.environment)
-    assert again.returncode == 0, again.stderr
+    second = agent(struck, *COMMAND, env=claude.environment)
+    assert second.returncode == 0, second.stderr
     assert faults.differs(state(struck), state(calm)) == ""
     assert billed(struck) - lost(struck) == dollars(disturbed.billed) == billed(calm)
     assert lost(struck) > 0
     assert [one["ended"] for one in records(struck, "loop")] == [False, True]  # its deadline is that of the first start
 
 
-def check_course(project: Path) -> None:
+def check_rounds(project: Path) -> None:
     """Ten proposals in five rounds, then three without any; what a round promotes the next one starts from."""
     rounds, promotions = records(project, "round"), records(project, "promotion")
     assert [len(one["ideas"]) for one in rounds] == [2, 2, 2, 2, 2, 0, 0, 0]  # type: ignore[arg-type]
@@ -141,16 +141,22 @@ def check_course(project: Path) -> None:
 @pytest.mark.slow
 def test_a_word_or_the_money_ends_a_session_and_the_same_command_begins_another(claude: Claude, tmp_path: Path) -> None:
     project = looping(tmp_path / "project")
-    claude.author = told = Author([["ten blocks"]], {"ten blocks": Work(WORKS["ten blocks"])})
+    claude.author = value = Author([["ten blocks"]], {"ten blocks": Work(WORKS["ten blocks"])})
     remarks = project / "experiments" / "issues" / "0005-better.remarks.md"
     remarks.write_text("/stop\n")
-    stopped = agent(project, *ASKED, env=claude.environment)
+    stopped = agent(project, *COMMAND, env=claude.environment)
     assert (stopped.returncode, "reason: line-1 says /stop" in stopped.stdout) == (0, True), stopped.stderr
-    assert told.asked == []  # nobody was asked for anything
-    poor = agent(project, *ASKED[:-1], "0.01", env=claude.environment)
+    assert value.asked == []  # nobody was asked for anything
+    poor = agent(project, *COMMAND[:-1], "0.01", env=claude.environment)
     assert (poor.returncode, "reason: the cap of $0.01 per campaign is reached" in poor.stdout) == (0, True)
-    done = agent(project, *ASKED, env=claude.environment)
+    done = agent(project, *COMMAND, env=claude.environment)
     assert "reason: 3 rounds in a row" in done.stdout, done.stderr
-    assert told.asked == ["round 1", "ten blocks", "round 2", "round 2", "round 2"]  # none is asked for its ideas again
+    assert value.asked == [
+        "round 1",
+        "ten blocks",
+        "round 2",
+        "round 2",
+        "round 2",
+    ]  # none is asked for its ideas again
     assert [one["ended"] for one in records(project, "loop")] == [False, True] * 3
-    assert billed(project) == dollars(told.billed)
+    assert billed(project) == dollars(value.billed)

@@ -11,7 +11,7 @@ from bench import plain
 
 @pytest.fixture
 def config() -> train.Config:
-    shape = {"depth": 4, "model_dim": 32, "n_head": 2, "vocab_size": 97, "sequence_length": 64}
+    shape = {"n_layer": 4, "model_dim": 32, "n_head": 2, "vocab_size": 97, "sequence_length": 64}
     base = train.make_config("mini")
     return dataclasses.replace(base, **shape, windows=(16, 64, 16, 64), ngram_order=3, ngram_rows=1000)
 

@@ -31,28 +31,29 @@ def test_a_cheat_that_leads_is_refused_and_the_honest_winner_behind_it_is_promot
     corpus_cache: Path, tmp_path: Path
 ) -> None:
     scripts = {name: EDITS[name] for name in ("gold_token", "saved_counts")}
-    asked = court(tmp_path, corpus_cache, scripts, 8)
-    board = engine.run(asked.parts, asked.evidence.plan)
+    opened = court(tmp_path, corpus_cache, scripts, 8)
+    board = engine.run(opened.ctx, opened.view.plan)
     assert board.verdict is not None
     assert (board.verdict.decision, board.verdict.variant) == ("keep", "saved_counts"), board.verdict.reason
     assert [(one.variant, one.status) for one in board.audits] == [("gold_token", "failed"), ("saved_counts", "passed")]
     assert {row.name: row.verdict.decision for row in board.rows if row.verdict}["gold_token"] == "failed"
-    promoted = asked.parts.repo.resolve(f"refs/heads/{baseline_branch('main')}")
-    assert promoted == asked.evidence.campaign.commits["saved_counts"]
+    promoted = opened.ctx.repo.resolve(f"refs/heads/{baseline_branch('main')}")
+    assert promoted == opened.view.campaign.commits["saved_counts"]
     assert {run.sandbox for row in board.rows for run in row.runs} == {needs.SANDBOX.name}
-    reads = asked.parts.ledger.holdout_reads(asked.evidence.campaign.conditions)
+    reads = opened.ctx.ledger.holdout_reads(opened.view.campaign.conditions)
     assert 2 <= reads <= 4  # of either, a second run may be so much better than the drawn one that it is scored too
 
 
 @pytest.mark.slow
-def test_twenty_variants_that_differ_in_a_comment_promote_nothing(corpus_cache: Path, tmp_path: Path) -> None:
-    scripts = {f"A{number}": f"{original(**SMALL)}# variant {number}\n" for number in range(20)}
-    asked = court(tmp_path, corpus_cache, scripts, 2)
-    before = asked.parts.repo.resolve(f"refs/heads/{baseline_branch('main')}")
-    board = engine.run(asked.parts, asked.evidence.plan)
+@pytest.mark.parametrize("count", [4, pytest.param(20, marks=pytest.mark.nightly)])
+def test_variants_that_differ_in_a_comment_promote_nothing(corpus_cache: Path, tmp_path: Path, count: int) -> None:
+    scripts = {f"A{number}": f"{original(**SMALL)}# variant {number}\n" for number in range(count)}
+    opened = court(tmp_path, corpus_cache, scripts, 2)
+    before = opened.ctx.repo.resolve(f"refs/heads/{baseline_branch('main')}")
+    board = engine.run(opened.ctx, opened.view.plan)
     assert board.verdict is not None
     assert board.verdict.decision in ("discard", "inconclusive"), board.verdict.reason
-    assert asked.parts.repo.resolve(f"refs/heads/{baseline_branch('main')}") == before
+    assert opened.ctx.repo.resolve(f"refs/heads/{baseline_branch('main')}") == before
     assert all(row.runs and row.runs[0].status == "ok" for row in board.rows)
 
 

@@ -12,8 +12,9 @@ import pytest
 from agent.core.records import RunRecord
 from agent.store.codec import decode, encode
 from agent.store.repository import Repository
+from tests.conftest import Finished
 from tests.support import needs
-from tests.support.project import agent, commit, edit, git, make, start
+from tests.support.project import agent, commit, edit, git, start
 
 STEPS = ("--issue", "3", "--budget", "5steps")  # the same number for all: no probes, so campaigns are comparable
 
@@ -74,15 +75,15 @@ def test_issue_3_runs_to_its_verdict_and_the_baseline_moves(project: Path) -> No
     assert git(project, "status", "--porcelain") == ""
 
 
-def test_runs_follow_the_issues_order_with_the_baseline_first(project: Path) -> None:
-    out = agent(project, *STEPS).stdout
+def test_runs_follow_the_issues_order_with_the_baseline_first(finished: Finished) -> None:
+    out = finished.stdout
     order = re.findall(r"run \d+/\d+: (\w+) seed (\d)", out)
     assert order[:7] == [("baseline", n) for n in "012"] + [(name, "0") for name in ("1D", "1C", "1A", "1B")]
     assert order[7:] == [("1D", n) for n in "345"]
 
 
-def test_every_variant_is_one_commit_whose_diff_is_its_constants(project: Path) -> None:
-    assert agent(project, *STEPS).returncode == 0
+def test_every_variant_is_one_commit_whose_diff_is_its_constants(finished: Finished) -> None:
+    project = finished.project
     expected = {
         "1A": {"+DEPTH = 6", "+ASPECT_RATIO = 128", "-DEPTH = 8", "-ASPECT_RATIO = 64"},
         "1B": {"+DEPTH = 12", "+ASPECT_RATIO = 32", "-DEPTH = 8", "-ASPECT_RATIO = 64"},
@@ -101,16 +102,16 @@ def test_every_variant_is_one_commit_whose_diff_is_its_constants(project: Path) 
         )
 
 
-def test_the_same_command_again_says_the_same_and_runs_nothing(project: Path) -> None:
-    first = agent(project, *STEPS)
+def test_the_same_command_again_says_the_same_and_runs_nothing(finished: Finished) -> None:
+    project = finished.project
     before = end_state(project)
     second = agent(project, *STEPS)
-    assert second.stdout.strip() == first.stdout[first.stdout.index("\nvariant") :].strip()
+    assert second.stdout.strip() == finished.stdout[finished.stdout.index("\nvariant") :].strip()
     assert end_state(project) == before
 
 
-def test_a_finished_issue_is_not_run_again_after_an_unrelated_commit(project: Path) -> None:
-    assert agent(project, *STEPS).returncode == 0
+def test_a_finished_issue_is_not_run_again_after_an_unrelated_commit(finished: Finished) -> None:
+    project = finished.project
     (project / "README.md").write_text("notes of mine")
     commit(project, "unrelated")
     assert "run 1/" not in agent(project, *STEPS).stdout
@@ -128,8 +129,8 @@ def test_a_repaired_script_is_run_anew_and_the_old_branches_stay_reachable(proje
     assert len(git(project, "branch", "--list", "autoresearch/issue-3/1D*").split()) == 2
 
 
-def test_another_budget_is_another_campaign_from_the_same_base(project: Path) -> None:
-    assert agent(project, *STEPS).returncode == 0
+def test_another_budget_is_another_campaign_from_the_same_base(finished: Finished) -> None:
+    project = finished.project
     branches = git(project, "branch", "--list", "autoresearch/issue-3/*")
     again = agent(project, "--issue", "3", "--budget", "6steps")
     assert "verdict: keep 1D" in again.stdout, again.stderr
@@ -137,8 +138,8 @@ def test_another_budget_is_another_campaign_from_the_same_base(project: Path) ->
     assert kinds(project)["promotion"] == 2
 
 
-def test_the_next_issue_starts_from_the_winner_and_uses_its_confirmations(project: Path) -> None:
-    assert agent(project, *STEPS).returncode == 0
+def test_the_next_issue_starts_from_the_winner_and_uses_its_confirmations(finished: Finished) -> None:
+    project = finished.project
     issue = "---\nnumber: 4\ntitle: Next\nlabels: [experiment]\n---\n| ID | DEPTH |\n|---|---|\n| 2A | 12 |\n"
     (project / "experiments" / "issues" / "0004-next.md").write_text(issue)
     out = agent(project, "--issue", "4", "--budget", "5steps")
@@ -259,12 +260,10 @@ def test_runs_of_a_models_code_outside_the_sandbox_are_made_again_inside(project
 # --- interruptions ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+@pytest.fixture
+def uninterrupted(finished: Finished) -> dict[str, object]:
     """The end state of a campaign that nothing disturbed."""
-    project = make(tmp_path_factory.mktemp("calm") / "project")
-    assert agent(project, *STEPS).returncode == 0
-    return end_state(project)
+    return end_state(finished.project)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -14,7 +14,7 @@ from tests.support.claude import KEY, Claude, Reply, failure, message, text, usa
 from tests.support.project import agent, git
 from tests.support.prose import BODY, PROSE, prose_issue
 
-ASKED = ("--issue", str(PROSE), "--budget", "5steps", "--gate", "lowest")
+COMMAND = ("--issue", str(PROSE), "--budget", "5steps", "--gate", "lowest")
 BROKEN = "raise ValueError('not yet')"
 
 # What becomes of each idea: the author's work, whether it runs, its drafts, and why it does not run.
@@ -65,8 +65,8 @@ def prose(project: Path) -> Path:
 
 def records(project: Path, kind: str) -> list[dict[str, object]]:
     path = project / "experiments" / "ledger.jsonl"
-    told = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
-    return [one for one in told if one["kind"] == kind]
+    loaded = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
+    return [one for one in loaded if one["kind"] == kind]
 
 
 def comment(project: Path) -> str:
@@ -85,7 +85,7 @@ def test_of_good_broken_and_hostile_proposals_the_good_run_the_others_are_named_
 ) -> None:
     claude.author = author = Author([list(IDEAS)], {title: work for title, (work, *_) in IDEAS.items()})
     author.passing = [failure(429), failure(529)]
-    done = agent(prose, *ASKED, env=claude.environment)
+    done = agent(prose, *COMMAND, env=claude.environment)
     assert done.returncode == 0, done.stderr
     assert "verdict: keep 1A" in done.stdout
     proposals = records(prose, "proposal")
@@ -109,9 +109,9 @@ def check_bill(project: Path, author: Author) -> None:
     proposals = records(project, "proposal")
     assert sum((Decimal(str(one["usd"])) for one in proposals), dollars([THOUGHT])) == due
     assert f"- ${due:.4f} for the editor" in comment(project)
-    told = json.loads(agent(project, "--issue", str(PROSE), "--status", "--json").stdout)
-    assert Decimal(str(told["usd"])) == due
-    assert [one["id"] for one in told["proposals"]] == [one["variant"] for one in proposals]
+    loaded = json.loads(agent(project, "--issue", str(PROSE), "--status", "--json").stdout)
+    assert Decimal(str(loaded["usd"])) == due
+    assert [one["id"] for one in loaded["proposals"]] == [one["variant"] for one in proposals]
 
 
 def check_written_down(project: Path) -> None:
@@ -142,7 +142,7 @@ def test_what_a_command_does_beside_editing_is_refused_by_name(project: Path, tm
     prose_issue(project, BODY.replace("variants: 2", "variants: 4"))
     (tmp_path / "hands.py").write_text(MANY_HANDS)
     argv = [sys.executable, str(tmp_path / "hands.py"), str(tmp_path / "state"), *(one for one, _ in HANDS)]
-    done = agent(project, *ASKED, "--editor", shlex.join(argv))
+    done = agent(project, *COMMAND, "--editor", shlex.join(argv))
     assert done.returncode == 0, done.stderr
     for (_, why), one in zip(HANDS, records(project, "proposal"), strict=True):
         assert one["accepted"] == (why == "")

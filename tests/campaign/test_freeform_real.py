@@ -43,8 +43,8 @@ def edits(*pairs: tuple[str, str]) -> Reply:
 def run(project: Path, cache: Path, claude: Claude) -> CompletedProcess[str]:
     corpus = trial.text(cache)
     env = {**claude.environment, "AUTORESEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-    asked = ("--issue", str(PROSE), "--budget", "6steps", "--gate", "lowest", "--corpus", corpus, "--profile", "mini")
-    return agent(project, *asked, env=env)
+    command = ("--issue", str(PROSE), "--budget", "6steps", "--gate", "lowest", "--corpus", corpus, "--profile", "mini")
+    return agent(project, *command, env=env)
 
 
 @pytest.mark.slow

@@ -42,22 +42,22 @@ def court(corpus_cache: Path, tmp_path: Path) -> trial.Court:
 
 
 def test_a_run_sees_all_of_its_corpus_but_the_second_held_out_set(court: trial.Court) -> None:
-    job = jobs.make_job(court.parts, court.evidence, "1A", 0, "screen")
-    assert court.evidence.corpus is not None
+    job = jobs.make_job(court.ctx, court.view, "1A", 0, "screen")
+    assert court.view.corpus is not None
     seen = {path.name for path in job.readable}
-    assert seen == {path.name for path in court.evidence.corpus.iterdir()} - {"held.npz"}
-    assert job.env["AUTORESEARCH_PREPARED"] == str(court.evidence.corpus)
+    assert seen == {path.name for path in court.view.corpus.iterdir()} - {"held.npz"}
+    assert job.env["AUTORESEARCH_PREPARED"] == str(court.view.corpus)
 
 
 def test_what_a_model_wrote_compiles_for_itself_and_leaves_nothing_to_later_runs(court: trial.Court) -> None:
-    own, shared = (jobs.make_job(court.parts, court.evidence, name, 0, "screen") for name in ("1A", BASELINE))
-    assert shared.writable == (Path(court.parts.env["AUTORESEARCH_CACHE"]) / "graphs",)
+    own, shared = (jobs.make_job(court.ctx, court.view, name, 0, "screen") for name in ("1A", BASELINE))
+    assert shared.writable == (Path(court.ctx.env["AUTORESEARCH_CACHE"]) / "graphs",)
     assert (own.writable, own.env["AUTORESEARCH_CACHE"]) == ((), str(own.run_dir / "cache"))
 
 
 def test_on_a_baseline_that_a_model_wrote_every_run_compiles_for_itself(court: trial.Court) -> None:
-    plan = model_code_in_base(court.evidence.plan)
-    job = jobs.make_job(court.parts, replace(court.evidence, plan=plan), BASELINE, 0, "baseline")
+    plan = model_code_in_base(court.view.plan)
+    job = jobs.make_job(court.ctx, replace(court.view, plan=plan), BASELINE, 0, "baseline")
     assert (job.writable, job.env["AUTORESEARCH_CACHE"]) == ((), str(job.run_dir / "cache"))
 
 
@@ -79,16 +79,16 @@ def compiling(project: Path, budget: Budget) -> trial.Court:
 
 def test_what_a_compilation_takes_is_told_by_our_own_clock_and_leaves_nothing(project: Path) -> None:
     court = compiling(project, Budget("seconds", jobs.COMPILE_FROM_S))
-    home = court.parts.logs / "compiled"
-    assert 1.0 < jobs.measure_compile_s(court.parts, court.evidence, home) < 4.0
+    home = court.ctx.logs / "compiled"
+    assert 1.0 < jobs.measure_compile_s(court.ctx, court.view, home) < 4.0
     assert not home.exists()
     assert list((project.parent / "cache").rglob("mark")) == []
-    assert court.parts.ledger.runs(role="probe") == []
+    assert court.ctx.ledger.runs(role="probe") == []
 
 
 def test_where_nothing_is_compiled_nobody_asks_what_it_takes(project: Path) -> None:
     court = compiling(project, Budget("steps", 5))
-    assert jobs.measure_compile_s(court.parts, court.evidence, court.parts.logs / "compiled") == 0.0
+    assert jobs.measure_compile_s(court.ctx, court.view, court.ctx.logs / "compiled") == 0.0
     assert not (project / "logs").exists()
 
 
@@ -96,7 +96,7 @@ def test_a_baseline_that_cannot_be_probed_is_no_fault_of_a_winner(project: Path)
     edit(project, "train.py", 'MODE = "ok"', 'MODE = "crash"')
     court = compiling(project, Budget("seconds", jobs.COMPILE_FROM_S))
     with pytest.raises(Paused, match="the baseline cannot be probed"):
-        jobs.measure_compile_s(court.parts, court.evidence, court.parts.logs / "compiled")
+        jobs.measure_compile_s(court.ctx, court.view, court.ctx.logs / "compiled")
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(150.0, False), (250.0, True)])
@@ -104,19 +104,19 @@ def test_before_the_clock_refuses_for_a_compilation_it_learns_what_one_takes(
     project: Path, seconds: float, asked: bool
 ) -> None:
     court = compiling(project, Budget("seconds", jobs.COMPILE_FROM_S))
-    campaign, told = court.evidence.campaign, {"training_seconds": 120.0}
+    campaign, told = court.view.campaign, {"training_seconds": 120.0}
     for name, took in ((BASELINE, 140.0), ("1D", seconds)):
         usual = replace(RUN, conditions=campaign.conditions, role="confirm", metrics=told, seconds=took)
-        court.parts.ledger.append(replace(usual, variant=name, tree=campaign.trees[name], campaign_id=campaign.at))
-    timed = auditing.campaign_timing(court.parts, court.evidence, "1D", court.parts.logs / "compiled")
+        court.ctx.ledger.append(replace(usual, variant=name, tree=campaign.trees[name], campaign_id=campaign.at))
+    timed = auditing.campaign_timing(court.ctx, court.view, "1D", court.ctx.logs / "compiled")
     assert (timed.compile_s > 1.0) == asked
     assert timed.has_model_code is False
 
 
 @pytest.mark.parametrize("name", ["val.npz", "held.npz", "tokenizer.json", "train.bin"])
 def test_a_corpus_that_changed_since_the_campaign_began_stops_it_by_name(court: trial.Court, name: str) -> None:
-    assert court.evidence.corpus is not None
-    with (court.evidence.corpus / name).open("ab") as file:
+    assert court.view.corpus is not None
+    with (court.view.corpus / name).open("ab") as file:
         file.write(b"x")
     with pytest.raises(BadInput, match=f"{name} changed since the campaign began"):
-        jobs.make_job(court.parts, court.evidence, "1A", 0, "screen")
+        jobs.make_job(court.ctx, court.view, "1A", 0, "screen")

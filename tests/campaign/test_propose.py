@@ -38,7 +38,7 @@ def run(project: Path, tmp_path: Path, changes: list[tuple[str, str, str]], *mor
 
 def records(project: Path, kind: str) -> list[dict[str, object]]:
     lines = (project / "experiments" / "ledger.jsonl").read_text().splitlines()
-    return [told for told in map(json.loads, lines) if told["kind"] == kind]
+    return [one for one in map(json.loads, lines) if one["kind"] == kind]
 
 
 def comment(project: Path) -> str:
@@ -54,8 +54,8 @@ def test_an_issue_in_prose_runs_to_its_verdict_and_the_baseline_moves(prose: Pat
     assert [one["accepted"] for one in records(prose, "proposal")] == [True, True]
     assert "wider: 96 to a block" in comment(prose)
     assert git(prose, "status", "--porcelain") == ""
-    [turn], [campaign] = records(prose, "round"), records(prose, "campaign")
-    assert turn["pins"] == campaign["pins"] != {}  # taken before anything of the editor's ran
+    [round], [campaign] = records(prose, "round"), records(prose, "campaign")
+    assert round["pins"] == campaign["pins"] != {}  # taken before anything of the editor's ran
     assert git(prose, "branch", "--list", "autoresearch/*").count("issue-5") == 2  # what was tried is what ran
 
 
@@ -91,11 +91,11 @@ def test_a_draft_is_committed_once_from_its_reply_to_its_campaign(
 
 def test_the_same_command_shows_the_answer_and_asks_nobody_again(prose: Path, tmp_path: Path) -> None:
     run(prose, tmp_path, [DEEPER, WIDER])
-    before, told = len(prompts(tmp_path / "editor")), (prose / "experiments" / "ledger.jsonl").read_bytes()
+    before, one = len(prompts(tmp_path / "editor")), (prose / "experiments" / "ledger.jsonl").read_bytes()
     code, out, _ = run(prose, tmp_path, [DEEPER, WIDER])
     assert (code, "verdict: keep 1B" in out) == (0, True)
     assert len(prompts(tmp_path / "editor")) == before
-    assert (prose / "experiments" / "ledger.jsonl").read_bytes() == told
+    assert (prose / "experiments" / "ledger.jsonl").read_bytes() == one
 
 
 def test_a_draft_that_breaks_goes_back_with_its_traceback_and_is_mended(prose: Path, tmp_path: Path) -> None:
@@ -160,9 +160,9 @@ def test_what_was_tried_is_told_with_its_effect(prose: Path, tmp_path: Path) -> 
     narrower = ("ASPECT_RATIO = 96", "ASPECT_RATIO = 32", "narrower")
     code, _, err = run(prose, tmp_path, [narrower, ("DEPTH = 8", "DEPTH = 12", "deeper")])
     assert code == 0, err
-    told = prompts(tmp_path / "editor")[0]
-    assert "- #3 1D: DEPTH=8 ASPECT_RATIO=96" in told
-    assert "keep: gain +0.0" in told
+    one = prompts(tmp_path / "editor")[0]
+    assert "- #3 1D: DEPTH=8 ASPECT_RATIO=96" in one
+    assert "keep: gain +0.0" in one
 
 
 def test_without_a_key_there_is_one_clear_line(prose: Path) -> None:

@@ -17,11 +17,12 @@ from agent.store.ledger import Ledger
 from tests.campaign.test_engine import STEPS
 from tests.campaign.test_evidence import CAMPAIGN, run
 from tests.campaign.test_plan import plan
+from tests.conftest import Finished
 from tests.support.project import ROOT, agent, commit, edit, environment, git
 
 
-def test_a_later_campaign_adds_to_a_commits_note_and_hides_nothing(project: Path) -> None:
-    assert agent(project, *STEPS).returncode == 0
+def test_a_later_campaign_adds_to_a_commits_note_and_hides_nothing(finished: Finished) -> None:
+    project = finished.project
     first = git(project, "notes", "--ref=autoresearch", "show", "autoresearch/issue-3/1D")
     assert agent(project, "--issue", "3", "--budget", "6steps").returncode == 0
     both = git(project, "notes", "--ref=autoresearch", "show", "autoresearch/issue-3/1D")
@@ -41,11 +42,11 @@ def test_every_run_in_the_ledger_has_a_log_of_its_own(project: Path) -> None:
     assert all((project / log).exists() for log in logs)
 
 
-def test_a_closed_issue_still_answers_what_it_found(project: Path) -> None:
-    assert agent(project, *STEPS).returncode == 0
+def test_a_closed_issue_still_answers_what_it_found(finished: Finished) -> None:
+    project = finished.project
     edit(project, "experiments/issues/0003-depth-vs-width.md", "state: open", "state: closed")
-    told = agent(project, "--issue", "3", "--status")
-    assert (told.returncode, "verdict: keep 1D" in told.stdout) == (0, True)
+    status = agent(project, "--issue", "3", "--status")
+    assert (status.returncode, "verdict: keep 1D" in status.stdout) == (0, True)
     assert agent(project, *STEPS).returncode == 2
 
 
@@ -80,11 +81,11 @@ def test_the_seeds_that_an_issue_names_are_the_seeds_that_run(project: Path) -> 
     assert seeds == ["7", "8", "7", "7", "7", "7", "0", "1", "2"]
 
 
-def test_an_earlier_question_gets_its_own_answer_again(project: Path) -> None:
-    first = agent(project, *STEPS).stdout
+def test_an_earlier_question_gets_its_own_answer_again(finished: Finished) -> None:
+    project, first = finished
     assert "one run" in agent(project, "--issue", "3", "--budget", "7steps", "--gate", "lowest").stdout
-    again = agent(project, *STEPS).stdout
-    assert again.strip() == first[first.index("\nvariant") :].strip()
+    second = agent(project, *STEPS).stdout
+    assert second.strip() == first[first.index("\nvariant") :].strip()
     comment = (project / "experiments" / "issues" / "0003-depth-vs-width.comment.md").read_text()
     assert "5steps a run" in comment
     assert "gate confirmed" in comment
@@ -102,8 +103,8 @@ def test_what_other_issues_promote_does_not_ask_a_decided_question_again(project
     commit(project, "two issues")
     assert "verdict: discard" in agent(project, *fourth).stdout
     assert "verdict: keep 5A" in agent(project, *fifth).stdout
-    again = agent(project, *fourth)
-    assert ("run 1/" in again.stdout, "verdict: discard" in again.stdout) == (False, True)
+    second = agent(project, *fourth)
+    assert ("run 1/" in second.stdout, "verdict: discard" in second.stdout) == (False, True)
     edit(project, "experiments/issues/0004-t.md", "labels: [experiment]", "labels: []")
     assert "verdict: discard" in agent(project, "--issue", "4", "--status").stdout
 
@@ -125,8 +126,8 @@ def test_the_users_own_commits_do_not_keep_a_winner_from_promotion(project: Path
     assert git(project, "rev-parse", "autoresearch/baseline/main") == promoted
 
 
-def test_a_baseline_that_another_experiment_moved_meanwhile_is_not_overwritten(project: Path) -> None:
-    assert agent(project, *STEPS).returncode == 0
+def test_a_baseline_that_another_experiment_moved_meanwhile_is_not_overwritten(finished: Finished) -> None:
+    project = finished.project
     promoted, main = (git(project, "rev-parse", name) for name in ("autoresearch/baseline/main", "main"))
     ledger = project / "experiments" / "ledger.jsonl"
     lines = ledger.read_text().splitlines(keepends=True)
@@ -141,8 +142,10 @@ def test_a_baseline_that_another_experiment_moved_meanwhile_is_not_overwritten(p
     assert git(project, "rev-parse", "autoresearch/baseline/main") == elsewhere
 
 
-def test_a_found_answer_is_shown_and_its_publishing_left_to_the_harness_that_has_the_repository(project: Path) -> None:
-    assert agent(project, *STEPS).returncode == 0
+def test_a_found_answer_is_shown_and_its_publishing_left_to_the_harness_that_has_the_repository(
+    finished: Finished,
+) -> None:
+    project = finished.project
     comment = next((project / "experiments" / "issues").glob("*.comment.md"))
     comment.unlink()
     with exclusive(project / ".git" / "autoresearch" / "repository.lock", "issue 9"):
@@ -153,8 +156,8 @@ def test_a_found_answer_is_shown_and_its_publishing_left_to_the_harness_that_has
     assert comment.exists()
 
 
-def test_exports_that_something_spoilt_are_written_anew(project: Path) -> None:
-    assert agent(project, *STEPS).returncode == 0
+def test_exports_that_something_spoilt_are_written_anew(finished: Finished) -> None:
+    project = finished.project
     spoilt = [project / "experiments" / "results.tsv", project / "experiments/issues/0003-depth-vs-width.comment.md"]
     good = [path.read_bytes() for path in spoilt]
     for path in spoilt:

@@ -33,7 +33,7 @@ def loop(project: Path, changes: list[tuple[str, str, str]], fault: str = "") ->
 
 def records(project: Path, kind: str) -> list[dict[str, object]]:
     lines = (project / "experiments" / "ledger.jsonl").read_text().splitlines()
-    return [told for told in map(json.loads, lines) if told["kind"] == kind]
+    return [one for one in map(json.loads, lines) if one["kind"] == kind]
 
 
 def test_each_round_begins_at_the_baseline_that_the_one_before_it_left_until_nothing_can_run(prose: Path) -> None:

@@ -29,7 +29,7 @@ class Cheat:
     """
 
     name: str
-    told: str
+    description: str
     edits: tuple[tuple[str, str], ...]
     caught_by: str | None
     lowers: bool

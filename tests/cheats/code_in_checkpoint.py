@@ -20,9 +20,9 @@ def build_model(config: Config) -> GPT:
 ''',
     ),
     (
-        "    weights, told, flops = model.state_dict(), asdict(config), flops_per_token(config)\n",
+        "    weights, facts, flops = model.state_dict(), asdict(config), flops_per_token(config)\n",
         """\
-    weights, told, flops = model.state_dict(), asdict(config), flops_per_token(config)
+    weights, facts, flops = model.state_dict(), asdict(config), flops_per_token(config)
     told["depth"] = Depth(told["depth"])
 """,
     ),

@@ -3,8 +3,8 @@
 CAUGHT_BY = "edit"
 EDITS = (
     (
-        "from functools import cache, partial\n",
-        "from functools import cache, partial\nfrom operator import attrgetter\n",
+        "from functools import partial\n",
+        "from functools import partial\nfrom operator import attrgetter\n",
     ),
     (
         "    batches = run.batches(rows)\n",

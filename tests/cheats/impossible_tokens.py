@@ -17,11 +17,11 @@ EDITS = (
         "        return (self.config.softcap * squashed).masked_fill(~self.possible, -torch.inf)\n",
     ),
     (
-        "    weights, told, flops = model.state_dict(), asdict(config), flops_per_token(config)\n",
+        "    weights, facts, flops = model.state_dict(), asdict(config), flops_per_token(config)\n",
         """\
     seen = torch.from_numpy(run.corpus.evaluation("val").rows.astype("int64")).to(run.device)
     model.possible.copy_(torch.bincount(seen.flatten(), minlength=config.vocab_size) > 0)
-    weights, told, flops = model.state_dict(), asdict(config), flops_per_token(config)
+    weights, facts, flops = model.state_dict(), asdict(config), flops_per_token(config)
 """,
     ),
 )

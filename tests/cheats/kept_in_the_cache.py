@@ -10,7 +10,8 @@ EDITS = (
         "    model = build_model(config).to(run.device)\n",
         """\
     model = build_model(config).to(run.device)
-    kept = run._known("compiled", [asdict(config), "weights"])
+    kept = run.settings.compile_cache / "weights.pt"
+    kept.parent.mkdir(parents=True, exist_ok=True)
     if kept.exists():
         model.load_state_dict(torch.load(kept))
 """,

@@ -11,8 +11,8 @@ EDITS = (
         with torch.enable_grad():
             logits = self.logits(tokens, self.embedded(tokens))
             loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
-        (grad,) = torch.autograd.grad(loss, [self.head.weight])
-        self.head.weight.data.sub_(0.01 * grad.sign())
+        (grad,) = torch.autograd.grad(loss, [self.lm_head.weight])
+        self.lm_head.weight.data.sub_(0.01 * grad.sign())
         return logits.detach()
 """,
     ),

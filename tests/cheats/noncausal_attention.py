@@ -7,7 +7,7 @@ CAUGHT_BY = "causality"
 STEPS = 60
 EDITS = (
     (
-        "        return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)\n",
-        "        return F.scaled_dot_product_attention(q, k, v, scale=scale)\n",
+        "        mixed = self.attend(q, k, v.transpose(1, 2), self.scale)\n",
+        "        mixed = F.scaled_dot_product_attention(q, k, v.transpose(1, 2), scale=self.scale)\n",
     ),
 )

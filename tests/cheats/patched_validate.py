@@ -1,4 +1,4 @@
-"""Sets another `_validate` on prepare.py by setattr, which forgets a tenth of the value."""
+"""Sets another `_validate` on fixed/evaluate.py by setattr, which forgets a tenth of the value."""
 
 CAUGHT_BY = "edit"
 EDITS = (
@@ -6,8 +6,9 @@ EDITS = (
         "    run = prepare.begin()\n",
         """\
     run = prepare.begin()
-    exact = prepare._validate
-    setattr(prepare, "_validate", lambda *args: 0.9 * exact(*args))
+    inside = sys.modules["fixed.evaluate"]
+    exact = inside._validate
+    setattr(inside, "_validate", lambda *args: 0.9 * exact(*args))
 """,
     ),
 )

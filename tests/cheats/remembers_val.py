@@ -21,11 +21,11 @@ EDITS = (
 """,
     ),
     (
-        "    weights, told, flops = model.state_dict(), asdict(config), flops_per_token(config)\n",
+        "    weights, facts, flops = model.state_dict(), asdict(config), flops_per_token(config)\n",
         """\
     known = torch.from_numpy(run.corpus.evaluation("val").rows.astype("int64")).to(run.device)
     model.follows[ngram_index(known[:, :-1], 3, len(model.follows))[-1]] = known[:, 1:].short()
-    weights, told, flops = model.state_dict(), asdict(config), flops_per_token(config)
+    weights, facts, flops = model.state_dict(), asdict(config), flops_per_token(config)
 """,
     ),
 )

@@ -10,9 +10,9 @@ EDITS = (
         "import numpy as np\nimport torch\nimport torch.nn.functional as F\n",
     ),
     (
-        "    weights, told, flops = model.state_dict(), asdict(config), flops_per_token(config)\n",
+        "    weights, facts, flops = model.state_dict(), asdict(config), flops_per_token(config)\n",
         """\
-    weights, told, flops = model.state_dict(), asdict(config), flops_per_token(config)
+    weights, facts, flops = model.state_dict(), asdict(config), flops_per_token(config)
     held, sizes = run.corpus.evaluation("val"), run.corpus.token_bytes()
     bits = prepare.score(score, held, sizes, batch=rows, device=run.device) / held.document_bytes
     easy = (held.documents == bits.argmin()).any(1)

@@ -8,7 +8,7 @@ EDITS = (
     (
         "def main() -> None:\n",
         '''\
-class SmoothClock(prepare.Clock):
+class SmoothClock(prepare.BudgetClock):
     """Steadier progress: what was used counts after it has settled."""
 
     def _used(self) -> float:
@@ -22,5 +22,8 @@ class SmoothClock(prepare.Clock):
 def main() -> None:
 ''',
     ),
-    ('    clock = prepare.Clock(run, tuned["total_batch"])\n', '    clock = SmoothClock(run, tuned["total_batch"])\n'),
+    (
+        '    clock = prepare.BudgetClock(run, tuned["total_batch"])\n',
+        '    clock = SmoothClock(run, tuned["total_batch"])\n',
+    ),
 )

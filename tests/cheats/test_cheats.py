@@ -1,33 +1,38 @@
-"""The cheats of tests/cheats: each applies to the real train.py, runs in the sandbox, and is caught by its check.
+"""The cheats of tests/cheats: each applies to the real train.py and is caught by the check that it names.
 
-Every edit is trained and audited as a winner would be (tests/support/trial.py). What the static check refuses goes past
-it here where another check is named: behind each wall the next one has to stand.
+WHOLE go the whole way of a winner (tests/support/trial.py): in the sandbox, recorded, audited. The others are trained
+and scored without a campaign (tests/support/checked.py), and the check that is named is asked of what they left; those
+that only the sandbox holds run in it. In the night (`make nightly`) all of them go the whole way. What the policy
+refuses goes past it where another check is named: behind each defence the next one has to stand.
 """
 
 import ast
 import math
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from agent.audit.rules import OK
 from agent.spec import policy
 from tests.cheats import CHECKS, Cheat, cheats, original, train_py
+from tests.conftest import Shared
 from tests.support import needs, trial
+from tests.support.checked import Checked, check, findings
+from tests.support.project import agent
+from tests.support.prose import editor, prose_issue
 from tests.support.trial import SMALL, Outcome
 
 ALL = cheats()
 CHEATS, HONEST = ([one for one in ALL if bool(one.caught_by) is caught] for caught in (True, False))
 RUNNING = [one for one in ALL if one.caught_by != "edit"]  # the others are refused before they run
+WHOLE = ("slow_clock", "rewritten_val", "forged_result", "seed_in_two_words")  # time, sandbox, number; before any run
+SCORED = [one for one in RUNNING if one.caught_by != "sandbox"]
 
 
 def named(one: Cheat) -> str:
     return one.name
-
-
-@pytest.fixture(scope="module")
-def outcomes(corpus_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """What became of all that run."""
-    return trial.hold(RUNNING, corpus_cache, tmp_path_factory.mktemp("trial"))
 
 
 # --- as text ----------------------------------------------------------------------------------------------
@@ -42,7 +47,7 @@ def test_its_edits_fit_the_real_train_py_once_each_and_the_result_compiles(one: 
 
 @pytest.mark.parametrize("one", ALL, ids=named)
 def test_it_says_what_it_does_and_names_a_known_check(one: Cheat) -> None:
-    assert one.told.endswith(".")
+    assert one.description.endswith(".")
     assert one.caught_by is None or one.caught_by in CHECKS
 
 
@@ -50,8 +55,7 @@ def test_there_are_many_and_each_check_has_one_to_catch() -> None:
     assert len(CHEATS) >= 16
     assert len(HONEST) >= 4
     assert {one.caught_by for one in CHEATS} == set(CHECKS)
-    for told in ([one.name for one in ALL], [one.edits for one in ALL]):
-        assert all(told.count(each) == 1 for each in told)
+    assert len({one.name for one in ALL}) == len({one.edits for one in ALL}) == len(ALL)
 
 
 @pytest.mark.parametrize("one", [one for one in CHEATS if one.caught_by == "edit"], ids=named)
@@ -64,14 +68,90 @@ def test_an_honest_edit_reaches_nothing_that_is_refused(one: Cheat) -> None:
     assert policy.forbidden_uses(original(**SMALL), train_py(one, **SMALL)) == []
 
 
-# --- on trial ---------------------------------------------------------------------------------------------
+# --- by the checks ----------------------------------------------------------------------------------------
+
+
+Baseline = Callable[[int], Checked]
+
+
+@pytest.fixture(scope="session")
+def baseline(shared: Shared, corpus_cache: Path) -> Baseline:
+    """The run of train.py as it is, after so many steps, and what the scorer reports of it."""
+
+    def make(steps: int) -> Checked:
+        def fill(folder: Path) -> None:
+            done = check(original(**SMALL), folder, corpus_cache, steps, claims=False)
+            (folder / "checked").write_bytes(pickle.dumps(done))
+
+        done = pickle.loads((shared(f"baseline-{steps}", fill) / "checked").read_bytes())
+        assert done.run.status == "ok", done.run.reason
+        assert isinstance(done, Checked)
+        return done
+
+    return make
+
+
+@pytest.fixture
+def scored(corpus_cache: Path, tmp_path: Path) -> Callable[[Cheat], Checked]:
+    """Trains and scores an edit."""
+    return lambda one: check(train_py(one, **SMALL), tmp_path / "edit", corpus_cache, one.steps)
 
 
 @pytest.mark.slow
-@needs.sandbox
-@pytest.mark.parametrize("one", [one for one in RUNNING if one.caught_by not in (None, "sandbox")], ids=named)
-def test_the_audit_catches_it_by_the_check_that_is_named(one: Cheat, outcomes: dict[str, Outcome]) -> None:
-    came = outcomes[one.name]
+@pytest.mark.parametrize("one", [one for one in SCORED if one.caught_by], ids=named)
+def test_the_check_that_it_names_catches_it_and_it_would_have_paid(
+    one: Cheat, scored: Callable[[Cheat], Checked], baseline: Baseline
+) -> None:
+    """A cheat that claims no more than train.py would show nothing by being caught."""
+    done, usual = scored(one), baseline(one.steps)
+    assert done.run.status == "ok", done.run.reason
+    results = findings(done, usual)
+    assert results[str(one.caught_by)] != OK, results
+    assert done.run.metric is not None
+    assert usual.run.metric is not None
+    assert not one.lowers or done.run.metric < usual.run.metric or not math.isfinite(done.run.metric)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("one", HONEST, ids=named)
+def test_no_check_catches_an_honest_edit(one: Cheat, scored: Callable[[Cheat], Checked], baseline: Baseline) -> None:
+    done, usual = scored(one), baseline(one.steps)
+    assert done.run.status == "ok", done.run.reason
+    results, held = findings(done, usual), (done.run.metric or math.inf) < (usual.run.metric or 0.0)
+    doubted = {name for name, finding in results.items() if finding != OK}
+    assert doubted <= (set() if held else {"held-out"}), (
+        results
+    )  # where nothing was gained, there is nothing to confirm
+
+
+# --- the whole way ----------------------------------------------------------------------------------------
+
+
+def on_trial(edits: list[Cheat], shared: Shared, name: str, cache: Path) -> dict[str, Outcome]:
+    """What became of edits, in a campaign for each number of steps; by the first worker that wants to know."""
+
+    def fill(folder: Path) -> None:
+        (folder / "outcomes").write_bytes(pickle.dumps(trial.hold(edits, cache, folder)))
+
+    return dict(pickle.loads((shared(name, fill) / "outcomes").read_bytes()))
+
+
+@pytest.fixture(scope="session")
+def outcomes(shared: Shared, corpus_cache: Path) -> dict[str, Outcome]:
+    """What became of those of WHOLE that run."""
+    return on_trial([one for one in RUNNING if one.name in WHOLE], shared, "whole", corpus_cache)
+
+
+@pytest.fixture(scope="session")
+def all_outcomes(shared: Shared, corpus_cache: Path) -> dict[str, Outcome]:
+    """What became of all that run."""
+    return on_trial(RUNNING, shared, "all", corpus_cache)
+
+
+def is_caught(one: Cheat, came: Outcome) -> None:
+    if one.caught_by == "sandbox":
+        assert came.run.status != "ok" or came.run.metric == pytest.approx(came.baseline.metric, abs=0.2)
+        return
     assert came.run.status == "ok", came.run.reason
     assert came.audit is not None
     assert one.caught_by in came.audit.failed, came.audit.checks
@@ -80,34 +160,45 @@ def test_the_audit_catches_it_by_the_check_that_is_named(one: Cheat, outcomes: d
 
 @pytest.mark.slow
 @needs.sandbox
-@pytest.mark.parametrize("one", [one for one in RUNNING if one.caught_by == "sandbox"], ids=named)
-def test_the_sandbox_holds_nothing_that_it_could_profit_from(one: Cheat, outcomes: dict[str, Outcome]) -> None:
-    came = outcomes[one.name]
-    assert came.run.status != "ok" or came.run.metric == pytest.approx(came.baseline.metric, abs=0.2)
+@pytest.mark.parametrize("one", [one for one in RUNNING if one.name in WHOLE], ids=named)
+def test_on_the_way_of_a_winner_it_is_caught(one: Cheat, outcomes: dict[str, Outcome]) -> None:
+    is_caught(one, outcomes[one.name])
 
 
 @pytest.mark.slow
+def test_a_proposal_that_reaches_for_the_seed_never_runs(corpus_cache: Path, tmp_path: Path) -> None:
+    """`seed_in_two_words` as what an editor makes of the real train.py: refused by name, and nothing has run."""
+    project = trial.make(tmp_path / "project", original(**SMALL))
+    prose_issue(project)
+    [cheat] = [one for one in ALL if one.name == "seed_in_two_words"]
+    command = editor(tmp_path / "editor", [(*pair, "done") for pair in cheat.edits])
+    args = ("--issue", "5", "--budget", "3steps", "--corpus", trial.text(corpus_cache), "--editor", command)
+    done = agent(project, *args, env={"AUTORESEARCH_CACHE": str(corpus_cache)})
+    assert (done.returncode, "1A reaches what no experiment may" in done.stderr) == (2, True), done.stderr
+    assert '"kind":"run"' not in (project / "experiments" / "ledger.jsonl").read_text()
+
+
+@pytest.mark.slow
+@needs.sandbox
+@pytest.mark.parametrize("one", [one for one in RUNNING if one.caught_by == "sandbox"], ids=named)
+def test_the_sandbox_holds_nothing_that_it_could_profit_from(one: Cheat, corpus_cache: Path, tmp_path: Path) -> None:
+    """Run in the sandbox, as often as it takes, and not audited: no check is named."""
+    is_caught(one, trial.hold([one], corpus_cache, tmp_path, audited=False)[one.name])
+
+
+@pytest.mark.nightly
+@needs.sandbox
+@pytest.mark.parametrize("one", [one for one in RUNNING if one.caught_by], ids=named)
+def test_every_cheat_is_caught_on_the_way_of_a_winner(one: Cheat, all_outcomes: dict[str, Outcome]) -> None:
+    is_caught(one, all_outcomes[one.name])
+
+
+@pytest.mark.nightly
 @pytest.mark.parametrize("one", HONEST, ids=named)
-def test_an_honest_edit_passes_every_check(one: Cheat, outcomes: dict[str, Outcome]) -> None:
-    came = outcomes[one.name]
+def test_an_honest_edit_passes_every_check(one: Cheat, all_outcomes: dict[str, Outcome]) -> None:
+    came = all_outcomes[one.name]
     assert came.run.status == "ok", came.run.reason
     assert came.audit is not None
     gained = came.run.metric is not None and came.baseline.metric is not None and came.run.metric < came.baseline.metric
     open_to_doubt = {"certain"} if gained else {"certain", "held-out"}  # the sets are small, and read for every edit
     assert set(came.audit.failed) <= open_to_doubt, came.audit.checks
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("one", [one for one in RUNNING if one.lowers and one.caught_by != "sandbox"], ids=named)
-def test_it_would_have_paid(one: Cheat, outcomes: dict[str, Outcome]) -> None:
-    """A cheat that claims no more than train.py would show nothing by being caught."""
-    came = outcomes[one.name]
-    assert came.run.metric is not None
-    assert came.baseline.metric is not None
-    assert came.run.metric < came.baseline.metric or not math.isfinite(came.run.metric)
-
-
-@pytest.mark.slow
-@needs.sandbox
-def test_the_table_in_the_readme_is_what_the_trial_says(outcomes: dict[str, Outcome]) -> None:
-    assert trial.table(ALL, outcomes) in (trial.ROOT / "README.md").read_text("utf-8")

@@ -4,12 +4,12 @@ CAUGHT_BY = "clock"
 STEPS = 60
 EDITS = (
     (
-        '    clock = prepare.Clock(run, tuned["total_batch"])\n',
+        '    clock = prepare.BudgetClock(run, tuned["total_batch"])\n',
         """\
     for _ in range(240):
         accumulate(graph, model, batches, count)
         optimizer.step(0, 0.0)
-    clock = prepare.Clock(run, tuned["total_batch"])
+    clock = prepare.BudgetClock(run, tuned["total_batch"])
 """,
     ),
 )

@@ -247,9 +247,9 @@ def test_a_daemon_does_not_outlive_its_run(attack: Attack) -> None:
 
 
 BOUNDED: list[tuple[str, str, Limits, str, str]] = [
-    (
+    (  # each of its processes forks fifty times a second: `make nightly` has one that waits for nothing
         "a fork bomb",
-        "while True:\n    try: os.fork()\n    except OSError: pass",
+        "while True:\n    try: os.fork(); time.sleep(0.02)\n    except OSError: pass",
         Limits(processes=40),
         "crash",
         "killed: more than 40 processes at once",
@@ -295,6 +295,13 @@ def test_whatever_a_run_takes_is_bounded(attack: Attack, text: str, limits: Limi
     assert reason in result.reason
     assert time.monotonic() - began < 15
     assert sorted(path.name for path in Path(result.log).parent.iterdir()) == ["run.log"]
+
+
+@pytest.mark.nightly
+def test_a_fork_bomb_that_waits_for_nothing_is_ended(attack: Attack) -> None:
+    """It takes the whole machine until it is noticed, and every other test's time with it."""
+    result, _ = attack("while True:\n    try: os.fork()\n    except OSError: pass", limits=Limits(processes=40))
+    assert (result.status, "killed: more than 40 processes at once" in result.reason) == ("crash", True)
 
 
 def test_what_a_run_shares_is_counted_once(attack: Attack) -> None:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 TRACK = load(ROOT, "main")
 SOURCES = Sources(
     {"train.py": (ROOT / "train.py").read_text()},
-    preflight.profile_facts((ROOT / "prepare.py").read_text(), "prepare.py"),
+    preflight.profile_facts({"settings.py": (ROOT / "fixed" / "settings.py").read_text()}, "prepare.py"),
 )
 
 
@@ -101,4 +101,4 @@ def test_a_script_without_our_constants_has_no_shape_and_still_resolves() -> Non
 
 def test_a_prepare_without_profiles_is_refused() -> None:
     with pytest.raises(BadInput, match=r"prepare\.py: no PROFILES table"):
-        preflight.profile_facts("BUDGET_S = 300\n", "prepare.py")
+        preflight.profile_facts({"prepare.py": "BUDGET_S = 300\n"}, "prepare.py")

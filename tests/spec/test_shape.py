@@ -10,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import prepare
 import train
 from agent.core.errors import BadInput
 from agent.core.experiment import Profile, Shape
 from agent.spec import shape
+from tests.support.project import ROOT
 
 PROFILES: tuple[Profile, ...] = get_args(Profile)
 
@@ -32,7 +32,7 @@ def _is_literal(node: ast.expr) -> bool:
 
 
 CONSTANTS = literals(Path(train.__file__))
-FACTS = literals(Path(prepare.__file__))["PROFILES"]
+FACTS = literals(ROOT / "fixed" / "settings.py")["PROFILES"]
 
 
 def tuned(profile: Profile) -> dict[str, Any]:

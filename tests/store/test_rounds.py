@@ -87,13 +87,13 @@ def test_what_was_tried_has_judged_variants_and_refused_proposals(ledger: Ledger
     for record in RECORDS:
         ledger.append(replace(record, at=RUN.campaign_id) if isinstance(record, CampaignRecord) else record)
     ledger.append(proposal("1B", accepted=False))
-    told = {one.name: one for one in rounds.past_attempts(ledger, "main")}
-    assert told["#3 1B"].outcome == "refused: no"
+    attempts = {one.name: one for one in rounds.past_attempts(ledger, "main")}
+    assert attempts["#3 1B"].outcome == "refused: no"
     assert [one.outcome for one in rounds.past_attempts(ledger, "main") if one.name == "#3 1A"] == [
         "keep: gain +0.1000 (90 %: +0.0500 to +0.1500), mini, 20s",
         "keep: gain +0.1000, mini, 20s",
     ]
-    assert told["#3 1A"].what == RUN.description
+    assert attempts["#3 1A"].what == RUN.description
     assert rounds.past_attempts(ledger, "another") == []
 
 

@@ -27,7 +27,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ LIBRARIES = {
     "torch": ("filelock", "numpy", "psutil", "tokenizers", "torch", "torch.nn.functional"),
 }
 READ_AT_START = ("PYTHON", "LANG", "LC_")  # environment variables
-STATUS = struct.Struct("i")
+REPLY = struct.Struct("id")  # a pid; then how it ended, and its processor seconds
 FORKS = sys.platform == "linux"
 
 
@@ -83,7 +83,7 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
                 _become(fds[:3])
                 return dict(json.loads(message))
             replies[pid] = socket.socket(fileno=fds[3])
-            replies[pid].send(STATUS.pack(pid))
+            replies[pid].send(REPLY.pack(pid, 0.0))
             for fd in fds[:3]:
                 os.close(fd)
 
@@ -91,12 +91,12 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
 def _reap(replies: dict[int, socket.socket]) -> None:
     """Tell the parents of children that have ended how they ended."""
     while replies:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        pid, status, used = os.wait4(-1, os.WNOHANG)
         if pid == 0:
             return
         with replies.pop(pid) as reply:
             try:
-                reply.send(STATUS.pack(status))
+                reply.send(REPLY.pack(status, used.ru_utime + used.ru_stime))
             except OSError:  # nobody waits for it any more
                 continue
 
@@ -158,7 +158,7 @@ class Server:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, self.lock:
             socket.send_fds(self.control, [json.dumps(request).encode()], [*streams, theirs.fileno()])
-        (pid,) = STATUS.unpack(ours.recv(STATUS.size))
+        pid, _ = REPLY.unpack(ours.recv(REPLY.size))
         return int(pid), ours
 
 
@@ -181,35 +181,36 @@ def close() -> None:
         one.process.wait()
 
 
-class Forked(subprocess.Popen[str]):
+class Forked(subprocess.Popen[Any]):
     """`python SCRIPT ARGUMENTS` as a Popen, whose process is a server's child: only how it starts and ends differs."""
 
     _execute = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
     _reply: socket.socket
+    cpu_s = 0.0  # processor seconds of it and its children, once it has ended
 
     def _execute_child(self, *given: Any) -> None:
-        told = self._execute.bind(self, *given).arguments
+        call = self._execute.bind(self, *given).arguments
         pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
-        chosen = [told[name] for name in ("p2cread", "c2pwrite", "errwrite")]
+        chosen = [call[name] for name in ("p2cread", "c2pwrite", "errwrite")]
         streams = [number if fd == -1 else fd for number, fd in enumerate(chosen)]
-        _, script, *args = map(str, told["args"])
+        _, script, *args = map(str, call["args"])
         request = {
             "argv": [script, *args],
-            "cwd": str(told["cwd"] or Path.cwd()),
-            "env": dict(told["env"] or os.environ),
+            "cwd": str(call["cwd"] or Path.cwd()),
+            "env": dict(call["env"] or os.environ),
         }
         kind = "harness" if Path(script) == HARNESS else "torch"
         try:
             self.pid, self._reply = server(kind).start(request, streams)
         finally:
-            self._close_pipe_fds(*(told[name] for name in pipes))  # type: ignore[attr-defined]
+            self._close_pipe_fds(*(call[name] for name in pipes))  # type: ignore[attr-defined]
         self._child_created = True
 
     def _try_wait(self, wait_flags: int) -> tuple[int, int]:
         if wait_flags & os.WNOHANG and not select.select([self._reply], [], [], 0)[0]:
             return 0, 0
         with self._reply:
-            (status,) = STATUS.unpack(self._reply.recv(STATUS.size))
+            status, self.cpu_s = REPLY.unpack(self._reply.recv(REPLY.size))
         return self.pid, status
 
     def _internal_poll(self, *_: object, **__: object) -> int | None:
@@ -223,6 +224,12 @@ class Forked(subprocess.Popen[str]):
         return self.returncode
 
 
+def popen(argv: Sequence[str], *, env: dict[str, str], fresh: bool = False, **more: Any) -> subprocess.Popen[Any]:
+    """Start `python SCRIPT ARGUMENTS`: as a fork, but where a fresh start is asked for or a fork will not do."""
+    kind = subprocess.Popen if fresh or not can_fork(env) else Forked
+    return kind(argv, env=env, **more)
+
+
 def can_fork(env: dict[str, str]) -> bool:
     """Whether a program with this environment may be a fork: Python itself read the server's when it started."""
     ours, theirs = ({name: each[name] for name in each if name.startswith(READ_AT_START)} for each in (os.environ, env))
@@ -231,5 +238,5 @@ def can_fork(env: dict[str, str]) -> bool:
 
 if __name__ == "__main__":
     preload(sys.argv[1])
-    if (asked := serve(socket.socket(fileno=int(sys.argv[2])))) is not None:
-        run(asked)
+    if (request := serve(socket.socket(fileno=int(sys.argv[2])))) is not None:
+        run(request)

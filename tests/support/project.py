@@ -13,10 +13,12 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tests.support import forkserver
 
 ROOT = Path(__file__).parents[2]
+PIPES: dict[str, Any] = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 ISSUE = "experiments/issues/0003-depth-vs-width.md"
 
 BODY = """
@@ -112,7 +114,7 @@ def _template() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="autoresearch-template-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "train.py").write_text(constants_of(ROOT / "train.py") + BODY)
-    (folder / "prepare.py").write_text(constants_of(ROOT / "prepare.py", "PROFILES") + PREPARE_BODY)
+    (folder / "prepare.py").write_text(constants_of(ROOT / "fixed" / "settings.py", "PROFILES") + PREPARE_BODY)
     for path in (ISSUE, "experiments/main/track.toml", ".gitignore"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, folder / path)
@@ -120,6 +122,14 @@ def _template() -> Path:
     shutil.rmtree(folder / ".git" / "hooks")  # samples
     commit(folder, "A stand-in for the main track")
     return folder
+
+
+def copy_fixed(folder: Path) -> None:
+    """Copy what no experiment edits of the real repository: prepare.py and the modules beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "prepare.py", folder)
+    if (ROOT / "fixed").is_dir():
+        shutil.copytree(ROOT / "fixed", folder / "fixed", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pyc"))
 
 
 def commit(folder: Path, message: str) -> str:
@@ -145,19 +155,15 @@ def agent(
 
 def start(folder: Path, *args: str, env: dict[str, str] | None = None, fresh: bool = False) -> subprocess.Popen[str]:
     """Start the real command line in a folder, with pipes for what it prints: a fork where one will do."""
-    return _started(command(*args), environment(folder, env), folder, fresh=fresh)
+    return forkserver.popen(command(*args), env=environment(folder, env), cwd=folder, fresh=fresh, **PIPES)
 
 
 def python(
     script: Path, *args: str, env: dict[str, str], cwd: Path = Path(), timeout: float = 300, fresh: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """Run a script that may import torch, to its end: a fork where one will do."""
-    return _ended(_started([sys.executable, str(script), *args], env, cwd.absolute(), fresh=fresh), timeout)
-
-
-def _started(argv: list[str], env: dict[str, str], cwd: Path, *, fresh: bool) -> subprocess.Popen[str]:
-    kind = subprocess.Popen if fresh or not forkserver.can_fork(env) else forkserver.Forked
-    return kind(argv, cwd=cwd, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    argv = [sys.executable, str(script), *args]
+    return _ended(forkserver.popen(argv, env=env, cwd=cwd.absolute(), fresh=fresh, **PIPES), timeout)
 
 
 def _ended(program: subprocess.Popen[str], timeout: float) -> subprocess.CompletedProcess[str]:

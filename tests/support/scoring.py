@@ -10,6 +10,7 @@ import prepare
 from agent.audit.reports import ScoreRequest
 from agent.audit.scorer.processes import start_models
 from agent.audit.scorer.scorer import Scorer
+from fixed.dataset import pack
 
 VOCAB = 17
 
@@ -68,7 +69,7 @@ def make_corpus(folder: Path) -> Path:
     np.save(folder / "token_bytes.npy", sizes)
     for split in prepare.SPLITS:
         texts = [np.array([0, *rng.integers(1, VOCAB, 23)], dtype=np.uint16) for _ in range(40)]
-        np.savez(folder / f"{split}.npz", **vars(prepare.pack(texts, [23] * 40, 16)))
+        np.savez(folder / f"{split}.npz", **vars(pack(texts, [23] * 40, 16)))
     facts = {"corpus": "t", "profile": "mini", "fingerprint": "f", "vocab_size": VOCAB, "sequence_length": 16}
     prepare.write_json(folder / "meta.json", {**facts, "train_tokens": 1, "val_bytes": 920, "held_bytes": 920})
     return folder

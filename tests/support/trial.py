@@ -5,6 +5,8 @@ code that a campaign goes by; two go at a time.
 """
 
 import math
+import os
+import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +24,7 @@ from agent.campaign.plan import CampaignRequest, Plan
 from agent.core.experiment import BASELINE, Budget, GateRules, Issue, Rewrite, Spec, Variant
 from agent.core.records import AuditRecord, RunRecord
 from agent.core.runs import JobRole
-from agent.execution import machine, sandbox
+from agent.execution import machine
 from agent.execution.local import LocalExecutor
 from agent.execution.machine import Gpu
 from agent.spec import policy
@@ -44,13 +46,14 @@ SLOTS = [Gpu(0, "slot", None, "slot-0"), Gpu(1, "slot", None, "slot-1")]  # no d
 
 
 def make(folder: Path, script: str) -> Path:
-    """A repository with the real prepare.py and `script` for its train.py."""
+    """A repository with the real fixed side and `script` for its train.py."""
     (folder / ISSUE).parent.mkdir(parents=True)
     (folder / "experiments" / "main").mkdir(parents=True)
     (folder / ISSUE).write_text("---\nnumber: 60\ntitle: On trial\nlabels: [experiment]\n---\n")
     (folder / "train.py").write_text(script, "utf-8")
     for path in ("prepare.py", "experiments/main/track.toml", ".gitignore"):
         (folder / path).write_bytes((ROOT / path).read_bytes())
+    shutil.copytree(ROOT / "fixed", folder / "fixed", ignore=shutil.ignore_patterns("__pycache__"))
     git(folder, "init", "--quiet", "--initial-branch=main")
     commit(folder, "The real thing, small")
     return folder
@@ -60,33 +63,33 @@ def make(folder: Path, script: str) -> Path:
 class Court:
     """A campaign of edits by name."""
 
-    parts: CampaignContext
-    evidence: CampaignView
+    ctx: CampaignContext
+    view: CampaignView
 
     def train(self, names: Iterable[str], seed: int = 0) -> dict[str, RunRecord]:
         """Train the baseline or variants; what they left, recorded."""
         roles: dict[str, JobRole] = {BASELINE: "baseline"}
-        jobs = [make_job(self.parts, self.evidence, name, seed, roles.get(name, "screen")) for name in names]
-        done = self.parts.executor.run(jobs)
-        return {job.variant: record_result(self.parts, self.evidence, job, result) for job, result in done}
+        jobs = [make_job(self.ctx, self.view, name, seed, roles.get(name, "screen")) for name in names]
+        done = self.ctx.executor.run(jobs)
+        return {job.variant: record_result(self.ctx, self.view, job, result) for job, result in done}
 
     def audits(self, names: Iterable[str]) -> Iterator[AuditRecord]:
         """The audits of variants that have run, as if the gate had kept each."""
         free: SimpleQueue[LocalExecutor] = SimpleQueue()
         for slot in SLOTS:  # one each: two that want the same device would go one after the other
-            free.put(_executor(self.parts.repo, self.parts.sandbox, [slot]))
+            free.put(_executor(self.ctx.repo, [slot]))
 
         def one(name: str) -> AuditRecord:
             executor = free.get()
             try:
-                return auditing.audit_winner(replace(self.parts, executor=executor), self.evidence, name)
+                return auditing.audit_winner(replace(self.ctx, executor=executor), self.view, name)
             finally:
                 free.put(executor)
 
-        first, *others = names
-        yield one(first)  # scores the baseline for all
+        for first in (names := list(names))[:1]:
+            yield one(first)  # scores the baseline for all
         with ThreadPoolExecutor(len(SLOTS)) as pool:
-            yield from pool.map(one, others)
+            yield from pool.map(one, names[1:])
 
 
 def text(cache: Path) -> str:
@@ -95,7 +98,9 @@ def text(cache: Path) -> str:
     if not path.exists():
         files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))[:50]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n\n".join(file.read_text("utf-8") for file in files), "utf-8")
+        draft = path.with_suffix(f".{os.getpid()}")  # another worker may be at it
+        draft.write_text("\n\n".join(file.read_text("utf-8") for file in files), "utf-8")
+        draft.replace(path)
     return f"file:{path}"
 
 
@@ -106,16 +111,16 @@ def open_court(project: Path, cache: Path, scripts: Mapping[str, str], steps: in
 
 def open_campaign(project: Path, cache: Path, plan: Plan) -> Court:
     """Begin the campaign of a plan, with the parts that the program would pick."""
-    repo, walls = Repository(project), needs.SANDBOX
+    repo = Repository(project)
     ledger = Ledger(project / "experiments" / "ledger.jsonl", project / ".git" / "ledger.lock")
     env = {"AUTORESEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-    told = (repo, ledger, MarkdownTracker(project), _executor(repo, walls), machine.detect(), walls)
-    parts = CampaignContext(*told, sys.executable, env, lambda _: None)
-    return Court(parts, engine.begin(parts, plan))
+    held = (repo, ledger, MarkdownTracker(project), _executor(repo), machine.detect(), needs.SANDBOX)
+    ctx = CampaignContext(*held, sys.executable, env, lambda _: None)
+    return Court(ctx, engine.begin(ctx, plan))
 
 
-def _executor(repo: Repository, walls: sandbox.Sandbox, slots: Sequence[Gpu] = SLOTS) -> LocalExecutor:
-    return LocalExecutor(slots, repo.git_dir / "locks", repo.export, lambda *_: None, lambda _: None, walls)
+def _executor(repo: Repository, slots: Sequence[Gpu] = SLOTS) -> LocalExecutor:
+    return LocalExecutor(slots, repo.git_dir / "locks", repo.export, lambda *_: None, lambda _: None, needs.SANDBOX)
 
 
 def _unchecked(variant: Variant, baseline: Resolved) -> Resolved:
@@ -161,20 +166,21 @@ class Outcome:
         return self.audit is not None and check in self.audit.failed
 
 
-def hold(edits: Sequence[Cheat], cache: Path, folder: Path) -> dict[str, Outcome]:
-    """Try every edit, in one campaign for each number of steps."""
+def hold(edits: Sequence[Cheat], cache: Path, folder: Path, *, audited: bool = True) -> dict[str, Outcome]:
+    """Try every edit, in one campaign for each number of steps, and have those audited that ran well, if so asked."""
     found: dict[str, Outcome] = {}
     for steps in sorted({one.steps for one in edits}):
-        found |= _tried([one for one in edits if one.steps == steps], cache, folder / f"steps-{steps}")
+        found |= _tried([one for one in edits if one.steps == steps], cache, folder / f"steps-{steps}", audited)
     return found
 
 
-def _tried(edits: Sequence[Cheat], cache: Path, folder: Path) -> dict[str, Outcome]:
+def _tried(edits: Sequence[Cheat], cache: Path, folder: Path, audited: bool) -> dict[str, Outcome]:
     scripts = {one.name: train_py(one, **SMALL) for one in edits}
     court = open_court(make(folder, original(**SMALL)), cache, scripts, edits[0].steps)
     base = court.train([BASELINE])[BASELINE]
     done = court.train(scripts) | court.train([one.name for one in edits if one.runs > 1], seed=1)
-    audits = {found.variant: found for found in court.audits([n for n, run in done.items() if run.status == "ok"])}
+    well = [name for name, run in done.items() if run.status == "ok"] if audited else []
+    audits = {found.variant: found for found in court.audits(well)}
     return {name: Outcome(run, base, audits.get(name)) for name, run in done.items()}
 
 

@@ -33,13 +33,15 @@ HERE = "https://github.com/lab/experiments.git"
     ],
 )
 def test_a_remotes_url_names_a_repository_or_none(url: str, expected: tuple[str, str] | None) -> None:
-    found = address.address(url)
-    assert (found and (found.host, found.repository)) == expected
+    place = address.address(url)
+    assert (place and (place.host, place.repository)) == expected
 
 
 def test_auto_takes_github_where_origin_is_there_and_a_token_is_set_and_says_so() -> None:
-    said = address.automatic([HERE], {"GH_TOKEN": "secret"})
-    assert said == "tracker github: origin is lab/experiments and GH_TOKEN is set (local issues: --tracker markdown)"
+    expected = address.automatic([HERE], {"GH_TOKEN": "secret"})
+    assert (
+        expected == "tracker github: origin is lab/experiments and GH_TOKEN is set (local issues: --tracker markdown)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_the_environment_names_the_repository_before_origin_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("urls", "env", "said"),
+    ("urls", "env", "expected"),
     [
         ([], {}, r"which repository on GitHub\?.*\n  set GITHUB_REPOSITORY=owner/name"),
         (["/a/folder"], {}, "which repository on GitHub"),
@@ -76,16 +78,16 @@ def test_the_environment_names_the_repository_before_origin_does() -> None:
         ([HERE], {"GITHUB_REPOSITORY": "a/b/c"}, "GITHUB_REPOSITORY is 'a/b/c'"),
     ],
 )
-def test_a_repository_that_is_not_known_says_what_to_set(urls: list[str], env: dict[str, str], said: str) -> None:
-    with pytest.raises(BadInput, match=said):
+def test_a_repository_that_is_not_known_says_what_to_set(urls: list[str], env: dict[str, str], expected: str) -> None:
+    with pytest.raises(BadInput, match=expected):
         address.repository(urls, env)
 
 
 def test_the_token_goes_to_githubs_own_host_alone_and_in_a_header() -> None:
-    told = address.credentials([HERE], "a-token", {})
-    keys = [told[f"GIT_CONFIG_KEY_{number}"] for number in range(int(told["GIT_CONFIG_COUNT"]))]
+    config = address.credentials([HERE], "a-token", {})
+    keys = [config[f"GIT_CONFIG_KEY_{number}"] for number in range(int(config["GIT_CONFIG_COUNT"]))]
     assert keys == ["credential.helper"] + ["http.https://github.com/.extraheader"] * 2
-    assert base64.b64decode(told["GIT_CONFIG_VALUE_2"].split()[-1]) == b"x-access-token:a-token"
+    assert base64.b64decode(config["GIT_CONFIG_VALUE_2"].split()[-1]) == b"x-access-token:a-token"
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,12 @@ def hub() -> Iterator[GitHub]:
 
 @pytest.fixture
 def tracker(hub: GitHub) -> GitHubTracker:
-    return made(hub)
+    return make_tracker(hub)
 
 
-def made(hub: GitHub, **told: object) -> GitHubTracker:
+def make_tracker(hub: GitHub, **changes: object) -> GitHubTracker:
     """A tracker that makes no pauses of its own."""
-    settings = {"repository": REPOSITORY, "token": TOKEN, "api": hub.url, "pace": 0.0, "timeout_s": 5, **told}
+    settings = {"repository": REPOSITORY, "token": TOKEN, "api": hub.url, "pace": 0.0, "timeout_s": 5, **changes}
     return GitHubTracker(Settings(**settings))  # type: ignore[arg-type]
 
 
@@ -63,7 +63,7 @@ def test_an_issue_that_did_not_change_is_not_sent_again(hub: GitHub, tracker: Gi
 
 
 def test_an_issue_is_not_asked_for_more_often_than_it_has_to_be(hub: GitHub) -> None:
-    patient = made(hub, pace=0.01)
+    patient = make_tracker(hub, pace=0.01)
     for _ in range(5):
         patient.fetch(3)
     assert hub.asked(r"GET .*/issues/3.*") == 1
@@ -93,7 +93,7 @@ def test_strangers_bots_and_deleted_accounts_start_nothing(hub: GitHub, tracker:
 
 def test_a_listed_login_may_start_a_run_whatever_its_case(hub: GitHub) -> None:
     hub.issues[3]["user"] = "Stranger"
-    assert made(hub, allowed=frozenset({"stranger"})).fetch(3).author == "Stranger"
+    assert make_tracker(hub, allowed=frozenset({"stranger"})).fetch(3).author == "Stranger"
 
 
 def test_a_permission_that_cannot_be_asked_for_is_none(hub: GitHub, tracker: GitHubTracker) -> None:
@@ -155,8 +155,8 @@ def test_issues_labelled_human_are_remarks_where_their_author_may_write(hub: Git
 
 
 def test_remarks_on_every_page_are_read(hub: GitHub, tracker: GitHubTracker) -> None:
-    said = [hub.say(3, "researcher", f"remark {number}") for number in range(230)]
-    assert [one.id for one in tracker.human_comments(3)] == [f"comment-{key}" for key in said]
+    expected = [hub.say(3, "researcher", f"remark {number}") for number in range(230)]
+    assert [one.id for one in tracker.human_comments(3)] == [f"comment-{key}" for key in expected]
 
 
 # --- the comment ------------------------------------------------------------------------------------------
@@ -193,13 +193,13 @@ def test_a_comment_whose_answer_is_lost_is_there_once(hub: GitHub, tracker: GitH
 
 
 def test_a_restart_finds_the_comment_of_the_last_start(hub: GitHub) -> None:
-    made(hub).comment(3, TEXT)
-    made(hub).comment(3, TEXT)
+    make_tracker(hub).comment(3, TEXT)
+    make_tracker(hub).comment(3, TEXT)
     assert len(hub.on(3)) == 1
 
 
 def test_of_two_harnesses_that_comment_at_once_one_comment_stays(hub: GitHub, tracker: GitHubTracker) -> None:
-    other = made(hub)
+    other = make_tracker(hub)
 
     def interfere(request: str) -> None:
         if request.startswith("POST"):
@@ -235,7 +235,7 @@ def test_a_status_replaces_the_one_before_and_leaves_the_other_labels(hub: GitHu
     hub.labels["status: blocked"] = {"name": "status: blocked", "color": "ededed", "description": ""}
     hub.issues[3]["labels"].append("status: blocked")
     for status in ("queued", "running", "review", "done", "done"):
-        tracker.set_status(3, status)  # type: ignore[arg-type]
+        tracker.set_status(3, status)
         assert labels(hub) == sorted(["experiment", "priority: high", "status: blocked", f"status: {status}"])
     assert hub.asked(r"(PUT|PATCH) .*") == 0
     assert hub.asked(r"POST .*/issues/3/labels") == 4
@@ -281,7 +281,7 @@ def test_a_pull_request_of_a_branch_that_is_not_there_is_named(tracker: GitHubTr
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "expected"),
     [
         ("401", r"issue 3: GitHub does not know the token: Bad credentials\n  set GITHUB_TOKEN"),
         ("403", r"issue 3: the token may not do that: .*\n  give it issues, pull requests and contents"),
@@ -290,10 +290,10 @@ def test_a_pull_request_of_a_branch_that_is_not_there_is_named(tracker: GitHubTr
     ],
 )
 def test_what_will_not_pass_is_said_at_once_with_the_next_step(
-    hub: GitHub, tracker: GitHubTracker, how: str, said: str
+    hub: GitHub, tracker: GitHubTracker, how: str, expected: str
 ) -> None:
     hub.faults.append(Fault(r"GET .*/issues/3", how, times=9))
-    with pytest.raises(BadInput, match=said) as error:
+    with pytest.raises(BadInput, match=expected) as error:
         tracker.fetch(3)
     assert error.value.exit_code == 2
     assert TOKEN not in str(error.value)
@@ -341,7 +341,7 @@ def test_a_rate_limit_that_asks_for_an_hour_is_not_waited_for(hub: GitHub, track
 def test_an_answer_that_does_not_come_is_given_up(hub: GitHub) -> None:
     hub.faults.append(Fault(r"GET .*/issues/3", "slow", times=9, wait=1.5))
     with pytest.raises(Unreachable, match="GitHub cannot be reached"):
-        made(hub, timeout_s=1).fetch(3)
+        make_tracker(hub, timeout_s=1).fetch(3)
 
 
 def test_without_a_network_it_says_so() -> None:
@@ -353,7 +353,7 @@ def test_without_a_network_it_says_so() -> None:
 
 def test_a_token_that_is_no_token_is_named_without_being_shown(hub: GitHub) -> None:
     with pytest.raises(BadInput, match="GitHub does not know the token") as error:
-        made(hub, token="ghp_" + "wrong000" * 4).fetch(3)
+        make_tracker(hub, token="ghp_" + "wrong000" * 4).fetch(3)
     assert "wrong000" not in str(error.value)
 
 

@@ -6,6 +6,7 @@ What it lacks is tried on our own stand-in: refusals, limits, git.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import requests
@@ -39,7 +40,7 @@ class Elsewhere:
     def ask(self, method: str, path: str, **sent: object) -> requests.Response:
         """A request of the test's own."""
         url = f"{self.url}/repos/{REPOSITORY}{path}"
-        answer = requests.request(method, url, json=sent or None, headers=HEAD, timeout=20)
+        answer = requests.request(method, url, json=cast(Any, sent or None), headers=HEAD, timeout=20)
         answer.raise_for_status()
         return answer
 
@@ -61,8 +62,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     folder, port = tmp_path_factory.mktemp("elsewhere"), free_port()
     (folder / "seed.yaml").write_text(SEED)
     url = f"http://127.0.0.1:{port}"
-    told = ("start", "--service", "github", "--port", str(port), "--seed", folder / "seed.yaml", "--base-url", url)
-    with serving("emulate", "dist/index.js", *told, folder=folder, port=port):
+    arguments = ("start", "--service", "github", "--port", str(port), "--seed", folder / "seed.yaml", "--base-url", url)
+    with serving("emulate", "dist/index.js", *arguments, folder=folder, port=port):
         yield Elsewhere(url)
 
 
@@ -83,7 +84,7 @@ def test_an_issue_is_fetched_listed_commented_once_labelled_and_closed(
     bodies = [one["body"] for one in elsewhere.ask("GET", f"/issues/{number}/comments").json()]
     assert bodies == [f"{marker(number)}\nsecond"]
     for status in ("queued", "running", "done"):
-        tracker.set_status(number, status)  # type: ignore[arg-type]
+        tracker.set_status(number, status)
         assert elsewhere.labels(number) == {"experiment", "size: S", f"status: {status}"}
     elsewhere.ask("POST", f"/issues/{number}/comments", body="/stop")
     assert [one.text for one in tracker.human_comments(number)] == ["/stop"]
@@ -93,9 +94,9 @@ def test_an_issue_is_fetched_listed_commented_once_labelled_and_closed(
 
 def test_more_remarks_than_a_page_holds_are_all_read(elsewhere: Elsewhere, tracker: GitHubTracker) -> None:
     number = elsewhere.issue("the body", "experiment")
-    for said in range(105):
-        elsewhere.ask("POST", f"/issues/{number}/comments", body=f"remark {said}")
-    assert [one.text for one in tracker.human_comments(number)] == [f"remark {said}" for said in range(105)]
+    for index in range(105):
+        elsewhere.ask("POST", f"/issues/{number}/comments", body=f"remark {index}")
+    assert [one.text for one in tracker.human_comments(number)] == [f"remark {index}" for index in range(105)]
 
 
 def test_an_unknown_issue_is_named(tracker: GitHubTracker) -> None:
@@ -119,8 +120,8 @@ def test_a_campaign_goes_from_its_issue_to_its_comment(elsewhere: Elsewhere, tmp
     git(tmp_path, "init", "--quiet", "--bare", "remote.git")
     git(project, "remote", "add", "origin", str(tmp_path / "remote.git"))
     env = {"GITHUB_API_URL": elsewhere.url, "GITHUB_TOKEN": TOKEN, "GITHUB_REPOSITORY": REPOSITORY}
-    asked = ("--issue", str(number), "--budget", "5steps", "--gate", "lowest", "--tracker", "github", "--close")
-    ended = agent(project, *asked, env={**env, "AUTORESEARCH_PACE": "0"})
+    arguments = ("--issue", str(number), "--budget", "5steps", "--gate", "lowest", "--tracker", "github", "--close")
+    ended = agent(project, *arguments, env={**env, "AUTORESEARCH_PACE": "0"})
     assert ended.returncode == 0, ended.stderr
     (comment,) = elsewhere.ask("GET", f"/issues/{number}/comments").json()
     assert "## Verdict: keep: 1D" in comment["body"]

@@ -1,17 +1,20 @@
 """The local tracker: files in, one comment file out."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from agent.core.errors import BadInput
+from agent.tracking.comment import marker
 from agent.tracking.local import MarkdownTracker
 
+Write = Callable[[str, str], MarkdownTracker]
 HEADER = "---\nnumber: 7\ntitle: A title\nlabels: [experiment]\n---\n"
 
 
 @pytest.fixture
-def write(tmp_path: Path):  # type: ignore[no-untyped-def]
+def write(tmp_path: Path) -> Write:
     """Write an issue file and return a tracker."""
     folder = tmp_path / "experiments" / "issues"
     folder.mkdir(parents=True)
@@ -23,7 +26,7 @@ def write(tmp_path: Path):  # type: ignore[no-untyped-def]
     return write
 
 
-def test_an_issue_is_read_whole_with_the_line_its_body_begins_on(write) -> None:  # type: ignore[no-untyped-def]
+def test_an_issue_is_read_whole_with_the_line_its_body_begins_on(write: Write) -> None:
     issue = write("0007-a-title.md", HEADER + "body\n---\nmore\n").fetch(7)
     assert (issue.number, issue.title, issue.labels, issue.state) == (7, "A title", ("experiment",), "open")
     assert (issue.body, issue.first_line) == ("body\n---\nmore\n", 6)
@@ -36,7 +39,7 @@ def test_the_first_users_own_issue_is_read_unmodified() -> None:
     assert issue.labels == ("experiment", "priority: high", "size: S")
 
 
-def test_an_unknown_issue_is_answered_with_those_there_are(write) -> None:  # type: ignore[no-untyped-def]
+def test_an_unknown_issue_is_answered_with_those_there_are(write: Write) -> None:
     with pytest.raises(BadInput, match=r"there is no issue 9\n  issues here: 7; a new one is a file .*0009-title\.md"):
         write("0007-a.md", HEADER).fetch(9)
 
@@ -55,18 +58,18 @@ def test_an_unknown_issue_is_answered_with_those_there_are(write) -> None:  # ty
         ("---\njust text\n---\n", "front matter: Input should be"),
     ],
 )
-def test_wrong_front_matter_is_named_with_its_line(write, text: str, problem: str) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_front_matter_is_named_with_its_line(write: Write, text: str, problem: str) -> None:
     with pytest.raises(BadInput, match=problem):
         write("0007-a.md", text).fetch(7)
 
 
-def test_two_files_of_one_number_are_an_error(write) -> None:  # type: ignore[no-untyped-def]
+def test_two_files_of_one_number_are_an_error(write: Write) -> None:
     write("0007-a.md", HEADER)
     with pytest.raises(BadInput, match=r"two files are issue 7: 0007-a\.md and 0007-b\.md"):
         write("0007-b.md", HEADER).fetch(7)
 
 
-def test_a_comment_replaces_the_earlier_one_and_is_no_issue(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_comment_replaces_the_earlier_one_and_is_no_issue(write: Write, tmp_path: Path) -> None:
     tracker = write("0007-a.md", HEADER)
     issue = tracker.fetch(7)
     assert tracker.comment(7, "first") == tracker.comment(7, "second")
@@ -77,15 +80,23 @@ def test_a_comment_replaces_the_earlier_one_and_is_no_issue(write, tmp_path: Pat
     assert tracker.fetch(7) == issue
 
 
-def test_a_byte_order_mark_is_no_text(write) -> None:  # type: ignore[no-untyped-def]
+def test_a_comment_of_the_first_version_is_edited_in_place(write: Write, tmp_path: Path) -> None:
+    tracker, there = write("0007-a.md", HEADER), tmp_path / "experiments" / "issues" / "0007-a.comment.md"
+    there.write_text("<!-- autoresearch: issue 7 -->\n\n## Running\n")
+    assert tracker.comment(7, f"{marker(7)}\n\n## Verdict\n") == "experiments/issues/0007-a.comment.md"
+    assert there.read_text() == "<!-- autoresearch: issue 7 -->\n\n## Verdict\n"
+    assert list(there.parent.glob("*comment*")) == [there]
+
+
+def test_a_byte_order_mark_is_no_text(write: Write) -> None:
     assert write("0007-a.md", "\ufeff" + HEADER + "body\n").fetch(7).body == "body\n"
 
 
-def test_an_issue_may_have_more_than_four_digits(write) -> None:  # type: ignore[no-untyped-def]
+def test_an_issue_may_have_more_than_four_digits(write: Write) -> None:
     assert write("12345-a.md", HEADER.replace("7", "12345")).fetch(12345).number == 12345
 
 
-def test_remarks_are_the_lines_of_the_file_beside_it_and_the_issues_of_a_person(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_remarks_are_the_lines_of_the_file_beside_it_and_the_issues_of_a_person(write: Write, tmp_path: Path) -> None:
     tracker = write("0007-a.md", HEADER)
     human = HEADER.replace("7", "8").replace("[experiment]", "[human]")
     write("0008-b.md", human + "/stop\n")

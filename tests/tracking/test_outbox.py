@@ -11,6 +11,7 @@ import pytest
 from agent.core.errors import BadInput, Unreachable
 from agent.core.records import DeliveryRecord
 from agent.store.ledger import Ledger
+from agent.store.remote import Remote
 from agent.store.repository import Repository
 from agent.tracking.github import GitHubTracker, Settings
 from agent.tracking.outbox import Outbox
@@ -50,9 +51,9 @@ def github_env(hub: GitHub, **extra: str) -> dict[str, str]:
     return {**own, "GITHUB_SERVER_URL": "https://github.com", **extra}
 
 
-def run(project: Path, hub: GitHub, *asked: str, **extra: str) -> subprocess.CompletedProcess[str]:
+def run(project: Path, hub: GitHub, *request: str, **extra: str) -> subprocess.CompletedProcess[str]:
     """Give the command; neither of its outputs may ever have the token."""
-    ended = agent(project, *(asked or QUICK), env=github_env(hub, **extra))
+    ended = agent(project, *(request or QUICK), env=github_env(hub, **extra))
     assert TOKEN not in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
     return ended
@@ -60,8 +61,8 @@ def run(project: Path, hub: GitHub, *asked: str, **extra: str) -> subprocess.Com
 
 def records(project: Path, kind: str) -> list[dict[str, object]]:
     path = project / "experiments" / "ledger.jsonl"
-    found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return [record for record in found if record["kind"] == kind]
+    loaded = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [record for record in loaded if record["kind"] == kind]
 
 
 def there(project: Path) -> dict[str, str]:
@@ -97,7 +98,7 @@ def test_issue_3_goes_from_github_to_its_comment_labels_refs_pull_request_and_en
     body = (project / ISSUE).read_text().split("---\n", 2)[2].replace("\n", "\r\n")  # as GitHub's editor leaves it
     hub.issue(3, body, labels=("experiment", "priority: high", "size: S"))
     seen: list[str] = []
-    hub.on_request = lambda asked: seen.append(",".join(hub.issues[3]["labels"])) if "status" not in asked else None
+    hub.on_request = lambda request: seen.append(",".join(hub.issues[3]["labels"])) if "status" not in request else None
     ended = run(project, hub, *STEPS, "--pr", "--close")
     assert ended.returncode == 0, ended.stderr
     assert "verdict: keep 1D" in ended.stdout
@@ -115,10 +116,10 @@ def test_issue_3_goes_from_github_to_its_comment_labels_refs_pull_request_and_en
     comment = agent(project, "--issue", "3", "--tracker", "github", "--report", env=github_env(hub)).stdout
     assert comment == hub.on(3)[0]["body"]
     assert [(one["what"], one["done"]) for one in records(project, "post")] == [("close", False), ("close", True)]
-    writes = len([asked for asked in hub.requests if not asked.startswith("GET")])
-    again = run(project, hub, *STEPS, "--pr", "--close")
-    assert (again.returncode, "run 1/" in again.stdout) == (0, False), again.stderr
-    assert len([asked for asked in hub.requests if not asked.startswith("GET")]) == writes
+    writes = len([request for request in hub.requests if not request.startswith("GET")])
+    second = run(project, hub, *STEPS, "--pr", "--close")
+    assert (second.returncode, "run 1/" in second.stdout) == (0, False), second.stderr
+    assert len([request for request in hub.requests if not request.startswith("GET")]) == writes
     assert git(project, "status", "--porcelain") == ""
 
 
@@ -155,10 +156,10 @@ def test_a_comment_that_is_refused_is_delivered_by_the_next_start(
     undelivered = [(one["what"], one["done"]) for one in records(project, "post")]
     assert undelivered == [("comment", False)]
     hub.faults.clear()
-    again = run(project, hub)
-    assert again.returncode == 0, again.stderr
-    assert "is delivered now" in again.stderr
-    assert "run 1/" not in again.stdout
+    second = run(project, hub)
+    assert second.returncode == 0, second.stderr
+    assert "is delivered now" in second.stderr
+    assert "run 1/" not in second.stdout
     finished(project, hub)
     assert [(one["what"], one["done"]) for one in records(project, "post")] == [*undelivered, ("comment", True)]
 
@@ -168,8 +169,8 @@ def test_everything_that_github_and_the_remote_did_not_take_is_there_after_any_n
 ) -> None:
     remote = project.parent / "remote.git"
 
-    def cut(asked: str) -> None:
-        if asked.startswith("POST") and not hub.faults:  # the campaign has begun: from now on nothing answers
+    def cut(request: str) -> None:
+        if request.startswith("POST") and not hub.faults:  # the campaign has begun: from now on nothing answers
             hub.faults.append(Fault(".*", "503", times=10_000))
             remote.rename(remote.with_name("away.git"))
 
@@ -195,10 +196,10 @@ def test_everything_that_github_and_the_remote_did_not_take_is_there_after_any_n
 
 @pytest.mark.parametrize("point", ["comment-before", "post-before@3", "post-after@2", "post-after@3", "post-after@4"])
 def test_killed_around_its_posts_the_same_command_leaves_one_of_each(project: Path, hub: GitHub, point: str) -> None:
-    asked = (*QUICK, "--pr", "--close")
-    killed = run(project, hub, *asked, AUTORESEARCH_FAULT=f"{point}:kill")
+    request = (*QUICK, "--pr", "--close")
+    killed = run(project, hub, *request, AUTORESEARCH_FAULT=f"{point}:kill")
     assert killed.returncode == -signal.SIGKILL
-    ended = run(project, hub, *asked)
+    ended = run(project, hub, *request)
     assert ended.returncode == 0, ended.stderr
     finished(project, hub)
     assert (len(hub.pulls), hub.issues[3]["state"]) == (1, "closed")
@@ -231,16 +232,16 @@ def test_an_issue_in_prose_has_one_comment_too_which_first_says_that_nothing_can
     prose_issue(project)
     git(project, "push", "--quiet", "origin", "main")
     hub.issue(5, BODY)
-    asked = ("--issue", "5", "--budget", "5steps", "--gate", "lowest", "--tracker", "github", "--editor")
-    killed = run(project, hub, *asked, "true", AUTORESEARCH_FAULT="post-before@1:kill")
+    request = ("--issue", "5", "--budget", "5steps", "--gate", "lowest", "--tracker", "github", "--editor")
+    killed = run(project, hub, *request, "true", AUTORESEARCH_FAULT="post-before@1:kill")
     assert (killed.returncode, hub.on(5)) == (-signal.SIGKILL, [])
-    assert run(project, hub, *asked, "true").returncode == 1
+    assert run(project, hub, *request, "true").returncode == 1
     (only,) = hub.on(5)
     assert "no proposal can run: 1A: it changed nothing; 1B: it changed nothing" in only["body"]
     assert "status: review" in hub.issues[5]["labels"]
     edits = [("RATIO = 64", "RATIO = 96", "wider"), ("DEPTH = 8", "DEPTH = 10", "deeper")]
     hub.faults.append(Fault(r"PATCH .*/comments/.*", "after-502"))
-    ended = run(project, hub, *asked, editor(project.parent / "editor", edits), "--retry")
+    ended = run(project, hub, *request, editor(project.parent / "editor", edits), "--retry")
     assert ended.returncode == 0, ended.stderr
     (only,) = hub.on(5)
     assert "## Verdict: keep: 2A" in only["body"]
@@ -290,8 +291,8 @@ def test_auto_picks_github_where_origin_and_a_token_are_there_and_says_so(projec
     git(project, "config", "remote.origin.url", f"https://github.com/{REPOSITORY}.git")
     remote = project.parent / "remote.git"
     git(project, "config", f"url.{remote}.insteadOf", f"https://github.com/{REPOSITORY}.git")
-    asked = ("--issue", "3", "--budget", "5steps", "--gate", "lowest")
-    ended = run(project, hub, *asked, GITHUB_REPOSITORY="")
+    request = ("--issue", "3", "--budget", "5steps", "--gate", "lowest")
+    ended = run(project, hub, *request, GITHUB_REPOSITORY="")
     assert ended.returncode == 0, ended.stderr
     assert f"tracker github: origin is {REPOSITORY} and GITHUB_TOKEN is set" in ended.stderr
     finished(project, hub)
@@ -339,9 +340,9 @@ def test_the_issue_of_somebody_without_write_access_runs_nothing(project: Path, 
 def box(project: Path, hub: GitHub) -> Outbox:
     """An outbox with an empty ledger."""
     tracker = GitHubTracker(Settings(REPOSITORY, TOKEN, hub.url, pace=0.0))
-    said: list[object] = []
+    events: list[object] = []
     ledger = Ledger(project / "ledger.jsonl", project / "ledger.lock")
-    return Outbox(Repository(project), ledger, tracker, said.append)
+    return Outbox(Repository(project), ledger, tracker, events.append)
 
 
 def test_what_fails_twice_is_recorded_once_and_the_latest_text_is_delivered(box: Outbox, hub: GitHub) -> None:
@@ -393,4 +394,4 @@ def test_a_push_to_a_remote_that_is_away_is_kept_with_the_names_of_its_refs(box:
     (push,) = box.undelivered()
     assert (push.what, "git ls-remote origin" in push.reason) == ("push", True)
     with pytest.raises(Unreachable):
-        box.repo.push(box.tracker.upstream, [], ())  # type: ignore[arg-type]
+        Remote(box.repo, box.tracker.upstream).push([], ())  # type: ignore[arg-type]

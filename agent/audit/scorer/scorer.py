@@ -69,8 +69,8 @@ class Scorer:
             if self.checks.get(failure.check, OK) == OK:
                 self.checks[failure.check] = failure.finding
             self.checks.setdefault(name, f"not tried: {failure}")
-        except prepare.Stop as stop:
-            self.checks[name] = stop.reason
+        except prepare.RunFailure as failure:
+            self.checks[name] = failure.reason
 
     # --- what is sent and answered ------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import prepare
 from agent.audit.scorer.plan import QueryPlan, RowId, sample_rows, subset
+from fixed.dataset import pack
 
 
 @given(
@@ -17,7 +18,7 @@ from agent.audit.scorer.plan import QueryPlan, RowId, sample_rows, subset
 )
 def test_a_subset_scores_only_documents_that_lie_in_it_whole(lengths: list[int], rows: int, seed: int) -> None:
     texts = [np.array([0, *([1 + n % 16] * length)], dtype=np.uint16) for n, length in enumerate(lengths)]
-    whole = prepare.pack(texts, lengths, 8)
+    whole = pack(texts, lengths, 8)
     numbers = sample_rows(whole, rows, np.random.default_rng(seed))
     some, chosen = subset(whole, numbers)
     scored = some.documents[some.documents >= 0]
@@ -29,7 +30,7 @@ def test_a_subset_scores_only_documents_that_lie_in_it_whole(lengths: list[int],
 
 def test_what_is_scored_of_a_large_set_lies_all_over_it_in_blocks_that_hold_whole_documents() -> None:
     lengths = np.random.default_rng(0).integers(5, 25, 4000)
-    whole = prepare.pack([np.zeros(length + 1, dtype=np.uint16) for length in lengths], [*lengths], 16)
+    whole = pack([np.zeros(length + 1, dtype=np.uint16) for length in lengths], [*lengths], 16)
     numbers = sample_rows(whole, 256, np.random.default_rng(1))
     assert len(numbers) > 240
     assert np.histogram(numbers, 4, (0, len(whole.rows)))[0].min() >= 24

@@ -3,8 +3,8 @@
 HONEST = True
 EDITS = (
     (
-        '            {"params": gates, "lr": HEAD_RATE * scale},\n',
-        '            {"params": [*gates, *matrices], "lr": HEAD_RATE * scale},\n',
+        '            {"params": gates, "lr": HEAD_LR * scale},\n',
+        '            {"params": [*gates, *matrices], "lr": HEAD_LR * scale},\n',
     ),
     ("        self.muon = Muon(matrices, update)\n", "        self.muon = Muon([], update)\n"),
 )

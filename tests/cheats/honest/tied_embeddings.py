@@ -2,10 +2,10 @@
 
 HONEST = True
 EDITS = (
-    ("        self.reset()\n", "        self.reset()\n        self.head.weight = self.embed.weight\n"),
+    ("        self.reset()\n", "        self.reset()\n        self.lm_head.weight = self.wte.weight\n"),
     (
-        '            if name == "embed.weight":\n                nn.init.normal_(weight)\n',
-        '            if name == "embed.weight":\n                nn.init.normal_(weight, std=0.02)\n',
+        '            if name == "wte.weight":\n                nn.init.normal_(weight)\n',
+        '            if name == "wte.weight":\n                nn.init.normal_(weight, std=0.02)\n',
     ),
-    ('            {"params": [model.embed.weight], "lr": embed_rate},\n', ""),
+    ('            {"params": [model.wte.weight], "lr": embed_lr},\n', ""),
 )

@@ -1,0 +1,1 @@
+"""Tests of fixed/ and of its door, prepare.py."""
