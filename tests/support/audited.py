@@ -4,10 +4,9 @@ Its model gives every token but the first the same chance, so a run's claim is k
 in the project is what its own process (model_server.py) takes for torch; the scorer has the real one.
 """
 
-import shutil
 from pathlib import Path
 
-from tests.support.project import ROOT, commit, edit, make
+from tests.support.project import ROOT, commit, copy_fixed, edit, make
 
 CORPUS = """
 from pathlib import Path
@@ -124,9 +123,9 @@ def frombuffer(raw, dtype):
 def make_audited(folder: Path) -> Path:
     """Create the repository and return its folder."""
     make(folder)
+    copy_fixed(folder)
     door = (ROOT / "prepare.py").read_text().partition('\nif __name__ == "__main__":')[0]
     (folder / "prepare.py").write_text(door + CORPUS)
-    shutil.copytree(ROOT / "fixed", folder / "fixed", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "torch.py").write_text(TORCH)
     edit(folder, "train.py", "value = 1.5 -", "value = 4.5 -")
     edit(folder, "train.py", '    if MODE != "silent":', f'{CHECKPOINT}    if MODE != "silent":')

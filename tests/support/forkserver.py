@@ -33,7 +33,13 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 HARNESS = ROOT / "agent" / "run.py"
-SCRIPTS = ("agent.run", "agent.audit.scorer", "agent.audit.model_server", "agent.execution.supervisor")
+SCRIPTS = (  # modules that are run and not imported
+    "agent.run",
+    "agent.audit.scorer",
+    "agent.audit.model_server",
+    "agent.execution.supervisor",
+    "agent.execution.zygote",
+)
 LIBRARIES = {
     "harness": ("anthropic", "filelock", "git", "github", "markdown_it", "numpy", "psutil", "pydantic", "rich", "yaml"),
     "torch": ("filelock", "numpy", "psutil", "tokenizers", "torch", "torch.nn.functional"),

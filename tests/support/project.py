@@ -125,11 +125,10 @@ def _template() -> Path:
 
 
 def copy_fixed(folder: Path) -> None:
-    """Copy what no experiment edits of the real repository: prepare.py and the modules beside it."""
+    """Copy what no experiment edits of the real repository: prepare.py and fixed/."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "prepare.py", folder)
-    if (ROOT / "fixed").is_dir():
-        shutil.copytree(ROOT / "fixed", folder / "fixed", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pyc"))
+    shutil.copytree(ROOT / "fixed", folder / "fixed", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def commit(folder: Path, message: str) -> str:

@@ -6,7 +6,6 @@ code that a campaign goes by; two go at a time.
 
 import math
 import os
-import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,7 +37,7 @@ from agent.store.rounds import Round
 from agent.tracking.local import MarkdownTracker
 from tests.cheats import CHECKS, Cheat, original, train_py
 from tests.support import needs
-from tests.support.project import ROOT, commit, git
+from tests.support.project import ROOT, commit, copy_fixed, git
 
 SMALL = {"DEPTH": 2, "ASPECT_RATIO": 128}  # model_dim 32 on mini
 ISSUE = "experiments/issues/0060-on-trial.md"
@@ -51,9 +50,9 @@ def make(folder: Path, script: str) -> Path:
     (folder / "experiments" / "main").mkdir(parents=True)
     (folder / ISSUE).write_text("---\nnumber: 60\ntitle: On trial\nlabels: [experiment]\n---\n")
     (folder / "train.py").write_text(script, "utf-8")
-    for path in ("prepare.py", "experiments/main/track.toml", ".gitignore"):
+    copy_fixed(folder)
+    for path in ("experiments/main/track.toml", ".gitignore"):
         (folder / path).write_bytes((ROOT / path).read_bytes())
-    shutil.copytree(ROOT / "fixed", folder / "fixed", ignore=shutil.ignore_patterns("__pycache__"))
     git(folder, "init", "--quiet", "--initial-branch=main")
     commit(folder, "The real thing, small")
     return folder
