@@ -27,7 +27,7 @@ from agent.core.runs import Job, Result
 
 def audit_winner(ctx: CampaignContext, view: CampaignView, name: str) -> AuditRecord:
     """Return the audit of a winner: the one that stands against its tree, else this campaign's, else a new one."""
-    if bound := view.binding(name):
+    if bound := view.standing_audit(name):
         return bound
     known = [one for one in ctx.ledger.audits(view.campaign) if one.variant == name]
     return known[-1] if known else _audit(ctx, view, name)
@@ -65,7 +65,7 @@ def _audit(ctx: CampaignContext, view: CampaignView, name: str) -> AuditRecord:
 def _score_pair(ctx: CampaignContext, view: CampaignView, name: str) -> _Pair:
     """Return both scored; the reading of the second held-out set is counted before it is made."""
     campaign = view.campaign
-    mine, base_runs = (checks.scored_runs(view.counting(one)) for one in (name, BASELINE))
+    mine, base_runs = (checks.scored_runs(view.decision_runs(one)) for one in (name, BASELINE))
     lot = " ".join([campaign.at, *(run.record.at for run in mine)])  # when they ended, and so after each had
     drawn = zip((name, BASELINE), checks.draw_run(mine, base_runs, lot), strict=True)
     winner, base = (_with_checkpoint(ctx, view, variant, run) for variant, run in drawn)
@@ -119,8 +119,10 @@ def _check(ctx: CampaignContext, view: CampaignView, pair: _Pair) -> dict[str, s
 
 def _check_others(ctx: CampaignContext, view: CampaignView, pair: _Pair) -> dict[str, str]:
     """Return what the winner's other runs fail: the best of them is scored too where it claims far more."""
-    others = [one for one in checks.scored_runs(view.counting(pair.name)) if one.record.seed != pair.winner.record.seed]
-    groups = [[run.metric for run in checks.scored_runs(view.counting(BASELINE))], *view.groups()]
+    others = [
+        one for one in checks.scored_runs(view.decision_runs(pair.name)) if one.record.seed != pair.winner.record.seed
+    ]
+    groups = [[run.metric for run in checks.scored_runs(view.decision_runs(BASELINE))], *view.replicate_groups()]
     outcomes = {"plausible": checks.check_consistency(pair.winner, others, groups)}
     if outlier := checks.outlier_run(pair.winner, others, groups):
         run = _with_checkpoint(ctx, view, pair.name, outlier)

@@ -210,31 +210,39 @@ def _probe(ctx: CampaignContext, view: CampaignView, name: str, number: int) -> 
 
 
 def _measure(ctx: CampaignContext, view: CampaignView) -> None:
-    """Run what the gate asks for until it can judge. Commands are applied before every batch and before the verdict."""
+    """Run what the gate asks for until it can judge. Commands are applied before every batch and before the verdict.
+
+    The gate is asked again when its answer has run, or when a run of it did not end well: all runs of one answer are
+    needed whatever the others say.
+    """
     steer.apply_commands(ctx, view.plan, view)
-    while scheduled := _scheduled(view):
-        _run_batch(ctx, view, scheduled)
+    scheduled = _scheduled(view)
+    while scheduled:
+        all_ok, rest = _run_batch(ctx, view, scheduled), scheduled[ctx.executor.slots :]
         steer.apply_commands(ctx, view.plan, view)
+        scheduled = rest if all_ok and rest else _scheduled(view)
 
 
 def _scheduled(view: CampaignView) -> list[ScheduledRun]:
-    return next_runs(view.plan.rules, view.plan.order, view.seen())
+    return next_runs(view.plan.rules, view.plan.order, view.measurements())
 
 
-def _run_batch(ctx: CampaignContext, view: CampaignView, scheduled: Sequence[ScheduledRun]) -> None:
-    """Run the first of what is scheduled, one on each device, and record every result."""
+def _run_batch(ctx: CampaignContext, view: CampaignView, scheduled: Sequence[ScheduledRun]) -> bool:
+    """Run the first of what is scheduled, one on each device, and record every result; return whether all were ok."""
     jobs.check_time_cap(view, scheduled[0].variant)
     jobs.check_disk(ctx, view.plan)
     batch = [jobs.make_job(ctx, view, one.variant, one.seed, one.role) for one in scheduled[: ctx.executor.slots]]
     _announce_batch(ctx, view, batch, len(scheduled))
     fault_point("run-start")
+    records = []
     for job, result in ctx.executor.run(batch):
         fault_point("run-result")
-        jobs.record_result(ctx, view, job, result)
+        records.append(jobs.record_result(ctx, view, job, result))
+    return all(record.status == "ok" for record in records)
 
 
 def _announce_batch(ctx: CampaignContext, view: CampaignView, batch: Sequence[Job], left: int) -> None:
-    done = len(view.seen())
+    done = len(view.measurements())
     total = max(done + left, plan_size(view.plan.rules, len(view.plan.variants)))
     for number, job in enumerate(batch, start=done + 1):
         ctx.emit(RunStarted(job, number, total, jobs.expected_seconds(view, job.variant) or 0.0))
@@ -252,10 +260,10 @@ def _decide(ctx: CampaignContext, view: CampaignView) -> None:
     while True:
         _measure(ctx, view)
         fault_point("gate-before")
-        seen = view.seen()
-        result = judge(view.plan.rules, view.plan.order, seen, view.groups())
+        seen = view.measurements()
+        result = judge(view.plan.rules, view.plan.order, seen, view.replicate_groups())
         audit = _audit_winner(ctx, view, result)
-        if audit is None or (audit.status != "failed" and len(view.seen()) == len(seen)):
+        if audit is None or (audit.status != "failed" and len(view.measurements()) == len(seen)):
             return _record_verdict(ctx, view, hold_for_review(result, audit))
 
 

@@ -1,6 +1,7 @@
 """What the ledger knows of a campaign: observations for the gate, steps for the clock."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -11,48 +12,86 @@ from agent.campaign.plan import Plan
 from agent.core.experiment import BASELINE
 from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord
 from agent.core.runs import Role
-from agent.gate.verdict import Measurement
+from agent.gate.verdict import Measurement, decision_runs
 from agent.spec.commands import changes
 from agent.spec.preflight import Resolved
 from agent.store.ledger import Ledger
 
 
+@dataclass
+class _Snapshot:
+    """What the ledger has had of a campaign's trees up to one of its records: an index that each step takes further.
+
+    `chain` has the campaigns whose failures and probes count as this one's (see `campaign_chain`).
+    """
+
+    chain: frozenset[str]
+    names: Mapping[str, str]  # of the campaign's trees
+    read: int = 0  # runs under the campaign's conditions that were looked at
+    runs: dict[str, list[RunRecord]] = field(default_factory=dict)  # that count, by tree
+    probes: dict[str, list[RunRecord]] = field(default_factory=dict)  # by tree
+    measurements: list[Measurement] = field(default_factory=list)  # of the runs that count
+    slowest: float | None = None  # seconds that one unit of work took the slowest run
+
+
 @dataclass(frozen=True)
 class CampaignView:
-    """A campaign's view of the ledger. It reads the ledger anew at each question, so it is never out of date."""
+    """A campaign's view of the ledger: a snapshot with indexes by tree and role, taken once a step.
+
+    A step ends where the ledger has new records; of those alone the next snapshot learns.
+    """
 
     plan: Plan
     campaign: CampaignRecord
     ledger: Ledger
     corpus: Path | None = None  # the folder of the prepared corpus, known while a campaign runs
+    _latest: list[_Snapshot] = field(default_factory=list, init=False, repr=False, compare=False)
 
-    def good(self, name: str) -> list[RunRecord]:
-        """The runs of a variant that ended well."""
+    def _snapshot(self) -> _Snapshot:
+        chain = campaign_chain(self.ledger, self.campaign)
+        if not self._latest or self._latest[0].chain != chain:
+            names = {tree: name for name, tree in self.campaign.trees.items()}
+            self._latest[:] = [_Snapshot(frozenset(chain), names)]
+        snapshot = self._latest[0]
+        for run in self.ledger.runs_since(self.campaign.conditions, snapshot.read):
+            snapshot.read += 1
+            if run.tree in snapshot.names:
+                self._add(snapshot, run)
+        return snapshot
+
+    def _add(self, snapshot: _Snapshot, run: RunRecord) -> None:
+        """Put a run of one of the campaign's trees where it belongs.
+
+        A failure, a slow neighbour and a probe count in their own campaign only.
+        """
+        name, own = snapshot.names[run.tree], run.campaign_id in snapshot.chain
+        if run.role == "probe":
+            if own:
+                snapshot.probes.setdefault(run.tree, []).append(run)
+        elif (run.status == "ok" or own) and not self._ran_unsandboxed(name, run):
+            snapshot.runs.setdefault(run.tree, []).append(run)
+            snapshot.measurements.append(_measurement(name, run))
+            if run.status == "ok":
+                snapshot.slowest = max(snapshot.slowest or 0.0, run.seconds / self._flops_per_token(name))
+
+    def _ran_unsandboxed(self, name: str, run: RunRecord) -> bool:
+        """Return whether a run of a model's code was made outside of the sandbox that this campaign requires of it."""
+        return self.campaign.sandbox != "none" and run.sandbox == "none" and self.plan.has_model_code(name)
+
+    def ok_runs(self, name: str) -> list[RunRecord]:
+        """Return the runs of a variant that ended well."""
         return [run for run in self.runs(name) if run.status == "ok"]
 
     def runs(self, name: str) -> list[RunRecord]:
-        """The comparable runs of a variant's tree, whichever campaign made them, in the order in which they ended."""
-        return [run for run in self._counted() if run.tree == self.campaign.trees[name]]
-
-    def _counted(self) -> list[RunRecord]:
-        """Comparable runs that say something here: a failure, or a slow neighbour, counts in its own campaign only."""
-        runs, own = self.ledger.runs(self.campaign.conditions), campaign_chain(self.ledger, self.campaign)
-        return [run for run in runs if (run.status == "ok" or run.campaign_id in own) and not self._loose(run)]
-
-    def _loose(self, run: RunRecord) -> bool:
-        """Whether a run of a model's code was made outside of the sandbox that this campaign demands of it."""
-        names = {tree: name for name, tree in self.campaign.trees.items()}
-        demanded = self.campaign.sandbox != "none" and run.tree in names and run.sandbox == "none"
-        return demanded and self.plan.has_model_code(names[run.tree])
+        """Return the comparable runs of a variant's tree, whichever campaign made them, as they ended."""
+        return list(self._snapshot().runs.get(self.campaign.trees[name], ()))
 
     def probes(self, name: str) -> list[RunRecord]:
-        """The probes of a variant in this campaign."""
-        found = self.ledger.runs(self.campaign.conditions, role="probe")
-        tree, own = self.campaign.trees[name], campaign_chain(self.ledger, self.campaign)
-        return [run for run in found if run.tree == tree and run.campaign_id in own]
+        """Return the probes of a variant in this campaign."""
+        return list(self._snapshot().probes.get(self.campaign.trees[name], ()))
 
     def missing_probes(self) -> list[tuple[str, int]]:
-        """Name and round of the probes still to run, interleaved; a variant whose probe failed gets no more."""
+        """Return name and round of the probes still to run, interleaved; a variant whose probe failed gets no more."""
         names = [BASELINE, *self.plan.order]
         done = {name: self.probes(name) for name in names}
         return [
@@ -63,7 +102,7 @@ class CampaignView:
         ]
 
     def steps(self, name: str) -> int:
-        """The steps that the calibrated clock gives a variant.
+        """Return the steps that the calibrated clock gives a variant.
 
         A tree that has comparable runs keeps their number. The baseline otherwise gets the budget over its step time,
         and a variant the baseline's steps times the ratio of their step times, which were probed in one session.
@@ -76,110 +115,112 @@ class CampaignView:
         return max(1, round(self.steps(BASELINE) * self._step_seconds(BASELINE) / self._step_seconds(name)))
 
     def _step_seconds(self, name: str) -> float:
-        """Seconds a step when the machine is quiet: the lowest of the probes' low quantiles."""
+        """Return the seconds a step when the machine is quiet: the lowest of the probes' low quantiles."""
         return min(run.metrics["step_seconds"] for run in self.probes(name) if run.status == "ok")
 
-    def seen(self) -> list[Measurement]:
-        """What the gate may know: failed probes and refusals, then the runs in the order in which they ended.
+    def measurements(self) -> list[Measurement]:
+        """Return what the gate may know: failed probes and audits, then the runs in the order in which they ended.
 
         A failed probe counts as a failed run, and so does a winner that failed its audit. Neither took the place of a
         run: before the first measurement of the baseline they are not among those after which it is measured again.
         """
-        names = {tree: name for name, tree in self.campaign.trees.items()}
-        failed = [
-            self._failed_probe(name) for name in names.values() if any(p.status != "ok" for p in self.probes(name))
-        ]
-        refused = [_refused(one) for one in self.audits() if one.status == "failed" and one.variant != BASELINE]
-        return failed + refused + [_observation(names[run.tree], run) for run in self._counted() if run.tree in names]
+        snapshot = self._snapshot()
+        failed = [probe for probes in snapshot.probes.values() for probe in probes if probe.status != "ok"]
+        first = {probe.tree: probe for probe in reversed(failed)}
+        probes = [self._failed_probe(name, first[tree]) for tree, name in snapshot.names.items() if tree in first]
+        audits = [_failed_audit(one) for one in self.audits() if one.status == "failed" and one.variant != BASELINE]
+        return probes + audits + snapshot.measurements
 
     def audits(self) -> list[AuditRecord]:
-        """The audits of this campaign and of those that it took over from; and what binds it of others (`binding`)."""
-        own = campaign_chain(self.ledger, self.campaign)
-        made = [one for one in self.ledger.records_of(AuditRecord, self.campaign.issue) if one.campaign_id in own]
-        held = (self.binding(name) for name in self.campaign.trees if name != BASELINE)
-        return [one for one in held if one and one not in made and one.campaign_id not in own] + made
+        """Return the audits of this campaign's chain, after those of others that stand against its variants."""
+        chain, standing = self._snapshot().chain, self._standing_audits()
+        own = [one for one in self.ledger.records_of(AuditRecord, self.campaign.issue) if one.campaign_id in chain]
+        others = [standing[name] for name in self.campaign.trees if name in standing]
+        return [one for one in others if one not in own and one.campaign_id not in chain] + own
 
-    def binding(self, name: str) -> AuditRecord | None:
-        """What an audit has found of a variant's tree under the same conditions, by this campaign's name for it.
+    def standing_audit(self, name: str) -> AuditRecord | None:
+        """Return the audit that stands against a variant's tree under the same conditions, by this campaign's name.
 
         A tree that was refused stays refused and one that waits for a person goes on waiting, in every campaign and
         under every name: else whoever asks again draws again, until a draw passes. One that passed binds nobody.
         """
-        found = self.ledger.audited(self.campaign.conditions, self.campaign.trees[name])
-        worst = [one for status in ("failed", "quarantined") for one in found if one.status == status]
-        return replace(worst[0], variant=name) if worst else None
+        return self._standing_audits().get(name)
 
-    def _failed_probe(self, name: str) -> Measurement:
+    def _standing_audits(self) -> dict[str, AuditRecord]:
+        names, standing = self._snapshot().names, dict[str, AuditRecord]()
+        audits = self.ledger.audited(self.campaign.conditions)
+        for status in ("failed", "quarantined"):
+            for tree, one in audits:
+                if one.status == status and (name := names.get(tree, BASELINE)) != BASELINE:
+                    standing.setdefault(name, replace(one, variant=name))
+        return standing
+
+    def _failed_probe(self, name: str, probe: RunRecord) -> Measurement:
         role: Role = "baseline" if name == BASELINE else "screen"
-        how = next(probe.status for probe in self.probes(name) if probe.status != "ok")
-        return Measurement(name, self.plan.rules.seeds[0], role, None, failure=f"{how}, in its probe")
+        return Measurement(name, self.plan.rules.seeds[0], role, None, failure=f"{probe.status}, in its probe")
 
-    def counting(self, name: str) -> list[RunRecord]:
-        """The good runs that a verdict rests on, the last of each seed: no screening run where there are others."""
-        good = self.good(name)
-        return list({run.seed: run for run in [run for run in good if run.role != "screen"] or good}.values())
+    def decision_runs(self, name: str) -> list[RunRecord]:
+        """Return the runs that a verdict on a variant rests on (`gate.decision_runs`), the last of each seed."""
+        return list({run.seed: run for run in decision_runs(name, self.runs(name))}.values())
 
     def timed(self, name: str) -> timing.Timing:
-        """What the audit's clock looks at."""
-        flops = self._work(name) / self._work(BASELINE)
-        return timing.Timing(self.counting(name), self.counting(BASELINE), flops, self.plan.has_model_code(name))
+        """Return what the audit's clock looks at."""
+        flops = self._flops_per_token(name) / self._flops_per_token(BASELINE)
+        runs, base_runs = self.decision_runs(name), self.decision_runs(BASELINE)
+        return timing.Timing(runs, base_runs, flops, self.plan.has_model_code(name))
 
-    def groups(self) -> list[list[float]]:
-        """Replicates of other trees under the same conditions: more degrees of freedom for sigma.
+    def replicate_groups(self) -> list[list[float]]:
+        """Return the replicates of other trees under the same conditions: more degrees of freedom for sigma.
 
         Screening runs are left out: the one that led was selected for being low. So are trees that failed an audit.
         """
-        own, values = {*self.campaign.trees.values(), *self.ledger.failed_trees()}, dict[str, list[float]]()
+        excluded, values = {*self.campaign.trees.values(), *self.ledger.failed_trees()}, dict[str, list[float]]()
         for run in self.ledger.runs(self.campaign.conditions):
-            if run.tree not in own and run.role != "screen" and run.status == "ok" and run.metric is not None:
+            if run.tree not in excluded and run.role != "screen" and run.status == "ok" and run.metric is not None:
                 values.setdefault(run.tree, []).append(run.metric)
         return [group for group in values.values() if len(group) > 1]
 
     def usual_seconds(self, name: str) -> float | None:
-        """What a run of `name` should take in all, by the slowest run so far and the FLOPs of both; None before one."""
-        names = {tree: known for known, tree in self.campaign.trees.items()}
-        runs = [run for run in self._counted() if run.status == "ok" and run.tree in names]
-        paces = [run.seconds / self._work(names[run.tree]) for run in runs]
-        return max(paces) * self._work(name) if paces else None
+        """Return the seconds that a run takes in all, by the slowest so far and the FLOPs of both; None before one."""
+        slowest = self._snapshot().slowest
+        return None if slowest is None else slowest * self._flops_per_token(name)
 
-    def _work(self, name: str) -> float:
-        """FLOPs a token, or 1 for a script that has no shape."""
+    def _flops_per_token(self, name: str) -> float:
+        """Return the FLOPs a token, or 1 for a script that has no shape."""
         shape = self.plan.resolved(name).shapes.get(self.plan.profile)
         return 1.0 if shape is None else float(shape.flops_per_token)
 
     def usual_speed(self, run: RunRecord) -> list[float]:
-        """Tokens per second of the comparable quiet runs of the same tree."""
-        runs = [r for r in self.ledger.runs(self.campaign.conditions) if r.tree == run.tree and r.status == "ok"]
-        return [r.metrics["tokens_per_second"] for r in runs if "tokens_per_second" in r.metrics]
+        """Return the tokens per second of the comparable quiet runs of the same tree."""
+        runs = self.ledger.runs_of_tree(self.campaign.conditions, run.tree)
+        quiet = [one for one in runs if one.status == "ok" and one.role != "probe"]
+        return [one.metrics["tokens_per_second"] for one in quiet if "tokens_per_second" in one.metrics]
 
     def spent(self) -> float:
-        """Seconds of device time that this campaign has used, with those it took over from, whatever their budget."""
-        own = campaign_chain(self.ledger, self.campaign)
-        return sum(
-            run.seconds for run in (*self.ledger.runs(), *self.ledger.runs(role="probe")) if run.campaign_id in own
-        )
+        """Return the seconds of device time that this campaign and those before it in its chain have used."""
+        issue = self.campaign.issue
+        return sum(run.seconds for one in self._snapshot().chain for run in self.ledger.runs_of_campaign(issue, one))
 
 
 def campaign_chain(ledger: Ledger, campaign: CampaignRecord) -> set[str]:
-    """A campaign and those it took over from when people steered (by their `at`): undecided, and of the same text.
+    """Return a campaign and those it took over from when people steered (by their `at`): undecided, of the same text.
 
     Together they are one: what one of them has seen fail, probed or spent, the next has too.
     """
-    same = [c for c in ledger.campaigns(campaign.issue) if c.body_sha256 == campaign.body_sha256]
-    found = {campaign.at}
-    said = ledger.records_of(CommandRecord, campaign.issue)
-    if not any(one.obeyed and changes(one) and one.body_sha256 == campaign.body_sha256 for one in said):
-        return found
-    before = [c for c in same if c.at < campaign.at]
-    for earlier in reversed(before):
+    chain = {campaign.at}
+    commands = ledger.records_of(CommandRecord, campaign.issue)
+    if not any(one.obeyed and changes(one) and one.body_sha256 == campaign.body_sha256 for one in commands):
+        return chain
+    same = [one for one in ledger.campaigns(campaign.issue) if one.body_sha256 == campaign.body_sha256]
+    for earlier in reversed([one for one in same if one.at < campaign.at]):
         if ledger.verdict(earlier):
             break
-        found.add(earlier.at)
-    return found
+        chain.add(earlier.at)
+    return chain
 
 
 def why_not_auditable(campaign: CampaignRecord) -> str:
-    """Why no winner of a campaign can be audited; empty where one can."""
+    """Return why no winner of a campaign can be audited; empty where one can."""
     if HOLDOUT_FILE not in campaign.pins:
         return f"the track's prepare.py prepares no {HOLDOUT_FILE}, so there is nothing to confirm a gain on"
     if campaign.gate.goal != "min":  # the scorer knows one metric
@@ -187,15 +228,15 @@ def why_not_auditable(campaign: CampaignRecord) -> str:
     return ""
 
 
-def _observation(name: str, run: RunRecord) -> Measurement:
+def _measurement(name: str, run: RunRecord) -> Measurement:
     role = cast(Role, run.role)  # the ledger keeps probes apart
-    slowed, failure = run.status == "contended", "" if run.status == "ok" else run.status
-    return Measurement(name, run.seed, role, run.metric, slowed, failure)
+    failure = "" if run.status == "ok" else run.status
+    return Measurement(name, run.seed, role, run.metric, run.status == "contended", failure)
 
 
-def _refused(found: AuditRecord) -> Measurement:
-    failure = f"audit: {', '.join(found.failed)}"
-    return Measurement(found.variant, -1, "confirm", None, failure=failure)  # on no seed that any run has
+def _failed_audit(audit: AuditRecord) -> Measurement:
+    failure = f"audit: {', '.join(audit.failed)}"
+    return Measurement(audit.variant, -1, "confirm", None, failure=failure)  # on no seed that any run has
 
 
 def constants_set(plan: Plan, one: Resolved) -> dict[str, str]:

@@ -233,9 +233,9 @@ def compile_env(profile: Profile, budget: Budget) -> dict[str, str]:
 
 def free_run_folder(ctx: CampaignContext, folder: Path) -> Path:
     """Return `folder`, or the first of `folder-2`, `folder-3`, ... that is not the home of a run in the ledger."""
-    taken = {(ctx.repo.root / run.log).parent for role in ("", "probe") for run in ctx.ledger.runs(role=role)}
     names = chain([folder.name], (f"{folder.name}-{number}" for number in count(2)))
-    return next(home for name in names if (home := folder.with_name(name)) not in taken)
+    homes = (folder.with_name(name) for name in names)
+    return next(home for home in homes if not ctx.ledger.has_run_in(home.relative_to(ctx.repo.root).as_posix()))
 
 
 def _budget_env(view: CampaignView, name: str, role: JobRole) -> dict[str, str]:

@@ -19,7 +19,7 @@ from agent.core.records import AuditRecord, CampaignRecord, RunRecord, SpendReco
 from agent.core.runs import Delivery, Verdict
 from agent.core.sanitize import one_line, redact, secrets
 from agent.editors.spending import spent
-from agent.gate.verdict import spread
+from agent.gate.verdict import decision_runs, spread
 from agent.spec.preflight import Resolved
 from agent.store import rounds
 from agent.store.baseline import baseline_branch
@@ -79,8 +79,8 @@ def _rows(view: CampaignView, record: VerdictRecord | None) -> tuple[Row, ...]:
     verdicts = {one.variant: one for one in record.variants} if record else {}
     resolved = (view.plan.baseline, *view.plan.variants)
     runs = {one.variant.name: tuple(view.runs(one.variant.name)) for one in resolved}
-    values = {name: _published(those, name) for name, those in runs.items()}
-    spreads = _spreads(list(values.values()), view.groups())
+    values = {name: _metrics(decision_runs(name, those)) for name, those in runs.items()}
+    spreads = _spreads(list(values.values()), view.replicate_groups())
     rows = []
     for one in resolved:
         name = one.variant.name
@@ -116,12 +116,8 @@ def _spreads(published: Sequence[Sequence[float]], replicates: Sequence[Sequence
     return {n: spread(published[at], [*published[:at], *published[at + 1 :], *replicates]) for n, at in first.items()}
 
 
-def _published(runs: Sequence[RunRecord], name: str) -> list[float]:
-    """Return the values whose mean is a variant's: no screening run where there are others (it was selected)."""
-    quiet = [run for run in runs if run.status == "ok"]
-    unselected = [run for run in quiet if run.role != "screen"]
-    chosen = unselected if unselected or name == BASELINE else quiet
-    return [run.metric for run in chosen if run.metric is not None]
+def _metrics(runs: Sequence[RunRecord]) -> list[float]:
+    return [run.metric for run in runs if run.metric is not None]
 
 
 def _notices(ledger: Ledger, view: CampaignView, here: str) -> list[str]:
@@ -166,11 +162,12 @@ def _command(plan: Plan) -> str:
 def publish(ctx: CampaignContext, board: Board) -> None:
     """Write notes, results.tsv and the comment. All are derived from the ledger, and written only where they differ."""
     decided = _decided(ctx.ledger)
-    for commit, text in _notes(decided, board).items():
-        if ctx.repo.read_note(commit) != text:
-            fault_point("note-before")
-            ctx.repo.note(commit, text)
-            fault_point("note-after")
+    notes = _notes(decided, board)
+    changed = {commit: text for commit, text in notes.items() if ctx.repo.read_note(commit) != text}
+    if changed:
+        fault_point("note-before")
+        ctx.repo.write_notes(changed)
+        fault_point("note-after")
     fault_point("export-before")
     _export(ctx.ledger, decided)
     fault_point("comment-before")

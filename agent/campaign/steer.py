@@ -224,7 +224,7 @@ def _answer(command: Command, before: Plan, after: Plan, view: CampaignView | No
 
 def _leader(view: CampaignView) -> str | None:
     """Return the variant that is being confirmed."""
-    scheduled = verdict.next_runs(view.plan.rules, view.plan.order, view.seen())
+    scheduled = verdict.next_runs(view.plan.rules, view.plan.order, view.measurements())
     return scheduled[0].variant if scheduled and scheduled[0].role == "confirm" else None
 
 

@@ -13,6 +13,7 @@ from agent.execution.locks import exclusive
 from agent.execution.machine import Gpu
 from agent.execution.process import LIMITS, Limits, RunningJob
 from agent.execution.sandbox import Sandbox
+from agent.execution.worker import Workers
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class LocalExecutor:
         where it is trusted).
         """
         self._sandbox, self._limits = sandbox, limits
+        self._workers = None if gpus else Workers()  # on CUDA each run is a process of its own
         self._locks = locks
         self._export, self._on_line, self._on_wait = export, on_line, on_wait
         self._free: queue.Queue[_Slot] = queue.Queue()
@@ -103,7 +105,8 @@ class LocalExecutor:
         with self._starting:
             if self._stopped:
                 return Result("crash", reason="stopped before it began")
-            running = RunningJob(replace(job, env={**job.env, **slot.env}), tree, self._sandbox, self._limits)
+            placed = replace(job, env={**job.env, **slot.env})
+            running = RunningJob(placed, tree, self._sandbox, self._limits, self._workers)
             self._running.append(running)
         result = running.wait(lambda line: self._on_line(job, line))
         self._running.remove(running)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -17,6 +18,7 @@ from agent.core.sanitize import strip_hidden
 from agent.execution.folders import KEEP_ALWAYS, KEEP_ON_SUCCESS, clean
 from agent.execution.outcome import LINE_CAP, ExitInfo, classify
 from agent.execution.sandbox import NO_SANDBOX, Sandbox
+from agent.execution.worker import HOLD, Workers, request
 
 LOG_CAP = 8 << 20  # bytes of a run's output that are kept from its beginning
 LOG_TAIL = 256 << 10  # bytes that are kept from its end, beyond the cap
@@ -100,49 +102,72 @@ class _Log:
 class RunningJob:
     """A job that has been started. `wait` returns its Result; `kill` may be called from another thread."""
 
-    def __init__(self, job: Job, folder: Path, sandbox: Sandbox = NO_SANDBOX, limits: Limits = LIMITS) -> None:
-        """Start the job in `folder`, in `sandbox` unless it is trusted. Raises HarnessError where it cannot start."""
+    def __init__(
+        self,
+        job: Job,
+        folder: Path,
+        sandbox: Sandbox = NO_SANDBOX,
+        limits: Limits = LIMITS,
+        workers: Workers | None = None,
+    ) -> None:
+        """Start the job in `folder`, in `sandbox` unless it is trusted, from a warm worker where there are `workers`.
+
+        Raises HarnessError where it cannot start.
+        """
         self._job, self._limits = job, limits
         self._sandbox = NO_SANDBOX if job.trusted else sandbox
         self._began = time.monotonic()
         self._oom_kills = _oom_kills()
         self._log = _Log(job.run_dir / "run.log")
-        status_read, status_write = os.pipe()
-        try:
-            self._process = self._start(folder, status_write)
-        except OSError as error:
-            os.close(status_read)
-            self._log.close()
-            raise HarnessError(f"cannot start a run: {error.strerror}", where=sys.executable) from None
-        finally:
-            os.close(status_write)
-        self._status = os.fdopen(status_read, "rb")
+        (control, self._control), (self._output, output), (self._status, status) = _pipe(), _pipe(), _pipe()
+        with control, output, status:
+            try:
+                fds = [pipe.fileno() for pipe in (control, output, status)]
+                self._process = None if self._from_worker(folder, workers, fds) else self._start(folder, *fds)
+            except OSError as error:
+                self._log.close()
+                for pipe in (self._control, self._output, self._status):
+                    pipe.close()
+                raise HarnessError(f"cannot start a run: {error.strerror}", where=sys.executable) from None
+        self._report = b""
 
-    def _start(self, folder: Path, status: int) -> subprocess.Popen[bytes]:
+    def _env(self) -> dict[str, str]:
+        return environment({**self._job.env, "AUTORESEARCH_RUN_DIR": str(self._job.run_dir)})
+
+    def _start(self, folder: Path, control: int, output: int, status: int) -> subprocess.Popen[bytes]:
         limits = [f"{name}={value}" for name, value in asdict(self._limits).items()]
         watched = str(self._job.run_dir.absolute())
         supervisor = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(status), *limits, watched]
         return subprocess.Popen(
-            [*supervisor, "--", *self._argv(folder)],
+            [*supervisor, "--", *self._inside(folder, self._job.argv)],
             cwd=folder,
-            env=environment({**self._job.env, "AUTORESEARCH_RUN_DIR": str(self._job.run_dir)}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            env=self._env(),
+            stdin=control,
+            stdout=output,
+            stderr=output,
             pass_fds=[status],
             start_new_session=True,
         )
 
-    def _argv(self, folder: Path) -> Sequence[str]:
-        """Return the job's command; in a sandbox its log is read-only to it, so that it stays the file we write."""
+    def _from_worker(self, folder: Path, workers: Workers | None, fds: Sequence[int]) -> bool:
+        """Start the job from a warm worker where it can be; return whether it was."""
+        argv, env = self._job.argv, self._env()
+        if workers is None or self._sandbox.level == "none" or not workers.start(argv, folder, env, fds):
+            return False
+        sandbox, watched = self._inside(folder, (*HOLD, *argv)), str(self._job.run_dir.absolute())
+        with suppress(BrokenPipeError):  # it is gone already, and its output ends
+            self._control.write(request(argv, folder, env, sandbox, limits=asdict(self._limits), disk=watched))
+        return True
+
+    def _inside(self, folder: Path, argv: Sequence[str]) -> Sequence[str]:
+        """Return a command in the job's sandbox, where its log is read-only, so that it stays the file we write."""
         job = self._job
         readable, writable = (*job.readable, job.run_dir / "run.log"), (job.run_dir, *job.writable)
-        return self._sandbox.wrap(job.argv, cwd=folder, readable=readable, writable=writable, gpus=job.gpus)
+        return self._sandbox.wrap(argv, cwd=folder, readable=readable, writable=writable, gpus=job.gpus)
 
     def kill(self) -> None:
         """End the run and all it started."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._control.close()
 
     def wait(self, on_line: Callable[[str], None] = lambda _: None) -> Result:
         """Read the run's output until it ends; at the time limit, kill it. Its folder keeps known results only."""
@@ -158,15 +183,16 @@ class RunningJob:
     def _end(self) -> None:
         """Kill what is left and make room before the log is closed: the run may have filled the disk."""
         self.kill()
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        with self._status:
+            self._report = self._status.read()  # to its end, which is the supervisor's
+        if self._process is not None:
+            self._process.wait()
+        self._output.close()
         clean(self._job.run_dir, KEEP_ALWAYS + KEEP_ON_SUCCESS)
         self._log.close()
 
     def _exit_info(self, timed_out: bool) -> ExitInfo:
-        with self._status:
-            lines = self._status.read().decode().splitlines()
+        lines = self._report.decode().splitlines()
         word, _, value = (lines or [""])[0].partition(" ")
         code = int(value) if word in ("exit", "signal") else None
         if word == "exit" and code is not None and code > 128 and self._sandbox.level == "bwrap":
@@ -184,14 +210,13 @@ class RunningJob:
 
     def _pump(self, on_line: Callable[[str], None]) -> bool:
         """Pump output into the log; return True where the time limit ended it."""
-        assert self._process.stdout is not None
-        out, pending = self._process.stdout, b""
+        pending = b""
         with selectors.DefaultSelector() as selector:
-            selector.register(out, selectors.EVENT_READ)
+            selector.register(self._output, selectors.EVENT_READ)
             while (left := self._began + self._job.timeout_s - time.monotonic()) > 0:
                 if not selector.select(left):
                     break
-                chunk = os.read(out.fileno(), 1 << 16)
+                chunk = os.read(self._output.fileno(), 1 << 16)
                 if not chunk:
                     return False
                 self._log.write(chunk)
@@ -200,6 +225,12 @@ class RunningJob:
                 for raw in lines:
                     on_line(strip_hidden(raw[:LINE_CAP].decode(errors="replace"), LINE_CAP))
         return True
+
+
+def _pipe() -> tuple[IO[bytes], IO[bytes]]:
+    """Return the end to read from and the end to write to."""
+    read, write = os.pipe()
+    return os.fdopen(read, "rb", buffering=0), os.fdopen(write, "wb", buffering=0)
 
 
 def _oom_kills() -> int:

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Protocol
 
 PERIOD_S = 0.2  # between two looks at what the run takes
 _FEW_FILES = 1000  # a disk with fewer left is full, where it counts them at all
@@ -32,13 +33,26 @@ _LINUX = sys.platform == "linux"
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+class Child(Protocol):
+    """The command that is supervised; subprocess.Popen is one."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self) -> int: ...
+
+    def kill(self) -> None: ...
+
+
 def _prctl(option: int, value: int) -> None:
     if _LINUX:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _restrict(limits: dict[str, int]) -> None:
-    """In the child, before the command: it dies with the supervisor, and before others where memory is short."""
+def restrict(limits: dict[str, int]) -> None:
+    """Restrict a child before it runs: it dies with the supervisor, and before others where memory is short."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if "file" in limits:
@@ -151,7 +165,7 @@ class _Watch:
 # --- waiting and ending -----------------------------------------------------------------------------------
 
 
-def _end_of(child: subprocess.Popen[bytes]) -> list[int]:
+def _end_of(child: Child) -> list[int]:
     """Return a descriptor that becomes readable when the command ends, where there is such a thing."""
     try:
         return [os.pidfd_open(child.pid)]
@@ -159,7 +173,7 @@ def _end_of(child: subprocess.Popen[bytes]) -> list[int]:
         return []
 
 
-def _wait(child: subprocess.Popen[bytes], watch: _Watch) -> str:
+def _wait(child: Child, watch: _Watch) -> str:
     """Return when the command has ended or the harness has let go of standard input, or with the limit it is beyond.
 
     A command may have failed of the disk that it filled before anybody looked.
@@ -182,7 +196,7 @@ def _end(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _kill_all(child: subprocess.Popen[bytes]) -> None:
+def _kill_all(child: Child) -> None:
     """Kill generation after generation until no child is left."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
@@ -207,13 +221,13 @@ def _limits(options: list[str]) -> tuple[dict[str, int], str]:
     return {name: int(value) for name, value in named}, next((o for o in options if o.startswith("/")), "/")
 
 
-def main() -> None:
-    cut = sys.argv.index("--")
-    status_fd, (limits, folder), command = int(sys.argv[1]), _limits(sys.argv[2:cut]), sys.argv[cut + 1 :]
+def adopt_orphans() -> None:
+    """Become the parent of every daemon that is started below this process."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=lambda: _restrict(limits), close_fds=True
-    )
+
+
+def supervise(child: Child, limits: dict[str, int], folder: str, status_fd: int) -> None:
+    """Wait until a command is over, kill what is left of it and report how it ended."""
     limit_hit = _wait(child, _Watch(limits, folder))
     code = child.poll()
     if code is None:
@@ -223,6 +237,16 @@ def main() -> None:
     ending = f"limit {limit_hit}" if limit_hit else f"exit {code}" if code >= 0 else f"signal {-code}"
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     os.write(status_fd, f"{ending}\ncpu {spent.ru_utime + spent.ru_stime:.3f}\n".encode())
+
+
+def main() -> None:
+    cut = sys.argv.index("--")
+    status_fd, (limits, folder), command = int(sys.argv[1]), _limits(sys.argv[2:cut]), sys.argv[cut + 1 :]
+    adopt_orphans()
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=lambda: restrict(limits)
+    )
+    supervise(child, limits, folder, status_fd)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from itertools import chain, count, islice
 from typing import NamedTuple
 
 from agent.core.experiment import BASELINE, GateRules
+from agent.core.records import RunRecord
 from agent.core.runs import Decision, Role, Verdict
 from agent.gate.stats import Noise, cdf, mean, median, pool, quantile
 
@@ -266,6 +267,17 @@ def contended(tokens_per_second: float, comparable: Sequence[float]) -> bool:
     usual = median(comparable)
     deviation = median([abs(value - usual) for value in comparable])
     return usual - tokens_per_second > max(0.1 * usual, 3 * deviation)
+
+
+def decision_runs(variant: str, runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return the runs of a variant that its published mean, its audit and its verdict rest on.
+
+    Those that ended well, and no screening run where there are others, since that one was selected; a screening run of
+    the baseline never counts.
+    """
+    ok = [run for run in runs if run.status == "ok"]
+    unselected = [run for run in ok if run.role != "screen"]
+    return unselected if unselected or variant == BASELINE else ok
 
 
 def chance_of_false_winner(variants: int) -> float:

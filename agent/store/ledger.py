@@ -55,6 +55,7 @@ class Ledger:
         self._by_conditions = defaultdict[Conditions, list[RunRecord]](list)
         self._by_tree = defaultdict[tuple[Conditions, str], list[RunRecord]](list)
         self._by_commit = defaultdict[str, list[RunRecord]](list)
+        self._homes = set[str]()  # the folders of runs
         for record in self._load():
             self._index(record)
 
@@ -68,6 +69,7 @@ class Ledger:
             self._by_conditions[record.conditions].append(record)
             self._by_tree[record.conditions, record.tree].append(record)
             self._by_commit[record.commit].append(record)
+            self._homes.add(record.log.rpartition("/")[0])
 
     def _load(self) -> Iterator[Record]:
         if not self.path.exists():
@@ -121,6 +123,10 @@ class Ledger:
         runs = self.records_of(RunRecord) if conditions is None else self._by_conditions.get(conditions, ())
         return [run for run in runs if (run.role == role if role else run.role != "probe")]
 
+    def runs_since(self, conditions: Conditions, number: int) -> list[RunRecord]:
+        """Return the runs under the same conditions after the first `number` of them, probes among them."""
+        return self._by_conditions.get(conditions, [])[number:]
+
     def runs_of_tree(self, conditions: Conditions, tree: str) -> list[RunRecord]:
         """Return the runs of a tree under the same conditions, probes among them."""
         return list(self._by_tree.get((conditions, tree), ()))
@@ -132,6 +138,10 @@ class Ledger:
     def runs_of_campaign(self, issue: int, campaign_id: str) -> list[RunRecord]:
         """Return the runs that a campaign made, probes among them."""
         return cast(list[RunRecord], list(self._by_campaign.get((RunRecord, issue, campaign_id), ())))
+
+    def has_run_in(self, folder: str) -> bool:
+        """Return whether a run has a folder for its home, by its path within the repository."""
+        return folder in self._homes
 
     def campaigns(self, issue: int | None = None) -> list[CampaignRecord]:
         """Return the campaigns of an issue, or all."""
@@ -146,12 +156,11 @@ class Ledger:
         """Return the audits of a campaign's winners."""
         return cast(list[AuditRecord], list(self._by_campaign.get((AuditRecord, campaign.issue, campaign.at), ())))
 
-    def audited(self, conditions: Conditions, tree: str) -> list[AuditRecord]:
-        """Return the audits of a tree under the same conditions, whatever the campaign and whatever its name."""
+    def audited(self, conditions: Conditions) -> list[tuple[str, AuditRecord]]:
+        """Return the audits under the same conditions, each with the tree of its variant, whatever the campaign."""
         campaigns = (campaign for campaign in self.campaigns() if campaign.conditions == conditions)
-        return [
-            one for campaign in campaigns for one in self.audits(campaign) if campaign.trees.get(one.variant) == tree
-        ]
+        audits = ((campaign, one) for campaign in campaigns for one in self.audits(campaign))
+        return [(campaign.trees[one.variant], one) for campaign, one in audits if one.variant in campaign.trees]
 
     def records_of(self, kind: type[_OfIssue], issue: int | None = None) -> list[_OfIssue]:
         """Return the records of one kind that belong to an issue, or to any."""

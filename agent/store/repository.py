@@ -1,45 +1,31 @@
-"""Git without touching the user's work tree, index or HEAD: read, commit, export, move refs by compare-and-swap."""
+"""Git without touching the user's work tree, index or HEAD: read, commit, export, move refs by compare-and-swap.
+
+What is read and written again and again goes through git processes that stay: one process a question took longer than
+everything else that the harness does.
+"""
 
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from errno import ENOSPC
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else the import fails where git is missing, and not the check
-import git
-
-from agent.core.errors import BadInput, HarnessError, Paused, Unreachable
-from agent.core.protocols import Upstream
-from agent.core.sanitize import redact, strip_control
+from agent.core.errors import BadInput, HarnessError, Paused
+from agent.store import objects
+from agent.store.objects import Tree
+from agent.store.processes import NO_HOOKS, GitError, GitProcess, read_line, run
 
 NOTES = "refs/notes/autoresearch"
-INCOMING, OUTGOING = f"{NOTES}-incoming", f"{NOTES}-outgoing"  # while notes of a remote are merged
-ZERO = "0" * 40
-REMOTE_S = 120.0  # one exchange with a remote takes no longer
-MAX_TEXTS = 64  # texts of commits that are kept
-PUSHES = 4  # times that a push is tried where another was quicker
-_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _BRANCH = re.compile(r"autoresearch/[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+")
-_IDENTITY = {"NAME": "autoresearch", "EMAIL": "autoresearch@localhost"}
-
-
-def _environment(date: str | None = None) -> dict[str, str]:
-    """Who commits (never the user), and when: a fixed date makes the same edit the same commit."""
-    env = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in _IDENTITY.items()}
-    if date is not None:
-        env |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
-    return env
-
-
-class _GitError(HarnessError):
-    """Git said no; the text is git's."""
+IDENTITY = {"NAME": "autoresearch", "EMAIL": "autoresearch@localhost"}  # who commits: never the user
+_AUTHOR = "{NAME} <{EMAIL}>".format(**IDENTITY)
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 class Repository:
@@ -47,22 +33,16 @@ class Repository:
 
     def __init__(self, path: Path) -> None:
         """Open the repository that holds `path`. Raises BadInput where there is none, or none with a commit."""
-        if shutil.which("git") is None:
-            raise BadInput("git is not installed", next_step="install it: the harness keeps every experiment in git")
-        try:
-            self._repo = git.Repo(path, search_parent_directories=True)
-        except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-            raise BadInput(
-                f"{path} is not inside a git repository",
-                next_step="run it in a clone of the experiment's repository, or make one: git init && git commit",
-            ) from None
-        if self._repo.working_tree_dir is None:
-            raise BadInput(f"{path} is a bare repository", next_step="run it in a clone with a work tree")
-        self.root = Path(self._repo.working_tree_dir)
-        self.git_dir = Path(self._repo.common_dir).resolve()
-        self._texts: dict[tuple[str, str], str | None] = {}
+        self.root, self.git_dir = _located(path)
+        self._reader = GitProcess(self.root, "cat-file", "--batch")
+        self._refs = GitProcess(self.root, "update-ref", "--no-deref", "--stdin")
+        self._writers = {
+            kind: GitProcess(self.root, "hash-object", "-w", "--no-filters", "-t", kind, "--stdin-paths")
+            for kind in ("blob", "tree", "commit")
+        }
+        self._ancestors: dict[tuple[str, str], bool] = {}
+        self._by_harness: dict[str, list[str]] = {}
         if self.resolve("HEAD") is None:
-            self._git("rev-parse", "--git-dir")  # what git has against the repository, it says here
             raise BadInput(
                 f"the repository {self.root} has no commit yet", next_step="commit train.py and prepare.py first"
             )
@@ -73,106 +53,132 @@ class Repository:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._repo.close()
+        for process in (self._reader, self._refs, *self._writers.values()):
+            process.close()
 
-    def _git(self, *args: str, env: Mapping[str, str] | None = None, strip: bool = True) -> str:
-        argv = ["git", "-c", "core.hooksPath=/dev/null", *args]
-        try:
-            out = self._repo.git.execute(argv, env=dict(env or {}), strip_newline_in_stdout=strip)
-        except git.GitCommandError as error:
-            raise _GitError(str(error.stderr).strip().removeprefix("stderr: "), where=f"git {args[0]}") from None
-        assert isinstance(out, str)
-        return out
+    def git(self, *args: str, env: Mapping[str, str] | None = None, strip: bool = True) -> str:
+        """Return the output of one git command. Raises GitError where it fails."""
+        return run(self.root, args, env, strip)
 
-    def _try(self, *args: str, strip: bool = True) -> str | None:
-        """Output of a git command whose failure is an answer: None."""
+    def try_git(self, *args: str, strip: bool = True) -> str | None:
+        """Return the output of a git command whose failure is an answer: None."""
         try:
-            return self._git(*args, strip=strip)
-        except _GitError:
+            return self.git(*args, strip=strip)
+        except GitError:
             return None
 
     # --- reading ---
 
+    def _object(self, name: str) -> tuple[str, str, bytes] | None:
+        """Return id, type and content of what a name means, or None where it means nothing."""
+        return None if "\n" in name else self._reader.ask(name.encode(errors="surrogateescape") + b"\n", _read_object)
+
     def resolve(self, revision: str) -> str | None:
-        """The commit a revision names, or None."""
-        return self._try("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        """Return the commit that a revision names, or None."""
+        named = self._object(f"{revision}^{{commit}}")
+        return named[0] if named else None
 
     def tree(self, commit: str) -> str:
-        """The tree of a commit."""
-        return self._git("rev-parse", "--verify", f"{commit}^{{tree}}")
+        """Return the tree of a commit. Raises GitError where there is no such commit."""
+        named = self._object(f"{commit}^{{tree}}")
+        if named is None:
+            raise GitError(f"there is no commit {commit}", where="git cat-file")
+        return named[0]
 
     def read(self, commit: str, path: str) -> str | None:
-        """Return the text of a file as committed, or None where the commit has no such file.
+        """Return the text of a file as committed, or None where the commit has no such file."""
+        named = self._object(f"{commit}:{path}")
+        return named[2].decode(errors="surrogateescape") if named and named[1] == "blob" else None
 
-        What a whole hash names is read once, for it cannot change.
-        """
-        if not _HASH.fullmatch(commit):
-            return self._try("cat-file", "blob", f"{commit}:{path}", strip=False)
-        if (commit, path) not in self._texts:
-            if len(self._texts) >= MAX_TEXTS:
-                self._texts.clear()
-            self._texts[commit, path] = self._try("cat-file", "blob", f"{commit}:{path}", strip=False)
-        return self._texts[commit, path]
+    def _entries(self, tree: str) -> Tree:
+        named = self._object(tree)
+        assert named is not None
+        return objects.parse_tree(named[2], named[0])
 
     def files(self, commit: str, place: str) -> dict[str, str]:
         """Return the object ids by path of what is at a place of a commit: a file, or a folder with all below it."""
-        entries = self._git("ls-tree", "-r", "-z", commit, "--", place).split("\0")
-        split = (entry.partition("\t") for entry in entries if entry)
-        return {path: facts.split()[-1] for facts, _, path in split}
+        named = self._object(f"{commit}:{place}")
+        if named is None or named[1] != "tree":
+            return {place: named[0]} if named else {}
+        return dict(objects.files_below(objects.parse_tree(named[2], named[0]), self._entries, f"{place}/"))
 
     def uncommitted(self, paths: tuple[str, ...]) -> list[str]:
-        """Those of `paths` whose work-tree text differs from HEAD's, or that git does not track yet."""
-        lines = self._git("status", "--porcelain", "--", *paths).splitlines()
+        """Return those of `paths` whose work-tree text differs from HEAD's, or that git does not track yet."""
+        lines = self.git("status", "--porcelain", "--", *paths).splitlines()
         return sorted(line[2:].strip() for line in lines)
 
     def is_ancestor(self, older: str, newer: str) -> bool:
-        """Whether `newer` contains `older`; a commit contains itself."""
-        return self._try("merge-base", "--is-ancestor", older, newer) is not None
+        """Return whether `newer` contains `older`; a commit contains itself."""
+        pair = (older, newer)
+        if pair not in self._ancestors:
+            answer = older == newer or self.try_git("merge-base", "--is-ancestor", older, newer) is not None
+            if not all(map(_COMMIT.fullmatch, pair)):  # a name may come to mean another commit
+                return answer
+            self._ancestors[pair] = answer
+        return self._ancestors[pair]
 
     def harness_commits(self, commit: str) -> list[str]:
-        """The commits among `commit` and its ancestors that the harness made, whoever put them there."""
-        author = f"--author=<{_IDENTITY['EMAIL']}>"
-        return self._git("log", "--fixed-strings", author, "--format=%H", commit).splitlines()
+        """Return the commits among `commit` and its ancestors that the harness made, whoever put them there."""
+        if commit not in self._by_harness:
+            log = self.git("log", "--fixed-strings", f"--author=<{IDENTITY['EMAIL']}>", "--format=%H", commit)
+            self._by_harness[commit] = log.splitlines()
+        return self._by_harness[commit]
 
     def changed(self, old: str, new: str) -> list[str]:
-        """The paths in which two commits differ."""
-        return self._git("diff-tree", "-r", "--name-only", old, new).splitlines()
+        """Return the paths in which two commits differ."""
+        before, after = self.tree(old), self.tree(new)
+        return list(objects.changed_paths(self._entries(before), self._entries(after), self._entries))
 
     def conflicting_branch(self, branch: str) -> str | None:
         """Return a branch that keeps git from making `branch`: one that is called like a folder of its path."""
-        folders = branch.split("/")
-        above = ["/".join(folders[:depth]) for depth in range(1, len(folders))]
-        names = self._git("branch", "--list", "--no-column", "--format=%(refname:lstrip=2)", *above).splitlines()
-        return names[0] if names else None
+        names = branch.split("/")
+        above = ["/".join(names[:depth]) for depth in range(1, len(names))]
+        return next((name for name in above if self.resolve(f"refs/heads/{name}")), None)
+
+    def branches(self, prefix: str) -> list[str]:
+        """Return the branches whose names begin with `prefix`, which ends with a slash."""
+        return self.git("for-each-ref", "--format=%(refname)", f"refs/heads/{prefix}").splitlines()
+
+    def addresses(self, remote: str) -> list[str]:
+        """Return the URL of a remote as configured, and as git spells it out; none where there is no such remote."""
+        urls = (self.try_git("config", "--get", f"remote.{remote}.url"), self.try_git("remote", "get-url", remote))
+        return list(dict.fromkeys(url for url in urls if url))
 
     # --- writing objects and refs ---
 
+    def _write(self, kind: str, content: bytes) -> str:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            return self._writers[kind].ask(f"{file.name}\n".encode(), read_line).decode()
+
+    def _write_tree(self, base: Tree, files: Mapping[str, str]) -> str:
+        blobs = {path: self._write("blob", text.encode(errors="surrogateescape")) for path, text in files.items()}
+        return objects.with_files(base, blobs, self._entries, lambda raw: self._write("tree", raw))
+
     def commit(self, base: str, files: Mapping[str, str], message: str) -> str:
         """Commit `files` on top of `base` with the base's date; no checkout, no ref moves. Returns the commit."""
-        date = self._git("show", "-s", "--format=%cI", base)
-        with tempfile.TemporaryDirectory() as folder:
-            env = {"GIT_INDEX_FILE": str(Path(folder) / "index"), **_environment(date)}
-            self._git("read-tree", base, env=env)
-            for path, text in files.items():
-                text_file = Path(folder) / "text"
-                text_file.write_bytes(text.encode())
-                blob = self._git("hash-object", "-w", "--no-filters", str(text_file))
-                mode = self._git("ls-tree", "--format=%(objectmode)", base, path) or "100644"
-                self._git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", env=env)
-            tree = self._git("write-tree", env=env)
-            return self._git("commit-tree", tree, "-p", base, "-m", message, env=env)
+        named = self._object(f"{base}^{{commit}}")
+        if named is None:
+            raise GitError(f"there is no commit {base}", where="git cat-file")
+        tree = self._write_tree(self._entries(self.tree(base)), files)
+        return self._write("commit", objects.commit_text(tree, named[0], named[2], message, _AUTHOR))
 
     def compare_and_swap(self, branch: str, new: str, old: str | None) -> bool:
-        """Compare-and-swap `branch` from `old` (None: it must not exist) to `new`; False where it was elsewhere."""
+        """Move `branch` from `old` (None: it must not exist) to `new`; return False where it was elsewhere."""
         if not _BRANCH.fullmatch(branch) or ".." in branch or branch.endswith((".lock", ".")):
             raise HarnessError(f"{branch!r} is no branch of ours", next_step="expected autoresearch/<name>/<name>")
         try:
-            self._git("update-ref", "--no-deref", f"refs/heads/{branch}", new, old or ZERO)
-        except _GitError:
+            self._update_ref(f"refs/heads/{branch}", new, old)
+        except GitError:
             if self.resolve(f"refs/heads/{branch}") == old:  # it was where it should be, so git has another reason
                 raise
             return False
         return True
+
+    def _update_ref(self, ref: str, new: str, old: str | None) -> None:
+        request = f"start\nupdate {ref} {new} {old or '0' * len(new)}\nprepare\ncommit\n"
+        self._refs.ask(request.encode(), lambda answers: [read_line(answers) for _ in ("start", "prepare", "commit")])
 
     def set_branch(self, branch: str, commit: str) -> None:
         """Make `branch` name `commit`; what it named before stays reachable as `<branch>-<commit>`."""
@@ -184,17 +190,30 @@ class Repository:
         if not self.compare_and_swap(branch, commit, now):
             raise HarnessError(f"the branch {branch} was moved by another program", next_step="run the command again")
 
-    def note(self, commit: str, text: str) -> None:
-        """Attach `text` to a commit under refs/notes/autoresearch, replacing an earlier note."""
-        with tempfile.NamedTemporaryFile() as file:  # a text may be longer than a command line, and keeps its blanks
-            file.write(text.encode())
-            file.flush()
-            blob = self._git("hash-object", "-w", "--no-filters", file.name)
-        self._git("notes", f"--ref={NOTES}", "add", "--force", "--reuse-message", blob, commit, env=_environment())
-
     def read_note(self, commit: str) -> str | None:
-        """The note on a commit, or None."""
-        return self._try("notes", f"--ref={NOTES}", "show", commit, strip=False)
+        """Return the note on a commit, or None."""
+        path = self._note_path(commit)
+        return self.read(NOTES, path) if path else None
+
+    def _note_path(self, commit: str) -> str | None:
+        """Return where the tree of notes has the note on a commit: git puts them into folders when they are many."""
+        for width in range(0, 6, 2):
+            folders = [commit[at : at + 2] for at in range(0, width, 2)]
+            path = "/".join([*folders, commit[width:]])
+            if self._object(f"{NOTES}:{path}"):
+                return path
+        return None
+
+    def write_notes(self, notes: Mapping[str, str]) -> None:
+        """Attach a text to each commit under refs/notes/autoresearch, replacing earlier notes, in one commit."""
+        known = self._object(f"{NOTES}^{{commit}}")
+        tree = self._entries(self.tree(known[0])) if known else {}
+        files = {self._note_path(commit) or commit: text for commit, text in notes.items()}
+        text = objects.notes_text(
+            self._write_tree(tree, files), known and known[0], f"{_AUTHOR} {int(time.time())} +0000"
+        )
+        new = self._write("commit", text)
+        self._update_ref(NOTES, new, known[0] if known else None)
 
     def exclude(self, patterns: Sequence[str]) -> None:
         """Have git overlook what a campaign writes, in a repository whose .gitignore does not: in info/exclude."""
@@ -207,117 +226,6 @@ class Repository:
             draft.write_text("\n".join([*text.splitlines(), *missing, ""]))
             draft.replace(path)
 
-    # --- a remote ---
-
-    def addresses(self, remote: str) -> list[str]:
-        """The URL of a remote as configured, and as git spells it out; none where there is no such remote."""
-        told = (self._try("config", "--get", f"remote.{remote}.url"), self._try("remote", "get-url", remote))
-        return list(dict.fromkeys(url for url in told if url))
-
-    def branches(self, prefix: str) -> list[str]:
-        """The branches whose names begin with `prefix`, which ends with a slash."""
-        return self._git("for-each-ref", "--format=%(refname)", f"refs/heads/{prefix}").splitlines()
-
-    def push(self, upstream: Upstream, refs: Sequence[str], movable: Collection[str]) -> list[str]:
-        """Have the remote's `refs` name what ours do, each by compare-and-swap; what one named before stays reachable.
-
-        The baseline moves only forward, or from a commit in `movable`. Notes of others are kept; on a commit that has
-        a note here, ours stands. Returns what the user should know. Raises Unreachable where the remote does not answer
-        or others are always quicker.
-        """
-        for _ in range(PUSHES):
-            seen = self._seen(upstream)
-            told, specs = [], []
-            for ref in refs:
-                found, said = self._specs(upstream, ref, seen.get(ref), movable)
-                specs += found
-                told += said
-            specs = [one for one in dict.fromkeys(specs) if seen.get(one[1]) != one[0]]
-            stale, refused = self._pushed(upstream, specs) if specs else (False, [])
-            if not stale:
-                return told + refused
-        raise Unreachable("others push there all the time", where=upstream.remote, next_step="run the command again")
-
-    def _seen(self, upstream: Upstream) -> dict[str, str]:
-        """What the remote's refs of ours name."""
-        lines = self._remote(upstream, "ls-remote", upstream.remote, "refs/heads/autoresearch/*", NOTES).splitlines()
-        return {ref: commit for commit, _, ref in (line.partition("\t") for line in lines)}
-
-    def _specs(
-        self, upstream: Upstream, ref: str, there: str | None, movable: Collection[str]
-    ) -> tuple[list[tuple[str, str, str]], list[str]]:
-        """What to push (what, where to, what is there) so that the remote's `ref` is ours; what to tell the user."""
-        here = self._try("rev-parse", "--verify", "--quiet", ref)
-        if here is None or here == there:
-            return [], []
-        if ref == NOTES:
-            return [(self._merged_notes(upstream, here) if there else here, ref, there or "")], []
-        if there is None or self.is_ancestor(there, here):
-            return [(here, ref, there or "")], []
-        if ref.startswith("refs/heads/autoresearch/baseline/"):
-            name = ref.removeprefix("refs/heads/")
-            advice = f"to build on it: git fetch {upstream.remote} {name} && git merge FETCH_HEAD"
-            elsewhere = (
-                f"{name} is not pushed: on {upstream.remote} it is at {there[:7]}, an experiment of others; {advice}"
-            )
-            return ([(here, ref, there)], []) if there in movable else ([], [elsewhere])
-        if self.resolve(there) is None:
-            self._remote(upstream, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", upstream.remote, ref)
-        return [(there, f"{ref}-{there[:7]}", ""), (here, ref, there)], []
-
-    def _merged_notes(self, upstream: Upstream, here: str) -> str:
-        """The remote's notes with ours put into them; our own ref stays as it is. On a commit that both have, ours."""
-        self._remote(
-            upstream, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", upstream.remote, f"+{NOTES}:{INCOMING}"
-        )
-        try:
-            self._git("update-ref", OUTGOING, here)
-            self._git("notes", f"--ref={OUTGOING}", "merge", "--quiet", "--strategy=ours", INCOMING, env=_environment())
-            return self._git("rev-parse", OUTGOING)
-        finally:
-            for ref in (INCOMING, OUTGOING):
-                self._try("update-ref", "-d", ref)
-
-    def _pushed(self, upstream: Upstream, specs: Sequence[tuple[str, str, str]]) -> tuple[bool, list[str]]:
-        """Push. Returns whether another moved one of them meanwhile, and what the remote refused for other reasons."""
-        leases = [f"--force-with-lease={ref}:{there}" for _, ref, there in specs]
-        wanted = [f"{commit}:{ref}" for commit, ref, _ in specs]
-        argv = ("push", "--porcelain", "--no-verify", *leases, upstream.remote, *wanted)
-        lines = self._remote(upstream, *argv, answered=b"\n!\t").splitlines()
-        failed = [line.split("\t") for line in lines if line.startswith("!\t")]
-        raced = ("stale info", "fetch first", "cannot lock ref", "failed to update ref", "incorrect old value")
-        lost = [one for one in failed if any(word in one[-1] for word in raced)]
-        refused = [f"{upstream.remote} does not take {one[1].partition(':')[2]}: {one[-1]}" for one in failed]
-        return bool(lost), [strip_control(redact(line)) for line in refused]
-
-    def _remote(self, upstream: Upstream, *args: str, answered: bytes = b"") -> str:
-        """Output of a git command that speaks with a remote: without hooks, prompts or arguments that are secret.
-
-        Raises Unreachable where it fails, unless its output has `answered` in it, or takes longer than REMOTE_S.
-        """
-        argv = [
-            "git",
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "http.lowSpeedLimit=1",
-            "-c",
-            "http.lowSpeedTime=30",
-            *args,
-        ]
-        status, out, errors = _bounded(argv, self.root, {**os.environ, **self._quiet(), **upstream.env}, REMOTE_S)
-        if status == 0 or (answered and answered in b"\n" + out):
-            return out.decode(errors="replace")
-        problem = f"no answer within {REMOTE_S:.0f} s" if status is None else _message(errors)
-        step = f"it is tried again at the next start; to see for yourself: git ls-remote {upstream.remote}"
-        raise Unreachable(problem, where=f"git {args[0]} {upstream.remote}", next_step=step)
-
-    def _quiet(self) -> dict[str, str]:
-        """The environment in which git asks nobody anything."""
-        ssh = os.environ.get("GIT_SSH_COMMAND") or self._try("config", "--get", "core.sshCommand") or "ssh"
-        batch = {} if "GIT_SSH" in os.environ else {"GIT_SSH_COMMAND": f"{ssh} -o BatchMode=yes -o ConnectTimeout=20"}
-        return {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "LC_ALL": "C", **batch}
-
     # --- what a run sees ---
 
     def export(self, commit: str, folder: Path) -> None:
@@ -325,41 +233,45 @@ class Repository:
         import tarfile  # with its compressions it takes long, and few commands run anything
 
         with tempfile.TemporaryFile() as archive:
-            argv = ["git", "archive", "--format=tar", commit]
-            try:
-                self._repo.git.execute(argv, output_stream=archive)
-            except git.GitCommandError as error:
-                raise _GitError(str(error.stderr).strip(), where="git archive") from None
+            argv = [*NO_HOOKS, "archive", "--format=tar", commit]
+            done = subprocess.run(argv, cwd=self.root, stdout=archive, stderr=subprocess.PIPE)
+            if done.returncode != 0:
+                raise GitError(done.stderr.decode(errors="replace").strip(), where="git archive")
             archive.seek(0)
             with tarfile.open(fileobj=archive) as tar:
                 tar.extractall(folder, filter="data")
 
 
-def _bounded(
-    argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_s: float
-) -> tuple[int | None, bytes, bytes]:
-    """Run a command: its status (None: it took too long), output and errors. All that it started ends with it."""
-    pipe = subprocess.PIPE
-    program = subprocess.Popen(
-        argv, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
-    )
-    try:
-        out, errors = program.communicate(timeout=limit_s)
-    except BaseException as error:  # also a signal of ours: a session of its own hears none
-        os.killpg(program.pid, signal.SIGKILL)
-        program.communicate()
-        if isinstance(error, subprocess.TimeoutExpired):
-            return None, b"", b""
-        raise
-    return program.returncode, out, errors
+def _located(path: Path) -> tuple[Path, Path]:
+    """Return the work tree that holds `path`, and the folder of its repository that all its work trees share."""
+    if shutil.which("git") is None:
+        raise BadInput("git is not installed", next_step="install it: the harness keeps every experiment in git")
+    advice = "run it in a clone of the experiment's repository, or make one: git init && git commit"
+    if not path.is_dir():
+        raise BadInput(f"{path} is not inside a git repository", next_step=advice)
+    argv = ["git", "rev-parse", "--is-bare-repository", "--git-common-dir", "--show-toplevel"]
+    env = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(argv, cwd=path, capture_output=True, text=True, env=env)
+    answers = done.stdout.splitlines()
+    if "not a git repository" in done.stderr:
+        raise BadInput(f"{path} is not inside a git repository", next_step=advice)
+    if answers[:1] == ["true"]:
+        raise BadInput(f"{path} is a bare repository", next_step="run it in a clone with a work tree")
+    if done.returncode != 0:  # what git has against the repository, it says here
+        raise GitError(done.stderr.strip(), where="git rev-parse")
+    return Path(answers[2]), (path / answers[1]).resolve()
 
 
-def _message(errors: bytes) -> str:
-    """The line in which git says what is wrong, without a secret that somebody put into a URL."""
-    text = re.sub(r"://[^/@\s]+@", "://", errors.decode(errors="replace"))
-    lines = strip_control(redact(text)).strip().splitlines()
-    told = [line for line in lines if line.startswith(("fatal: ", "error: ", "ERROR: "))] or lines[-1:] or ["it failed"]
-    return told[0][:300]
+def _read_object(answers: IO[bytes]) -> tuple[str, str, bytes] | None:
+    """Return what `git cat-file --batch` answers: id, type and content, or None where a name means nothing."""
+    head = read_line(answers)
+    if head.endswith((b" missing", b" ambiguous")):
+        return None
+    oid, kind, size = head.decode().split(" ")
+    content = answers.read(int(size) + 1)
+    if len(content) != int(size) + 1:
+        raise EOFError
+    return oid, kind, content[:-1]
 
 
 def writable(folder: Path, advice: str = "free some space, or run in a clone that you can write to") -> None:

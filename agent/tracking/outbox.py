@@ -11,6 +11,7 @@ from agent.core.protocols import Event, Notice, Tracker
 from agent.core.records import CampaignRecord, DeliveryRecord, PromotionRecord, utc_now
 from agent.core.runs import Delivery
 from agent.store.ledger import Ledger
+from agent.store.remote import Remote
 from agent.store.repository import Repository
 
 ORDER: tuple[Delivery, ...] = ("push", "pull", "comment", "status", "close")  # a pull request needs its branch
@@ -124,7 +125,7 @@ class Outbox:
     def _push(self, issue: int, refs: list[str]) -> None:
         if self.tracker.upstream is None:
             return
-        for notice in self.repo.push(self.tracker.upstream, refs, _own_baselines(self.ledger, issue)):
+        for notice in Remote(self.repo, self.tracker.upstream).push(refs, _own_baselines(self.ledger, issue)):
             self.emit(Notice(notice))
 
 

@@ -55,7 +55,7 @@ def test_a_run_of_the_same_tree_counts_whoever_made_it_and_other_conditions_do_n
     evidence.ledger.append(run("another name", 0, tree=TREES["1A"], campaign_id="earlier"))
     evidence.ledger.append(run("1A", 1, conditions=replace(CONDITIONS, machine="another")))
     assert [one.seed for one in evidence.runs("1A")] == [0]
-    assert [(one.variant, one.seed) for one in evidence.seen()] == [("1A", 0)]
+    assert [(one.variant, one.seed) for one in evidence.measurements()] == [("1A", 0)]
 
 
 def test_a_run_of_a_models_code_outside_the_sandbox_counts_only_where_no_sandbox_is_demanded(
@@ -72,8 +72,8 @@ def test_a_run_of_a_models_code_outside_the_sandbox_counts_only_where_no_sandbox
         (written, walled, [1]),
     ]:
         asked = replace(evidence, plan=made, campaign=campaign)
-        assert [one.seed for one in asked.good("1A")] == [one.seed for one in asked.good(BASELINE)] == expected
-        assert [one.seed for one in asked.seen()] == expected * 2
+        assert [one.seed for one in asked.ok_runs("1A")] == [one.seed for one in asked.ok_runs(BASELINE)] == expected
+        assert [one.seed for one in asked.measurements()] == expected * 2
 
 
 def test_probes_are_interleaved_and_a_variant_whose_probe_failed_gets_no_more(evidence: CampaignView) -> None:
@@ -84,7 +84,7 @@ def test_probes_are_interleaved_and_a_variant_whose_probe_failed_gets_no_more(ev
     assert ("1D", 0) not in left
     assert ("1D", 1) in left
     assert [name for name, _ in left if name == "1C"] == []
-    assert [(one.variant, one.value) for one in evidence.seen()] == [("1C", None)]
+    assert [(one.variant, one.value) for one in evidence.measurements()] == [("1C", None)]
 
 
 def test_steps_are_the_budget_over_the_quietest_probe_and_in_proportion_for_variants(evidence: CampaignView) -> None:
@@ -113,7 +113,7 @@ def test_groups_are_replicates_of_other_trees_without_screening_runs(evidence: C
             evidence.ledger.append(run("old", seed, float(seed), tree=tree, role="confirm", campaign_id="earlier"))
     evidence.ledger.append(run("old", 9, 9.0, tree="x", role="screen", campaign_id="earlier"))
     evidence.ledger.append(run("old", 8, None, tree="x", role="confirm", status="crash", campaign_id="earlier"))
-    assert evidence.groups() == [[1.0, 2.0, 3.0]]
+    assert evidence.replicate_groups() == [[1.0, 2.0, 3.0]]
 
 
 def test_a_refusal_is_no_run_after_which_the_baseline_is_measured_again(evidence: CampaignView) -> None:
@@ -137,8 +137,8 @@ def test_a_refusal_is_no_run_after_which_the_baseline_is_measured_again(evidence
             at="now",
         )
     )
-    assert {one.variant for one in evidence.seen() if one.failure} == {"1D"}
-    asked = verdict.next_runs(rules, ("1D", "1C"), evidence.seen())
+    assert {one.variant for one in evidence.measurements() if one.failure} == {"1D"}
+    asked = verdict.next_runs(rules, ("1D", "1C"), evidence.measurements())
     assert [(one.variant, one.role) for one in asked] == [("1C", "screen")]
 
 
@@ -171,8 +171,8 @@ def test_what_an_audit_holds_against_a_tree_binds_every_later_campaign_under_its
                 at="1",
             )
         )  # type: ignore[arg-type]
-    assert [one.variant for one in evidence.seen() if one.failure] == ["1D"]
-    bound = {name: one and one.status for name in TREES if (one := evidence.binding(name)) and name != BASELINE}
+    assert [one.variant for one in evidence.measurements() if one.failure] == ["1D"]
+    bound = {name: one and one.status for name in TREES if (one := evidence.standing_audit(name)) and name != BASELINE}
     assert bound == {"1D": "failed", "1C": "quarantined"}
     assert {one.variant: one.status for one in evidence.audits()} == {"1D": "failed", "1C": "quarantined"}
 
@@ -195,7 +195,7 @@ def test_why_no_winner_can_be_audited_is_said(pins: dict[str, str], goal: str, w
 def test_a_contended_run_is_shown_to_the_gate_as_such(evidence: CampaignView) -> None:
     evidence.ledger.append(run("1A", 0, 2.0, status="contended"))
     evidence.ledger.append(run("1A", 0, 2.0, status="contended", campaign_id="earlier"))
-    assert [one.contended for one in evidence.seen()] == [True]
+    assert [one.contended for one in evidence.measurements()] == [True]
     assert evidence.usual_speed(run("1A", 1)) == []
 
 
@@ -226,7 +226,7 @@ def test_what_was_spent_probed_or_failed_before_somebody_steered_counts_and_of_a
     evidence.ledger.append(
         run("1C", 0, seconds=5.0, campaign_id="2 begun", conditions=replace(CONDITIONS, budget=Budget("seconds", 9)))
     )
-    assert (evidence.spent(), evidence.seen(), evidence.probes("1B")) == (0, [], [])
+    assert (evidence.spent(), evidence.measurements(), evidence.probes("1B")) == (0, [], [])
     evidence.ledger.append(
         CommandRecord(
             issue=3, body_sha256="s", remark="line-1", author="", command="/stop", answer="", obeyed=True, at="2"
@@ -238,7 +238,7 @@ def test_what_was_spent_probed_or_failed_before_somebody_steered_counts_and_of_a
             issue=3, body_sha256="s", remark="line-2", author="", command="/skip 1D", answer="", obeyed=True, at="2"
         )
     )
-    assert (evidence.spent(), len(evidence.seen()), len(evidence.probes("1B"))) == (17.0, 1, 1)
+    assert (evidence.spent(), len(evidence.measurements()), len(evidence.probes("1B"))) == (17.0, 1, 1)
 
 
 def test_what_a_run_should_take_follows_from_the_slowest_and_the_flops_of_both(evidence: CampaignView) -> None:

@@ -1,21 +1,15 @@
 """Git through the harness: exact commits, exact exports, and the user's work tree never touched."""
 
-import base64
 import os
 import resource
 import subprocess
-import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
-from agent.core.errors import BadInput, HarnessError, Unreachable
-from agent.core.protocols import Upstream
-from agent.store.repository import NOTES, Repository, writable
-from agent.tracking.address import credentials
+from agent.core.errors import BadInput, HarnessError
+from agent.store.repository import IDENTITY, NOTES, Repository, writable
 from tests.support.project import commit, edit, git
 
 
@@ -77,11 +71,12 @@ def test_text_with_any_line_ending_is_committed_as_it_is(project: Path, repo: Re
 def test_hooks_do_not_run(project: Path, repo: Repository) -> None:
     for name in ("reference-transaction", "post-commit", "pre-commit", "update"):
         hook = project / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
         hook.write_text(f"#!/bin/sh\ntouch {project}/hooked\n")
         hook.chmod(0o755)
     new = repo.commit(head(project), {"train.py": "DEPTH = 9\n"}, "experiment")
     repo.set_branch("autoresearch/issue-3/1A", new)
-    repo.note(new, "a note")
+    repo.write_notes({new: "a note"})
     assert not (project / "hooked").exists()
 
 
@@ -166,8 +161,8 @@ def test_no_branch_outside_our_namespace_is_ever_written(project: Path, repo: Re
 
 
 def test_a_note_is_shown_by_git_log_and_replaced_by_the_next(project: Path, repo: Repository) -> None:
-    repo.note(head(project), "first\nline")
-    repo.note(head(project), "second\nline")
+    repo.write_notes({head(project): "first\nline"})
+    repo.write_notes({head(project): "second\nline"})
     assert "second\n    line" in git(project, "log", "-1", "--notes=autoresearch")
     assert repo.read_note(head(project)) == "second\nline"
 
@@ -205,202 +200,60 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_a_note_may_be_long_and_keeps_its_blanks(project: Path, repo: Repository) -> None:
     text = "a line with blanks  \n\n\n" + "x" * 300_000
-    repo.note(head(project), text)
+    repo.write_notes({head(project): text})
     assert repo.read_note(head(project)) == text
 
 
-# --- a remote ---------------------------------------------------------------------------------------------
+def test_a_commit_is_the_one_that_git_itself_makes_of_the_same_files(project: Path, repo: Repository) -> None:
+    files = {"train.py": "DEPTH = 9\n", "a/new/file.py": "é = 1\n", "experiments/main/more.txt": "", "train": "x"}
+    base, blobs = head(project), project / "blob"
+    new = repo.commit(base, files, "experiment: 1A\n\nwider")
+    env = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in IDENTITY.items()}
+    date = git(project, "show", "-s", "--format=%cI", base)
+    env |= {"GIT_INDEX_FILE": str(project / "own-index"), "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+
+    def own(*args: str) -> str:
+        run = subprocess.run(["git", *args], cwd=project, env={**os.environ, **env}, capture_output=True, check=True)
+        return run.stdout.decode().strip()
+
+    own("read-tree", base)
+    for path, text in files.items():
+        blobs.write_text(text)
+        own("update-index", "--add", "--cacheinfo", f"100644,{own('hash-object', '-w', str(blobs))},{path}")
+    assert own("commit-tree", own("write-tree"), "-p", base, "-m", "experiment: 1A\n\nwider") == new
+    assert repo.changed(base, new) == own("diff-tree", "-r", "--name-only", base, new).splitlines()
+    assert git(project, "fsck", "--strict", new) == ""
 
 
-UP = Upstream("lab/experiments", "origin")
-ONE = "refs/heads/autoresearch/issue-3/1A"
-BASELINE = "refs/heads/autoresearch/baseline/main"
+def test_notes_are_found_and_replaced_wherever_git_has_put_them(project: Path, repo: Repository) -> None:
+    commits = [head(project)]
+    for number in range(300):  # so many that git puts notes into folders
+        commits.append(repo.commit(commits[-1], {"train.py": f"DEPTH = {number}\n"}, "experiment"))
+    repo.write_notes({commit: f"first of {commit}" for commit in commits})
+    git(project, "notes", "--ref", NOTES, "add", "--force", "-m", "by hand", commits[7])
+    assert "/" in git(project, "ls-tree", "-r", "--name-only", NOTES)
+    repo.write_notes({commits[3]: "second", commits[300]: "second"})
+    assert git(project, "notes", "--ref", NOTES, "show", commits[3]) == "second"
+    expected = {commits[3]: "second", commits[7]: "by hand\n", commits[8]: f"first of {commits[8]}"}
+    assert {commit: repo.read_note(commit) for commit in expected} == expected
+    assert len(git(project, "notes", "--ref", NOTES, "list").splitlines()) == len(commits)
 
 
-@pytest.fixture
-def remote(project: Path, tmp_path: Path) -> Path:
-    """What origin of the project is."""
-    git(tmp_path, "init", "--quiet", "--bare", "remote.git")
-    git(project, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    git(project, "push", "--quiet", "origin", "main")
-    return tmp_path / "remote.git"
+def test_a_commit_of_somebody_else_is_seen_at_once(project: Path, repo: Repository) -> None:
+    assert repo.resolve("refs/heads/later") is None
+    git(project, "branch", "later")
+    git(project, "pack-refs", "--all")
+    (project / "more.txt").write_text("more")
+    git(project, "add", "more.txt")
+    git(project, "commit", "--quiet", "-m", "more")
+    assert repo.resolve("refs/heads/later") == git(project, "rev-parse", "later")
+    assert repo.resolve("HEAD") == head(project)
+    assert repo.read("HEAD", "more.txt") == "more"
 
 
-@pytest.fixture
-def other(remote: Path, tmp_path: Path) -> Repository:
-    """Another clone, in which another harness works."""
-    git(tmp_path, "clone", "--quiet", "--branch", "main", str(remote), "other")
-    return Repository(tmp_path / "other")
-
-
-def there(remote: Path) -> dict[str, str]:
-    """What the remote's refs name."""
-    lines = git(remote, "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
-    return {name: commit for name, commit in (line.split() for line in lines) if "autoresearch" in name}
-
-
-def variant(clone: Repository, base: str, depth: int) -> str:
-    """A commit that sets one constant."""
-    return clone.commit(base, {"train.py": f"DEPTH = {depth}\n"}, "experiment")
-
-
-def hook(repository: Path, name: str, script: str) -> None:
-    """Have git run a script."""
-    path = repository / "hooks" / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-
-
-def test_what_is_pushed_is_there_and_pushing_again_sends_nothing(project: Path, repo: Repository, remote: Path) -> None:
-    new = variant(repo, head(project), 9)
-    repo.set_branch("autoresearch/issue-3/1A", new)
-    repo.compare_and_swap("autoresearch/baseline/main", new, None)
-    repo.note(new, "a note")
-    refs = [*repo.branches("autoresearch/issue-3/"), BASELINE, NOTES]
-    assert repo.push(UP, refs, ()) == []
-    assert there(remote) == {ONE: new, BASELINE: new, NOTES: git(project, "rev-parse", NOTES)}
-    hook(remote, "pre-receive", "exit 1")
-    assert repo.push(UP, refs, ()) == []
-
-
-def test_a_branch_that_another_clone_pushed_stays_reachable(
-    project: Path, repo: Repository, remote: Path, other: Repository
-) -> None:
-    ours, theirs = variant(repo, head(project), 9), variant(other, head(project), 10)
-    for clone, new in ((other, theirs), (repo, ours)):
-        clone.set_branch("autoresearch/issue-3/1A", new)
-        assert clone.push(UP, [ONE], ()) == []
-    assert there(remote) == {ONE: ours, f"{ONE}-{theirs[:7]}": theirs}
-
-
-def test_a_push_that_another_one_overtakes_is_made_again_and_loses_nothing(
-    project: Path, repo: Repository, remote: Path, other: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ours, theirs = variant(repo, head(project), 9), variant(other, head(project), 10)
-    repo.set_branch("autoresearch/issue-3/1A", ours)
-    other.set_branch("autoresearch/issue-3/1A", theirs)
-    pushed, overtaken = Repository._pushed, list[bool]()
-
-    def late(self: Repository, *args: object) -> tuple[bool, list[str]]:
-        if self is repo and not overtaken:
-            overtaken.append(True)
-            other.push(UP, [ONE], ())
-        return pushed(self, *args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Repository, "_pushed", late)
-    assert repo.push(UP, [ONE], ()) == []
-    assert overtaken
-    assert there(remote) == {ONE: ours, f"{ONE}-{theirs[:7]}": theirs}
-
-
-def test_two_clones_that_push_at_once_both_arrive(
-    project: Path, repo: Repository, remote: Path, other: Repository
-) -> None:
-    made = set()
-    for number in range(3):
-        for clone, depth in ((repo, 100 + number), (other, 200 + number)):
-            new = variant(clone, head(project), depth)
-            clone.set_branch("autoresearch/issue-3/1A", new)
-            clone.note(new, f"depth {depth}")
-            made.add(new)
-    pushes = [partial(clone.push, UP, [*clone.branches("autoresearch/issue-3/"), NOTES], ()) for clone in (repo, other)]
-    with ThreadPoolExecutor(2) as pool:
-        assert [told.result() for told in [pool.submit(push) for push in pushes]] == [[], []]
-    assert made <= set(there(remote).values())
-    noted = git(remote, "ls-tree", "-r", "--name-only", NOTES).replace("/", "").split()
-    assert set(noted) == made
-
-
-def test_the_baseline_is_pushed_forward_or_from_where_it_is_known_and_else_it_is_told(
-    project: Path, repo: Repository, remote: Path, other: Repository
-) -> None:
-    base = head(project)
-    first, second, theirs = (variant(repo, base, depth) for depth in (9, 10, 11))
-    name = "autoresearch/baseline/main"
-    moves: list[tuple[str, str | None, list[str]]] = [(base, None, []), (first, base, []), (second, first, [first])]
-    for new, old, known in moves:
-        repo.compare_and_swap(name, new, old)
-        assert repo.push(UP, [BASELINE], known) == []
-        assert there(remote) == {BASELINE: new}
-    assert variant(other, base, 11) == theirs
-    other.compare_and_swap(name, theirs, None)
-    (said,) = other.push(UP, [BASELINE], [base])
-    assert f"{name} is not pushed: on origin it is at {second[:7]}" in said
-    assert there(remote) == {BASELINE: second}
-
-
-def test_notes_of_others_are_kept_and_ours_stand_on_our_commits(
-    project: Path, repo: Repository, remote: Path, other: Repository
-) -> None:
-    both = [(variant(clone, head(project), 9), variant(clone, head(project), 10)) for clone in (repo, other)]
-    mine, theirs = both[0]
-    assert both[0] == both[1]
-    other.note(theirs, "their own")
-    other.note(mine, "theirs")
-    assert other.push(UP, [NOTES], ()) == []
-    repo.note(mine, "ours")
-    before = git(project, "rev-parse", NOTES)
-    assert repo.push(UP, [NOTES], ()) == []
-    assert git(project, "rev-parse", NOTES) == before
-    git(project, "fetch", "--quiet", "origin", f"+{NOTES}:refs/notes/seen")
-    assert [git(project, "notes", "--ref=seen", "show", commit) for commit in (mine, theirs)] == ["ours", "their own"]
-    pushed = there(remote)
-    assert repo.push(UP, [NOTES], ()) == []
-    assert there(remote) == pushed
-    assert git(project, "for-each-ref", "refs/notes").count("autoresearch") == 1
-
-
-def test_what_the_remote_refuses_is_told_and_the_rest_arrives(project: Path, repo: Repository, remote: Path) -> None:
-    hook(remote, "update", 'case "$1" in *baseline*) exit 1;; esac')
-    repo.set_branch("autoresearch/issue-3/1A", head(project))
-    repo.compare_and_swap("autoresearch/baseline/main", head(project), None)
-    (said,) = repo.push(UP, [ONE, BASELINE], ())
-    assert said.startswith(f"origin does not take {BASELINE}: ")
-    assert list(there(remote)) == [ONE]
-
-
-def test_a_remote_that_is_not_there_is_unreachable_and_no_secret_is_shown(project: Path, repo: Repository) -> None:
-    git(project, "remote", "add", "origin", "https://name:secret0123@127.0.0.1:9/lab/experiments.git")
-    with pytest.raises(Unreachable, match=r"git ls-remote origin: fatal: ") as error:
-        repo.push(UP, [ONE], ())
-    assert "secret0123" not in str(error.value)
-
-
-@pytest.mark.usefixtures("remote")
-def test_no_hook_of_ours_runs_at_a_push(project: Path, repo: Repository) -> None:
-    hook(project / ".git", "pre-push", f"touch {project}/hooked")
-    hook(project / ".git", "reference-transaction", f"touch {project}/hooked")
-    repo.set_branch("autoresearch/issue-3/1A", head(project))
-    assert repo.push(UP, [ONE], ()) == []
-    assert not (project / "hooked").exists()
-
-
-def test_a_remote_that_never_answers_is_given_up_with_all_that_was_started(
-    project: Path, repo: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("agent.store.repository.REMOTE_S", 1.0)
-    monkeypatch.setenv("GIT_SSH_COMMAND", f"echo $$ >{project}/asked; exec sleep 60 #")
-    git(project, "remote", "add", "origin", "ssh://127.0.0.1/lab/experiments")
-    began = time.monotonic()
-    with pytest.raises(Unreachable, match="no answer within"):
-        repo.push(UP, [ONE], ())
-    assert time.monotonic() - began < 20
-    asker = int((project / "asked").read_text())
-    for _ in range(100):  # who was killed takes a moment to be gone
-        if not psutil.pid_exists(asker) or psutil.Process(asker).status() == psutil.STATUS_ZOMBIE:
-            return
-        time.sleep(0.1)
-    pytest.fail("what git started outlives it")
-
-
-def test_git_finds_the_token_in_its_environment_for_github_alone(project: Path) -> None:
-    env = {**os.environ, **credentials(["https://github.com/lab/experiments.git"], "a-token", {})}
-    asked = ["git", "config", "--get-urlmatch", "http.extraheader"]
-    hosts = ("https://github.com/lab/experiments", "https://elsewhere.invalid/lab")
-    here, elsewhere = (
-        subprocess.run([*asked, url], cwd=project, env=env, capture_output=True, text=True, check=False).stdout
-        for url in hosts
-    )
-    assert base64.b64decode(here.split()[-1]) == b"x-access-token:a-token"
-    assert elsewhere == ""
+def test_git_is_started_anew_where_it_was_killed(project: Path, repo: Repository) -> None:
+    for program in psutil.Process().children():
+        if program.cmdline()[-2:] == ["cat-file", "--batch"]:
+            program.kill()
+            program.wait(10)
+    assert repo.resolve("HEAD") == head(project)

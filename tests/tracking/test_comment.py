@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from agent.core.experiment import Outcome
 from agent.core.sanitize import one_line
-from agent.tracking.comment import _NUMBER, _escaped, comment, marker
+from agent.tracking.comment import _NUMBER, comment, marker
 from agent.tracking.terminal import board_text
 from tests.tracking.test_board import AUDIT, SPEC, WON, board
 
@@ -46,9 +46,9 @@ def test_a_constant_with_a_bar_or_a_line_end_does_not_break_the_table() -> None:
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
 
 
-@given(st.from_regex(_NUMBER, fullmatch=True))
+@given(st.text("0123456789.,+–-±toMB |<[`", min_size=1, max_size=12))
 def test_a_cell_that_is_taken_for_a_number_needs_no_escape(cell: str) -> None:
-    assert re.sub(r"([|<\[`\\])", r"\\\1", one_line(cell)) == cell == _escaped(cell)
+    assert not _NUMBER.fullmatch(cell) or re.sub(r"([|<\[`\\])", r"\\\1", one_line(cell)) == cell
 
 
 def test_the_markdown_of_a_constant_or_of_an_outcome_does_nothing_in_the_comment() -> None:

@@ -11,6 +11,7 @@ import pytest
 from agent.core.errors import BadInput, Unreachable
 from agent.core.records import DeliveryRecord
 from agent.store.ledger import Ledger
+from agent.store.remote import Remote
 from agent.store.repository import Repository
 from agent.tracking.github import GitHubTracker, Settings
 from agent.tracking.outbox import Outbox
@@ -393,4 +394,4 @@ def test_a_push_to_a_remote_that_is_away_is_kept_with_the_names_of_its_refs(box:
     (push,) = box.undelivered()
     assert (push.what, "git ls-remote origin" in push.reason) == ("push", True)
     with pytest.raises(Unreachable):
-        box.repo.push(box.tracker.upstream, [], ())  # type: ignore[arg-type]
+        Remote(box.repo, box.tracker.upstream).push([], ())  # type: ignore[arg-type]

@@ -1,0 +1,140 @@
+"""Warm workers, from the harness's side: which runs come from one, and when it ends."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from agent.execution.machine import Gpu
+from agent.execution.worker import needs_of
+from tests.support.forked import DONE, FORKED, make_run, needs_sandbox, zygotes
+
+ROOT = Path(__file__).parents[2]
+
+# --- what a library reads when it is loaded ---------------------------------------------------------------
+
+SPIN = 'import os\n\nos.environ.setdefault("GOMP_SPINCOUNT", "5000")\nimport torch\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "modules", "variable"),
+    [
+        ("import json", (), None),
+        ("import torch", ("torch",), None),
+        ("def f():\n    import numpy as np\n", ("numpy",), None),
+        ("import beside", ("numpy", "torch"), None),
+        (SPIN, ("torch",), "5000"),
+        (SPIN.replace(".setdefault(", "[").replace(", ", "] = ").replace(")", ""), ("torch",), "5000"),
+    ],
+)
+def test_a_zygote_has_what_the_script_imports_and_sets_in_plain_sight(
+    tmp_path: Path, text: str, modules: tuple[str, ...], variable: str | None
+) -> None:
+    (tmp_path / "script.py").write_text(text)
+    (tmp_path / "beside.py").write_text("import torch\nfrom numpy import array")
+    needs = needs_of(tmp_path / "script.py", {"AUTORESEARCH_SEED": "3", "LANG": "C"})
+    assert needs is not None
+    assert (needs.modules, dict(needs.env).get("GOMP_SPINCOUNT")) == (modules, variable)
+    assert "AUTORESEARCH_SEED" not in dict(needs.env)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'import torch, os\nos.environ["OMP_NUM_THREADS"] = "1"',
+        'import os\ndef f():\n    os.environ["OMP_NUM_THREADS"] = "1"\nf()\nimport torch',
+        'import os\nos.environ.update({"MKL_NUM_THREADS": "1"})\nimport torch',
+        'import os\nos.environ["OMP_NUM_THREADS"] = str(2)\nimport torch',
+        "import beside\nimport torch",
+    ],
+)
+def test_a_script_that_sets_it_out_of_sight_gets_a_process_of_its_own(tmp_path: Path, text: str) -> None:
+    (tmp_path / "script.py").write_text(text)
+    (tmp_path / "beside.py").write_text('import os\nos.environ["OMP_NUM_THREADS"] = "1"')
+    assert needs_of(tmp_path / "script.py", {}) is None
+
+
+def test_the_real_script_can_be_forked() -> None:
+    needs = needs_of(ROOT / "train.py", {})
+    assert needs is not None
+    assert {"numpy", "torch"} == set(needs.modules)
+
+
+def test_the_environment_of_the_machine_outranks_a_default_of_the_script(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SPIN)
+    needs = needs_of(tmp_path / "script.py", {"GOMP_SPINCOUNT": "7"})
+    assert needs is not None
+    assert dict(needs.env)["GOMP_SPINCOUNT"] == "7"
+
+
+# --- with the harness, and without a worker ---------------------------------------------------------------
+
+
+def running(mark: str) -> list[psutil.Process]:
+    return [p for p in psutil.process_iter(["environ"]) if mark in str(p.info["environ"])]
+
+
+@needs_sandbox
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_everything_ends_with_a_harness_that_is_killed(tmp_path: Path, how: signal.Signals) -> None:
+    mark = f"OMP_MARK_{os.getpid()}_{time.monotonic_ns()}"
+    text = "import os, time\nif os.fork() == 0:\n    os.setsid()\nprint('up', flush=True)\ntime.sleep(600)"
+    harness = f"""
+import sys
+from pathlib import Path
+from agent.core.runs import Job
+from agent.execution import sandbox
+from agent.execution.local import LocalExecutor
+def export(commit, tree):
+    tree.mkdir()
+    (tree / "script.py").write_text({text!r})
+heard = lambda _, line: print(line, flush=True)
+executor = LocalExecutor((), Path({str(tmp_path)!r}), export, heard, print, sandbox.probe())
+job = Job("1A", "c", 0, "screen", (sys.executable, "script.py"), {{}}, Path({str(tmp_path / "run")!r}), 600, "m")
+list(executor.run([job]))
+"""
+    env = {**os.environ, mark: "1"}
+    with subprocess.Popen([sys.executable, "-c", harness], cwd=ROOT, stdout=subprocess.PIPE, env=env) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"up\n"
+        assert len(running(mark)) >= 5  # the harness, the zygote, the supervisor, bubblewrap, the run and its daemon
+        program.send_signal(how)
+        program.wait()
+    deadline = time.monotonic() + 20
+    while running(mark) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert running(mark) == []
+
+
+@needs_sandbox
+def test_a_zygote_that_is_killed_costs_no_run(tmp_path: Path) -> None:
+    others, warm = zygotes(), make_run(tmp_path)
+    warm(FORKED + DONE)
+    [zygote] = zygotes() - others
+    zygote.kill()
+    zygote.wait()
+    result, log = warm(FORKED + DONE)
+    assert (result.status, log.split("\n")[0]) == ("ok", "forked False")
+
+
+@needs_sandbox
+def test_a_zygote_ends_with_its_executor(tmp_path: Path) -> None:
+    others = zygotes()
+    run = make_run(tmp_path)
+    run("print('METRIC m=1.0')")
+    [zygote] = zygotes() - others
+    del run
+    gc.collect()
+    assert not zygote.is_running()
+
+
+@needs_sandbox
+def test_on_a_gpu_each_run_is_a_process_of_its_own(tmp_path: Path) -> None:
+    _, log = make_run(tmp_path, gpus=(Gpu(0, "a gpu", 1000),))(FORKED + DONE)
+    assert log.split("\n")[0] == "forked False"

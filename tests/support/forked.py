@@ -1,0 +1,48 @@
+"""Runs of small scripts through the real executor in the real sandbox: from a warm worker, or without one."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from agent.core.runs import Job, Result
+from agent.execution import sandbox
+from agent.execution.local import LocalExecutor
+from agent.execution.machine import Gpu
+
+FOUND = sandbox.probe()
+needs_sandbox = pytest.mark.skipif(FOUND.level == "none", reason=f"no sandbox: {FOUND.reason}; {FOUND.advice}")
+# A run from a worker knows it by this alone: its sandbox has a shell in it.
+FORKED = "import os; print('forked', os.getpid() == 3)\n"
+DONE = "\nprint('METRIC m=1.0')\n"
+
+Run = Callable[..., tuple[Result, str]]
+
+
+def zygotes() -> set[psutil.Process]:
+    """Return those that this process has started; an executor of another test may not be gone yet."""
+    return {one for one in psutil.Process().children() if "zygote.py" in " ".join(one.cmdline())}
+
+
+def make_run(folder: Path, *, files: dict[str, str] | None = None, gpus: tuple[Gpu, ...] = ()) -> Run:
+    """Return what runs a Python text as a job of one executor, and returns its result and what it printed."""
+    script = ""
+
+    def export(commit: str, tree: Path) -> None:  # noqa: ARG001
+        tree.mkdir()
+        for name, text in {"script.py": script, **(files or {})}.items():
+            (tree / name).write_text(text)
+
+    executor = LocalExecutor(gpus, folder / "locks", export, lambda *_: None, lambda _: None, FOUND)
+
+    def run(text: str, *, timeout_s: float = 60, **env: str) -> tuple[Result, str]:
+        nonlocal script
+        script = text
+        argv = (sys.executable, "script.py", "an argument")
+        job = Job("1A", "c", 0, "screen", argv, env, folder / "logs" / "run", timeout_s, "m")
+        [(_, result)] = executor.run([job])
+        return result, Path(result.log).read_text(errors="replace")
+
+    return run
