@@ -452,7 +452,8 @@ class Optimizer:
         rise = min(number / MOMENTUM_STEPS, 1.0)
         momentum = MOMENTUM_START + rise * (MOMENTUM_END - MOMENTUM_START)
         self.muon.step(self.matrix_lr * fade, momentum, WEIGHT_DECAY * (1 - progress))
-        for optimizer in (self.adam, self.muon, *self.ngram_optimizers):
+        optimizers: list[Any] = [self.adam, self.muon, *self.ngram_optimizers]
+        for optimizer in optimizers:
             optimizer.zero_grad()
 
 
