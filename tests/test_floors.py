@@ -36,6 +36,7 @@ def modules() -> dict[str, Path]:
 
 
 MODULES = modules()
+INSTALLED = {top.lower() for top in packages_distributions()}
 
 
 def _python(place: Path) -> list[Path]:
@@ -158,7 +159,7 @@ def test_the_harness_never_imports_torch_or_the_experiment(name: str) -> None:
 
 @pytest.mark.parametrize("name", FLOOR)
 def test_no_package_is_named_like_a_library(name: str) -> None:
-    installed = {top.lower() for top in packages_distributions()} - {"agent"}
+    installed = INSTALLED - {"agent"}
     assert name not in sys.stdlib_module_names
     assert name not in installed
 

@@ -420,8 +420,12 @@ def test_one_seed_gives_one_value_to_the_last_digit_and_another_seed_another(
 
 @pytest.mark.slow
 @needs.compiler
-def test_compiled_it_is_the_same_training(corpus_cache: Path, tmp_path: Path) -> None:
+def test_compiled_it_is_the_same_training(corpus_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Warmed up on made-up tokens, put back, and then the same twelve steps: the two differ by rounding only."""
+    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")  # else it starts processes that load torch, one a core
+    monkeypatch.setenv(
+        "TORCHINDUCTOR_VEC_ISA_OK", "1"
+    )  # else it compiles and loads a test for each set of instructions
     script = edited(tmp_path / "script", DEPTH=1, ASPECT_RATIO=256)  # one block: all that is compiled is in it
     results = []
     for compiled in ("0", "1"):

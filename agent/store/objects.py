@@ -70,6 +70,15 @@ def changed_paths(old: Tree, new: Tree, read: Reader, prefix: str = "") -> Itera
         yield from changed_paths(*folders, read, f"{prefix}{name}/")
 
 
+def files_below(tree: Tree, read: Reader, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield path and id of every file in a tree and in its folders."""
+    for name, entry in sorted(tree.items()):
+        if entry.is_folder:
+            yield from files_below(read(entry.oid), read, f"{prefix}{name}/")
+        else:
+            yield prefix + name, entry.oid
+
+
 def commit_text(tree: str, parent: str, base: bytes, message: str, author: str) -> bytes:
     """Return the bytes of a commit with the date of the commit `base`: the same edit is the same commit."""
     stamp = _STAMP.search(base)

@@ -97,9 +97,10 @@ class Repository:
 
     def files(self, commit: str, place: str) -> dict[str, str]:
         """Return the object ids by path of what is at a place of a commit: a file, or a folder with all below it."""
-        entries = self._git("ls-tree", "-r", "-z", commit, "--", place).split("\0")
-        split = (entry.partition("\t") for entry in entries if entry)
-        return {path: facts.split()[-1] for facts, _, path in split}
+        named = self._object(f"{commit}:{place}")
+        if named is None or named[1] != "tree":
+            return {place: named[0]} if named else {}
+        return dict(objects.files_below(objects.parse_tree(named[2], named[0]), self._entries, f"{place}/"))
 
     def uncommitted(self, paths: tuple[str, ...]) -> list[str]:
         """Return those of `paths` whose work-tree text differs from HEAD's, or that git does not track yet."""

@@ -24,6 +24,7 @@ from agent.store.repository import Repository
 from agent.tracking.local import MarkdownTracker
 from tests.campaign.test_engine import STEPS, kinds, status
 from tests.campaign.test_plan import LAPTOP
+from tests.conftest import Finished
 from tests.support.project import ISSUE, agent, commit, edit, git
 
 REMARKS = "experiments/issues/0003-depth-vs-width.remarks.md"
@@ -175,8 +176,8 @@ def test_a_variant_that_failed_before_somebody_steered_is_not_run_again(project:
     assert {one["variant"]: one["status"] for one in status(project)["runs"]}["1D"] == "crash"
 
 
-def test_after_the_verdict_a_command_is_too_late(project: Path) -> None:
-    assert agent(project, *STEPS).returncode == 0
+def test_after_the_verdict_a_command_is_too_late(finished: Finished) -> None:
+    project = finished.project
     say(project, "/skip 1B", "/nonsense")
     again = agent(project, *STEPS)
     assert (again.returncode, "run 1/" in again.stdout) == (0, False)

@@ -22,6 +22,7 @@ from agent.core.sanitize import (
     strip_control,
     strip_hidden,
 )
+from tests.conftest import Finished
 from tests.support.project import ISSUE, agent, commit, edit, git
 
 # Pieces of which an adversary builds: whatever opens or closes a comment, a fence, a block or a terminal sequence.
@@ -332,8 +333,8 @@ def test_an_error_says_that_a_comment_took_what_it_misses(project: Path) -> None
     assert "not read of this issue: 1 HTML comment" in run.stderr
 
 
-def test_a_hidden_edit_is_an_edit(project: Path) -> None:
-    assert agent(project, *STEPS).returncode == 0
+def test_a_hidden_edit_is_an_edit(finished: Finished) -> None:
+    project = finished.project
     edit(project, ISSUE, "Same depth", "Same\u200b depth")
     run = agent(project, "--issue", "3", "--status")
     assert (run.returncode, "the issue has changed" in run.stderr) == (2, True)
