@@ -102,7 +102,7 @@ class Config:
 
 def make_config(profile: str) -> Config:
     """The shape that the constants give on `profile`. Raises RunFailure where the heads do not fit the width."""
-    facts, tuned = prepare.PROFILES[profile], TUNED[profile]
+    facts, tuned = prepare.PROFILES[profile], dict[str, Any](TUNED[profile])
     prepare.check_width(DEPTH, ASPECT_RATIO, HEAD_DIM)
     return Config(
         n_layer=DEPTH, model_dim=DEPTH * ASPECT_RATIO // facts["divisor"], n_head=DEPTH * ASPECT_RATIO // HEAD_DIM,
@@ -350,8 +350,6 @@ def muon_update(
 
 
 COMPUTE = {"cuda": torch.bfloat16, "cpu": torch.float32}  # of the matrix products inside Muon
-
-
 Update = Callable[..., None]  # muon_update, or what it compiles to
 
 
@@ -454,8 +452,9 @@ class Optimizer:
         rise = min(number / MOMENTUM_STEPS, 1.0)
         momentum = MOMENTUM_START + rise * (MOMENTUM_END - MOMENTUM_START)
         self.muon.step(self.matrix_lr * fade, momentum, WEIGHT_DECAY * (1 - progress))
-        for each in (self.adam, self.muon, *self.ngram_optimizers):
-            each.zero_grad()
+        optimizers: list[Any] = [self.adam, self.muon, *self.ngram_optimizers]
+        for optimizer in optimizers:
+            optimizer.zero_grad()
 
 
 def lr_multiplier(progress: float, warmdown_ratio: float) -> float:
@@ -498,11 +497,10 @@ def rehearse(model: GPT, tuned: dict[str, Any], graph: Graph, update: Update) ->
 
 def main() -> None:
     run = prepare.begin()
-    tuned, config = TUNED[run.settings.profile], make_config(run.settings.profile)
+    tuned, config = dict[str, Any](TUNED[run.settings.profile]), make_config(run.settings.profile)
     rows, count = tuned["device_batch"], prepare.batches_per_step(tuned, config.sequence_length)
     model = build_model(config).to(run.device)
-    plain = (loss_and_logits, muon_update)
-    graph, update = prepare.compile(run, model, plain, partial(rehearse, model, tuned), tuned)
+    graph, update = prepare.compile(run, model, (loss_and_logits, muon_update), partial(rehearse, model, tuned), tuned)
     optimizer = Optimizer(model, tuned, update)
     batches = run.batches(rows)
     clock = prepare.BudgetClock(run, tuned["total_batch"])

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.execution.machine import detect
-from bench import clocks, ledger, overhead, startup, sweep, training
+from bench import clocks, ledger, many, overhead, startup, sweep, training
 
 ROOT = Path(__file__).parent.parent
 BENCHES: dict[str, Callable[[], dict[str, float]]] = {
     "startup": startup.measure,
     "overhead": overhead.measure,
+    "many": many.measure,
     "ledger": ledger.measure,
     "clocks": clocks.measure,
     "sweep": sweep.measure,

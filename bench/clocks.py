@@ -58,4 +58,4 @@ def _calibrated_steps(folder: Path, calibration: int) -> int:
 def _train(folder: Path, env: dict[str, str]) -> dict[str, float]:
     told = {**os.environ, **env, "AUTORESEARCH_PROFILE": "mini", "AUTORESEARCH_RUN_DIR": str(folder)}
     subprocess.run([sys.executable, "train.py"], cwd=ROOT, env=told, capture_output=True, check=True)
-    return json.loads((folder / "result.json").read_text())["metrics"]  # type: ignore[no-any-return]
+    return json.loads((folder / "result.json").read_text())["metrics"]

@@ -148,7 +148,7 @@ class PlainOptimizer:
 def main() -> None:
     """Train and score for the budget of the environment."""
     run = prepare.begin()
-    tuned, config = train.TUNED[run.settings.profile], train.make_config(run.settings.profile)
+    tuned, config = dict[str, Any](train.TUNED[run.settings.profile]), train.make_config(run.settings.profile)
     start = train.build_model(config)  # first: it then draws what train.py draws from this seed
     model = PlainGPT(config).to(run.device)
     model.take(start)

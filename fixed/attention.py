@@ -75,11 +75,16 @@ KERNELS: dict[str, Callable[[int, int, torch.device], Attend]] = {
 class AttentionShape(Protocol):
     """What of a model's configuration says how its attention is shaped."""
 
-    windows: tuple[int, ...]
-    model_dim: int
-    n_head: int
-    sequence_length: int
-    dtype: str
+    @property
+    def windows(self) -> tuple[int, ...]: ...
+    @property
+    def model_dim(self) -> int: ...
+    @property
+    def n_head(self) -> int: ...
+    @property
+    def sequence_length(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
 
 
 def by_window(config: AttentionShape, device: torch.device, name: str) -> Mapping[int, Attend]:

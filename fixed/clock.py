@@ -107,6 +107,6 @@ def _to_host(loss: "torch.Tensor") -> tuple["torch.Tensor", "torch.cuda.Event | 
         return loss, None
     landed = torch.empty((), dtype=torch.float32, pin_memory=True)
     landed.copy_(loss, non_blocking=True)
-    event = torch.cuda.Event()
+    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
     event.record()
     return landed, event

@@ -46,7 +46,8 @@ class Prepared:
 
     def token_bytes(self) -> np.ndarray:
         """Raw bytes of each token, int64 of (vocab_size,); a special token has none."""
-        return np.load(self.path / "token_bytes.npy")
+        sizes: np.ndarray = np.load(self.path / "token_bytes.npy")
+        return sizes
 
     def evaluation(self, split: str) -> "EvalSet":
         with np.load(self.path / f"{split}.npz") as arrays:

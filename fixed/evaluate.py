@@ -49,8 +49,8 @@ def evaluate(
         with run.phase("eval"):
             metrics["val_bpb"] = _validate(run, model, batch)
     metrics["peak_vram_mb"] = peak_memory_mb(run.device)
-    metrics["total_seconds"] = seconds_since_start()
-    run.phases["startup"] = metrics["total_seconds"] - sum(run.phases.values())
+    total = metrics["total_seconds"] = seconds_since_start()
+    run.phases["startup"] = total - sum(run.phases.values())
     write_json(run.settings.run_dir / "result.json", _result(run, metrics, weights))
     print(summary(metrics), f"results: {run.settings.run_dir.resolve()}", sep="\n", flush=True)
 
@@ -146,16 +146,16 @@ def _speed(run: Run, clock: BudgetClock, flops_per_token: int) -> dict[str, obje
     """The metrics of training itself. step_seconds is a low quantile: what a step takes when nobody disturbs it."""
     tokens = clock.steps * clock.tokens_per_step
     skipped = min(5, len(clock.step_seconds) // 4)  # the first steps fill caches
-    metrics = {
+    metrics: dict[str, object] = {
         "training_seconds": clock.seconds,
         "total_tokens_M": tokens / 1e6,
         "num_steps": clock.steps,
-        "tokens_per_second": tokens / clock.seconds,
+        "tokens_per_second": (speed := tokens / clock.seconds),
         "step_seconds": float(np.quantile(clock.step_seconds[skipped:], 0.2)),
     }
     peak = peak_flops(machine_name(run.device))
     if peak is not None:
-        metrics["mfu_percent"] = 100 * flops_per_token * metrics["tokens_per_second"] / peak
+        metrics["mfu_percent"] = 100 * flops_per_token * speed / peak
     return metrics
 
 
