@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import faults
+from tests.conftest import Shared
 from tests.support import needs
 from tests.support.audited import make_audited
 from tests.support.project import ROOT, agent, command, commit, edit, environment
@@ -30,13 +31,17 @@ ONLY = "|".join(f"^{point}:{fault}$" for point, fault in CELLS)
 _Cells = dict[tuple[str, str], dict[str, str]]
 
 
-@pytest.fixture(scope="module")
-def matrix() -> _Cells:
-    """What `make faults` finds, with a bounded number of rounds."""
-    argv = [sys.executable, "-m", "tests.faults", "--rounds", str(ROUNDS), "--only", ONLY, "--json"]
-    run = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
-    assert run.stdout, run.stderr
-    cells = json.loads(run.stdout)["cells"]
+@pytest.fixture(scope="session")
+def matrix(shared: Shared) -> _Cells:
+    """What `make faults` finds, with a bounded number of rounds; one worker runs it for all."""
+
+    def run(folder: Path) -> None:
+        argv = [sys.executable, "-m", "tests.faults", "--rounds", str(ROUNDS), "--only", ONLY, "--json"]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+        assert done.stdout, done.stderr
+        (folder / "cells.json").write_text(done.stdout)
+
+    cells = json.loads((shared("matrix", run) / "cells.json").read_text())["cells"]
     return {(cell["point"], "" if cell["point"].startswith("round") else cell["fault"]): cell for cell in cells}
 
 

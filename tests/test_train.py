@@ -23,6 +23,7 @@ from agent.spec import shape
 from fixed import attention
 from fixed import result as endings
 from fixed.clock import PROBE_STEPS
+from tests.conftest import Shared
 from tests.support import needs
 from tests.support.project import python
 
@@ -342,13 +343,17 @@ def test_rates_stay_and_then_fall_to_the_floor() -> None:
 # --- whole runs ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def short_run(corpus_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+@pytest.fixture(scope="session")
+def short_run(corpus_cache: Path, shared: Shared) -> tuple[Path, str]:
     """Twelve steps of a small model: (the run's folder, what it printed)."""
-    folder = tmp_path_factory.mktemp("short")
-    done = run_train(folder / "run", corpus_cache, script=edited(folder / "script", **SMALL), STEPS="12", SEED="3")
-    assert done.returncode == 0, done.stderr
-    return folder / "run", done.stdout
+
+    def train_shortly(folder: Path) -> None:
+        done = run_train(folder / "run", corpus_cache, script=edited(folder / "script", **SMALL), STEPS="12", SEED="3")
+        assert done.returncode == 0, done.stderr
+        (folder / "stdout").write_text(done.stdout)
+
+    folder = shared("short-run", train_shortly)
+    return folder / "run", (folder / "stdout").read_text()
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The audit in its campaign: what it refuses is not promoted, what it believes is, and noise never comes that far."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from agent.gate.verdict import GateResult
 from agent.store.baseline import baseline_branch
 from tests.campaign.test_engine import STEPS, kinds
 from tests.cheats import cheats, original, train_py
+from tests.conftest import Shared
 from tests.support import needs, trial
 from tests.support.audited import make_audited
 from tests.support.project import agent, commit, edit, git
@@ -79,17 +81,23 @@ def test_what_is_too_good_waits_for_a_person() -> None:
 BY_HAND = "to promote it by your own judgement: git update-ref refs/heads/autoresearch/baseline/main "
 
 
-@pytest.fixture(scope="module")
-def forged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def forged(shared: Shared, tmp_path: Path) -> Path:
     """A campaign in which one of 1D's three confirmations claims more than its checkpoint has: 1C is promoted."""
-    project = make_audited(tmp_path_factory.mktemp("forged") / "project")
-    more = "    forged = 0.02 * (ASPECT_RATIO == 96 and seed == 4)\n    value -= forged\n"
-    edit(project, "train.py", '    print("step 00001', f'{more}    print("step 00001')
-    edit(project, "train.py", "2**value - 16", "2 ** (value + forged) - 16")
-    commit(project, "1D claims what it has not")
-    assert "verdict: keep 1C" in agent(project, *STEPS).stdout
-    assert kinds(project)["audit"] == 2
-    return project
+
+    def run(folder: Path) -> None:
+        project = make_audited(folder / "project")
+        more = "    forged = 0.02 * (ASPECT_RATIO == 96 and seed == 4)\n    value -= forged\n"
+        edit(project, "train.py", '    print("step 00001', f'{more}    print("step 00001')
+        edit(project, "train.py", "2**value - 16", "2 ** (value + forged) - 16")
+        commit(project, "1D claims what it has not")
+        assert "verdict: keep 1C" in agent(project, *STEPS).stdout
+        assert kinds(project)["audit"] == 2
+
+    made = shared("forged", run)
+    for name in ("project", "project-cache"):
+        shutil.copytree(made / name, tmp_path / name, symlinks=True)
+    return tmp_path / "project"
 
 
 def test_one_forged_run_of_three_is_found_whichever_is_drawn(forged: Path) -> None:

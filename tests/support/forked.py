@@ -5,15 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import pytest
 
 from agent.core.runs import Job, Result
-from agent.execution import sandbox
 from agent.execution.local import LocalExecutor
 from agent.execution.machine import Gpu
+from tests.support import needs
 
-FOUND = sandbox.probe()
-needs_sandbox = pytest.mark.skipif(FOUND.level == "none", reason=f"no sandbox: {FOUND.reason}; {FOUND.advice}")
+FOUND, needs_sandbox = needs.SANDBOX, needs.sandbox
 # A run from a worker knows it by this alone: its sandbox has a shell in it.
 FORKED = "import os; print('forked', os.getpid() == 3)\n"
 DONE = "\nprint('METRIC m=1.0')\n"
