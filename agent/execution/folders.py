@@ -39,6 +39,6 @@ def clean(folder: Path, kept: Sequence[str]) -> None:
 
 
 def _plain(path: Path) -> bool:
-    """Whether a path is a file of a size that will be read."""
-    found = path.lstat()
-    return stat.S_ISREG(found.st_mode) and (path.suffix != ".json" or found.st_size <= JSON_CAP)
+    """Return whether a path is a file of a size that will be read."""
+    info = path.lstat()
+    return stat.S_ISREG(info.st_mode) and (path.suffix != ".json" or info.st_size <= JSON_CAP)
