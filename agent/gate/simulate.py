@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.core.experiment import GateRules
-from agent.gate.verdict import Measurement, judge, next_runs
+from agent.gate.history import Measurement
+from agent.gate.schedule import next_runs
+from agent.gate.verdict import judge
 
 if TYPE_CHECKING:
     import numpy as np
