@@ -100,7 +100,7 @@ class Repository:
         named = self._object(f"{commit}:{place}")
         if named is None or named[1] != "tree":
             return {place: named[0]} if named else {}
-        return dict(objects.files_below(objects.parse_tree(named[2], named[0]), self._entries, f"{place}/"))
+        return dict(objects.files_below(objects.parse_tree(named[2], named[0]), self._entries, f"{place.rstrip('/')}/"))
 
     def uncommitted(self, paths: tuple[str, ...]) -> list[str]:
         """Return those of `paths` whose work-tree text differs from HEAD's, or that git does not track yet."""

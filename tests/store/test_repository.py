@@ -179,6 +179,14 @@ def test_an_export_has_the_committed_files_and_nothing_else(project: Path, repo:
     assert (tmp_path / "tree" / "train.py").read_text() == committed
 
 
+@pytest.mark.parametrize("place", ["experiments/main", "experiments/main/", "train.py", "nowhere/"])
+def test_the_files_at_a_place_of_a_commit_have_their_paths_from_the_root(
+    project: Path, repo: Repository, place: str
+) -> None:
+    listed = git(project, "ls-tree", "-r", "--format=%(path) %(objectname)", "HEAD", place.rstrip("/")).splitlines()
+    assert repo.files(head(project), place) == dict(line.split(" ") for line in listed)
+
+
 def test_uncommitted_changes_are_named(project: Path, repo: Repository) -> None:
     assert repo.uncommitted(("train.py", "prepare.py")) == []
     edit(project, "train.py", "DEPTH = 8", "DEPTH = 99")
