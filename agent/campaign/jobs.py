@@ -203,12 +203,8 @@ def _shared_env(ctx: CampaignContext, plan: Plan, corpus: Path | None) -> dict[s
 
 def _env(ctx: CampaignContext, view: CampaignView, name: str, role: JobRole) -> dict[str, str]:
     """Return the environment of a run, without its seed and its cache."""
-    plan = view.plan
-    return {
-        **_shared_env(ctx, plan, view.corpus),
-        **compile_env(plan.profile, plan.budget),
-        **_budget_env(view, name, role),
-    }
+    own = compile_env(view.plan.profile, view.plan.budget) | _budget_env(view, name, role)
+    return _shared_env(ctx, view.plan, view.corpus) | own
 
 
 def _cache(ctx: CampaignContext, view: CampaignView, name: str, run_dir: Path) -> Path:
