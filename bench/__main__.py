@@ -36,8 +36,8 @@ def main() -> None:
     names = parser.parse_args().names or list(BENCHES)
     if unknown := sorted(set(names) - BENCHES.keys()):
         parser.error(f"no bench {', '.join(unknown)}; there are {', '.join(BENCHES)}")
-    told = {"machine": detect().name, "python": platform.python_version(), "commit": _commit()}
-    print(", ".join(told.values()), flush=True)
+    facts = {"machine": detect().name, "python": platform.python_version(), "commit": _commit()}
+    print(", ".join(facts.values()), flush=True)
     measured = {}
     for name in names:
         measured[name] = BENCHES[name]()
@@ -45,7 +45,7 @@ def main() -> None:
             print(f"{name:10} {what:70} {value:14,.4f}", flush=True)
     out = ROOT / "bench" / "out"
     out.mkdir(exist_ok=True)
-    (out / "bench.json").write_text(json.dumps({**told, "measured": measured}, indent=2))
+    (out / "bench.json").write_text(json.dumps({**facts, "measured": measured}, indent=2))
 
 
 if __name__ == "__main__":

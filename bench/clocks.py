@@ -29,13 +29,13 @@ def measure() -> dict[str, float]:
             "calibrated": {"AUTORESEARCH_STEPS": str(calibrations[0])},
             "steps": {"AUTORESEARCH_STEPS": str(STEPS)},
         }
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in clocks}
+        figures: dict[str, list[dict[str, float]]] = {name: [] for name in clocks}
         for seed in range(RUNS):
             for name, budget in clocks.items():
                 run_dir = Path(folder) / f"{name}-{seed}"
-                found[name].append(_train(run_dir, {**budget, "AUTORESEARCH_SEED": str(seed)}))
+                figures[name].append(_train(run_dir, {**budget, "AUTORESEARCH_SEED": str(seed)}))
     table = {"spread of steps from calibration to calibration, relative": _relative(calibrations)}
-    for name, runs in found.items():
+    for name, runs in figures.items():
         table[f"{name}: standard deviation of val_bpb"] = statistics.stdev(run["val_bpb"] for run in runs)
         table[f"{name}: mean val_bpb"] = statistics.mean(run["val_bpb"] for run in runs)
         table[f"{name}: spread of steps, relative"] = _relative(run["num_steps"] for run in runs)
@@ -56,6 +56,6 @@ def _calibrated_steps(folder: Path, calibration: int) -> int:
 
 
 def _train(folder: Path, env: dict[str, str]) -> dict[str, float]:
-    told = {**os.environ, **env, "AUTORESEARCH_PROFILE": "mini", "AUTORESEARCH_RUN_DIR": str(folder)}
-    subprocess.run([sys.executable, "train.py"], cwd=ROOT, env=told, capture_output=True, check=True)
+    environment = {**os.environ, **env, "AUTORESEARCH_PROFILE": "mini", "AUTORESEARCH_RUN_DIR": str(folder)}
+    subprocess.run([sys.executable, "train.py"], cwd=ROOT, env=environment, capture_output=True, check=True)
     return json.loads((folder / "result.json").read_text())["metrics"]

@@ -126,8 +126,8 @@ class PlainOptimizer:
             {"params": [model.x0], "lr": train.SCALAR_LR, "eps": train.SCALAR_EPS, "betas": (0.96, train.ADAM_BETA2)},
         ]
         betas = (train.ADAM_BETA1, train.ADAM_BETA2)
-        wanted = [group for group in groups if group["params"]]
-        self.adam = torch.optim.AdamW(wanted, betas=betas, eps=1e-10, weight_decay=0.0)
+        with_params = [group for group in groups if group["params"]]
+        self.adam = torch.optim.AdamW(with_params, betas=betas, eps=1e-10, weight_decay=0.0)
         self.rates = [group["lr"] for group in self.adam.param_groups]
         self.muon = [train.Muon([weight], train.muon_update) for name, weight in named.items() if "gate" not in name]
 

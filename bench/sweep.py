@@ -31,12 +31,12 @@ CHANGES: dict[str, Change] = {
 
 def measure() -> dict[str, float]:
     """Tokens per second of each change, the median of the rounds, and as a ratio to what is committed."""
-    found: dict[str, list[float]] = {name: [] for name in CHANGES}
+    speeds_of: dict[str, list[float]] = {name: [] for name in CHANGES}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(ROUNDS):
-            for name, speeds in found.items():
+            for name, speeds in speeds_of.items():
                 speeds.append(_probe(Path(folder) / f"{name}-{number}", *CHANGES[name]))
-    medians = {name: statistics.median(speeds) for name, speeds in found.items()}
+    medians = {name: statistics.median(speeds) for name, speeds in speeds_of.items()}
     ratios = {f"{name}, ratio": speed / medians["as committed"] for name, speed in medians.items()}
     return {f"{name}, tokens/s": speed for name, speed in medians.items()} | ratios
 
@@ -48,9 +48,9 @@ def _probe(folder: Path, entries: dict[str, int | str], env: dict[str, str]) -> 
     (folder / "train.py").write_text(apply({"train.py": text}, edits, ["train.py"]).get("train.py", text))
     shutil.copy(ROOT / "prepare.py", folder)
     shutil.copytree(ROOT / "fixed", folder / "fixed", dirs_exist_ok=True)
-    told = {"PROFILE": "mini", "TOKENS": str(TOKENS), "PROBE": "1", "COMPILE": "0", "RUN_DIR": str(folder / "run")}
-    asked = {f"AUTORESEARCH_{name}": value for name, value in told.items()}
+    settings = {"PROFILE": "mini", "TOKENS": str(TOKENS), "PROBE": "1", "COMPILE": "0", "RUN_DIR": str(folder / "run")}
+    variables = {f"AUTORESEARCH_{name}": value for name, value in settings.items()}
     argv = [sys.executable, "train.py"]
-    subprocess.run(argv, cwd=folder, env={**os.environ, **env, **asked}, capture_output=True, check=True)
+    subprocess.run(argv, cwd=folder, env={**os.environ, **env, **variables}, capture_output=True, check=True)
     metrics = json.loads((folder / "run" / "result.json").read_text())["metrics"]
     return float(metrics["tokens_per_second"])

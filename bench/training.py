@@ -32,29 +32,29 @@ def measure() -> Figures:
     table: Figures = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind, amount in (("SECONDS", SECONDS), ("STEPS", STEPS)):
-            found = _rounds(Path(folder), {"SECONDS": "BUDGET", "STEPS": "STEPS"}[kind], amount)
-            for name, runs in found.items():
+            figures = _rounds(Path(folder), {"SECONDS": "BUDGET", "STEPS": "STEPS"}[kind], amount)
+            for name, runs in figures.items():
                 rows = {what: statistics.median(run[what] for run in runs) for what in runs[0]}
                 table |= {f"{amount} {kind.lower()}, {name}: {what}": value for what, value in rows.items()}
-            table |= _ratios(f"{amount} {kind.lower()}", found)
+            table |= _ratios(f"{amount} {kind.lower()}", figures)
     return table
 
 
 def _rounds(folder: Path, budget: str, amount: int) -> dict[str, list[Figures]]:
-    found: dict[str, list[Figures]] = {name: [] for name in CONTENDERS}
+    figures: dict[str, list[Figures]] = {name: [] for name in CONTENDERS}
     for seed in range(ROUNDS):
-        for name, runs in found.items():
+        for name, runs in figures.items():
             env = {f"AUTORESEARCH_{budget}": str(amount), "AUTORESEARCH_SEED": str(seed)}
             runs.append(_train(folder / f"{name}-{budget}-{seed}", name, env))
             print(f"{name:9} {amount} {budget.lower()} seed {seed}: {runs[-1]['val_bpb']:.4f} bpb", flush=True)
-    return found
+    return figures
 
 
-def _ratios(what: str, found: dict[str, list[Figures]]) -> Figures:
+def _ratios(what: str, figures: dict[str, list[Figures]]) -> Figures:
     """Of each contender to the plain one, round by round: the median of tokens/s, the mean gain in bpb."""
     table = {}
-    for name in found.keys() - {"plain"}:
-        pairs = list(zip(found[name], found["plain"], strict=True))
+    for name in figures.keys() - {"plain"}:
+        pairs = list(zip(figures[name], figures["plain"], strict=True))
         speed = [ours["tokens/s"] / plain["tokens/s"] for ours, plain in pairs]
         gains = [plain["val_bpb"] - ours["val_bpb"] for ours, plain in pairs]
         table[f"{what}, {name} against plain: tokens/s, ratio"] = statistics.median(speed)
@@ -74,12 +74,12 @@ def _train(run_dir: Path, name: str, env: dict[str, str]) -> Figures:
         check=False,
     )
     after = os.times()
-    told = json.loads((run_dir / "result.json").read_text()) if process.returncode == 0 else None
-    if told is None or told["notes"].get("compiled", False) != (name == "compiled"):
+    result = json.loads((run_dir / "result.json").read_text()) if process.returncode == 0 else None
+    if result is None or result["notes"].get("compiled", False) != (name == "compiled"):
         raise SystemExit(f"{name} did not run as it should: {process.stderr.strip() or 'it was not compiled'}")
     used = after.children_user + after.children_system - before.children_user - before.children_system
     cores = psutil.cpu_count(logical=False) or 1
-    return _figures(told, used / (after.elapsed - before.elapsed) / cores)
+    return _figures(result, used / (after.elapsed - before.elapsed) / cores)
 
 
 def _surroundings() -> dict[str, str]:
@@ -88,8 +88,8 @@ def _surroundings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("AUTORESEARCH_") or name in kept}
 
 
-def _figures(told: dict[str, dict[str, float]], busy: float) -> Figures:
-    metrics, phases = told["metrics"], told["phases"]
+def _figures(result: dict[str, dict[str, float]], busy: float) -> Figures:
+    metrics, phases = result["metrics"], result["phases"]
     figures = {
         "tokens/s": metrics["tokens_per_second"],
         "tokens/s undisturbed": metrics["total_tokens_M"] * 1e6 / metrics["num_steps"] / metrics["step_seconds"],

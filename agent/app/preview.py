@@ -4,7 +4,7 @@ from agent.campaign.plan import Plan
 from agent.core.experiment import Profile
 from agent.core.proposals import Brief
 from agent.editors import prompt
-from agent.gate import verdict
+from agent.gate import schedule
 from agent.spec import preflight
 from agent.tracking.exports import shape_json
 from agent.tracking.terminal import shapes_table
@@ -24,7 +24,7 @@ def intent(plan: Plan) -> list[str]:
 
 
 def _size(plan: Plan) -> str:
-    runs = verdict.plan_size(plan.rules, plan.variant_count)
+    runs = schedule.plan_size(plan.rules, plan.variant_count)
     time = "" if plan.estimate_s is None else f", about {max(1, round(plan.estimate_s / 60))} min in all"
     cap = "" if plan.spec.cap_s is None else f" (size label: at most {plan.spec.cap_s / 60:.0f} min)"
     return f"up to {runs} runs of {plan.budget}, {plan.clock} clock, profile {plan.profile}{time}{cap}"

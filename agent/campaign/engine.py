@@ -18,7 +18,8 @@ from agent.core.protocols import Notice, RunStarted
 from agent.core.records import AuditRecord, CampaignRecord, VerdictRecord, utc_now
 from agent.core.runs import Conditions, Job, Verdict
 from agent.execution.sandbox import NO_SANDBOX
-from agent.gate.verdict import GateResult, ScheduledRun, judge, next_runs, plan_size
+from agent.gate.schedule import ScheduledRun, next_runs, plan_size
+from agent.gate.verdict import GateResult, judge
 from agent.store.baseline import baseline_branch
 from agent.store.repository import writable
 from agent.tracking.board import Board

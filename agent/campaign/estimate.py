@@ -1,7 +1,7 @@
 """How long probes, runs and a campaign take: for estimates and limits, never for results."""
 
 from agent.core.experiment import Budget, Clock, GateRules, Profile
-from agent.gate import verdict
+from agent.gate import schedule
 
 PROBE_ROUNDS = 3  # short runs of every variant, interleaved, before a calibrated campaign
 _OVERHEAD_S = {"full": 40.0, "mini": 8.0}  # start-up, evaluation and checkpoint of one run
@@ -23,4 +23,4 @@ def campaign_seconds(budget: Budget, clock: Clock, profile: Profile, rules: Gate
     if one is None:
         return None
     probes = PROBE_ROUNDS * (variants + 1) if clock == "calibrated" else 0
-    return verdict.plan_size(rules, variants) * one + probes * (probe_seconds(budget) + _OVERHEAD_S[profile] / 2)
+    return schedule.plan_size(rules, variants) * one + probes * (probe_seconds(budget) + _OVERHEAD_S[profile] / 2)

@@ -12,7 +12,7 @@ from agent.campaign.plan import Plan
 from agent.core.experiment import BASELINE
 from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord
 from agent.core.runs import Role
-from agent.gate.verdict import Measurement, decision_runs
+from agent.gate.history import Measurement, decision_runs
 from agent.spec.commands import changes
 from agent.spec.preflight import Resolved
 from agent.store.ledger import Ledger

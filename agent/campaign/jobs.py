@@ -19,7 +19,7 @@ from agent.core.protocols import Notice, RunEnded
 from agent.core.records import RunRecord, utc_now
 from agent.core.runs import Job, JobRole, Result
 from agent.execution.folders import discard
-from agent.gate import verdict
+from agent.gate import history
 
 DAY_S = 24 * 3600.0
 START_S = 240  # a run may take so long beside its training: a GPU that has compiled nothing yet may need minutes
@@ -203,12 +203,8 @@ def _shared_env(ctx: CampaignContext, plan: Plan, corpus: Path | None) -> dict[s
 
 def _env(ctx: CampaignContext, view: CampaignView, name: str, role: JobRole) -> dict[str, str]:
     """Return the environment of a run, without its seed and its cache."""
-    plan = view.plan
-    return {
-        **_shared_env(ctx, plan, view.corpus),
-        **compile_env(plan.profile, plan.budget),
-        **_budget_env(view, name, role),
-    }
+    own = compile_env(view.plan.profile, view.plan.budget) | _budget_env(view, name, role)
+    return _shared_env(ctx, view.plan, view.corpus) | own
 
 
 def _cache(ctx: CampaignContext, view: CampaignView, name: str, run_dir: Path) -> Path:
@@ -347,6 +343,6 @@ def _description(plan: Plan, name: str) -> str:
 def _contended(view: CampaignView, run: RunRecord) -> RunRecord:
     """Return a run, on the wall clock marked where others slowed it: it is recorded and left out of the gate."""
     speed, usual = run.metrics.get("tokens_per_second"), view.usual_speed(run)
-    if view.plan.clock != "wall" or run.status != "ok" or speed is None or not verdict.contended(speed, usual):
+    if view.plan.clock != "wall" or run.status != "ok" or speed is None or not history.contended(speed, usual):
         return run
     return replace(run, status="contended", reason=f"{speed:,.0f} tok/s, where this model usually has more")

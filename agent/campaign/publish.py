@@ -19,7 +19,8 @@ from agent.core.records import AuditRecord, CampaignRecord, RunRecord, SpendReco
 from agent.core.runs import Delivery, Verdict
 from agent.core.sanitize import one_line, redact, secrets
 from agent.editors.spending import spent
-from agent.gate.verdict import decision_runs, spread
+from agent.gate.history import decision_runs
+from agent.gate.stats import spread
 from agent.spec.preflight import Resolved
 from agent.store import rounds
 from agent.store.baseline import baseline_branch

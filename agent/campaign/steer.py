@@ -11,7 +11,7 @@ from agent.core.experiment import HumanComment
 from agent.core.faults import fault_point
 from agent.core.protocols import Notice
 from agent.core.records import CommandRecord, utc_now
-from agent.gate import verdict
+from agent.gate import schedule
 from agent.spec import commands
 from agent.spec.commands import Add, Command, Refusal, SetBudget, Skip, Stop
 from agent.spec.parser import digest
@@ -224,7 +224,7 @@ def _answer(command: Command, before: Plan, after: Plan, view: CampaignView | No
 
 def _leader(view: CampaignView) -> str | None:
     """Return the variant that is being confirmed."""
-    scheduled = verdict.next_runs(view.plan.rules, view.plan.order, view.measurements())
+    scheduled = schedule.next_runs(view.plan.rules, view.plan.order, view.measurements())
     return scheduled[0].variant if scheduled and scheduled[0].role == "confirm" else None
 
 

@@ -69,12 +69,12 @@ def fault_point(name: str) -> None:
     folder and goes on; `POINT@3` is the third time. Raises AssertionError where there is no such moment or fault: a
     misspelt one would make a test pass.
     """
-    if (asked := os.environ.get("AUTORESEARCH_FAULT")) is None:
+    if (requested := os.environ.get("AUTORESEARCH_FAULT")) is None:
         return
-    place, _, fault = asked.partition(":")
+    place, _, fault = requested.partition(":")
     point, _, time = place.partition("@")
-    assert {name, point} <= POINTS.keys(), f"no such moment or fault: {name}, {asked}"
-    assert fault in _FAULTS, f"no such moment or fault: {asked}"
+    assert {name, point} <= POINTS.keys(), f"no such moment or fault: {name}, {requested}"
+    assert fault in _FAULTS, f"no such moment or fault: {requested}"
     _times[name] += 1
     if (name, _times[name]) == (point, int(time or 1)):
         _FAULTS[fault]()

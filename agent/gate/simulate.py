@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.core.experiment import GateRules
-from agent.gate.verdict import Measurement, judge, next_runs
+from agent.gate.history import Measurement
+from agent.gate.schedule import next_runs
+from agent.gate.verdict import judge
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,9 +55,9 @@ def _simulated(
     """One simulated campaign: who was promoted, and after how many runs."""
     seen: list[Measurement] = []
     worse = 1 if rules.goal == "min" else -1
-    while wanted := next_runs(rules, order, seen):
-        noise = random.standard_normal(len(wanted)).tolist()
-        for run, value in zip(wanted, noise, strict=True):
+    while scheduled := next_runs(rules, order, seen):
+        noise = random.standard_normal(len(scheduled)).tolist()
+        for run, value in zip(scheduled, noise, strict=True):
             better = gain if run.variant == "v0" else 0.0
             seen.append(Measurement(run.variant, run.seed, run.role, worse * (value - better)))
     groups = [random.standard_normal(earlier_dof + 1).tolist()] if earlier_dof else []

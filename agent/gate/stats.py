@@ -5,10 +5,11 @@ module against both.
 """
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
+LEVEL = 0.05  # each tail of the published interval: two-sided 90 %, above 0 exactly when the one-sided p is below 0.05
 _TINY = 1e-300
 _STEPS = 10_000  # of the continued fraction; it converges within a few dozen wherever it is used
 
@@ -92,3 +93,14 @@ def pool(groups: Iterable[Collection[float]]) -> Noise:
     means = [mean(group) for group in several]
     off = [value - mean for group, mean in zip(several, means, strict=True) for value in group]
     return Noise(math.hypot(*off) / math.sqrt(dof) if dof else 0.0, dof)
+
+
+def spread(values: Sequence[float], groups: Sequence[Sequence[float]] = (), alpha: float = LEVEL) -> float | None:
+    """Return half the two-sided `1 - 2 alpha` interval of the mean of `values`, in the metric's units; None if unknown.
+
+    Sigma is pooled over `values` and `groups` (replicates of other models under the same conditions).
+    """
+    noise = pool([values, *groups])
+    if not values or noise.dof == 0:
+        return None
+    return float(quantile(noise.dof, 1 - alpha)) * noise.sigma / math.sqrt(len(values))

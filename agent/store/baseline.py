@@ -37,7 +37,7 @@ def _kept_commits(ledger: Ledger, track: Track) -> list[str]:
     """The commits that verdicts keep, promoted or about to be: a crash may have come in between."""
     campaigns = [c for c in ledger.campaigns() if c.conditions.track == track.name]
     verdicts = [(campaign, record.verdict) for campaign in campaigns if (record := ledger.verdict(campaign))]
-    return [c.commits[said.variant] for c, said in verdicts if said.decision == "keep" and said.variant]
+    return [c.commits[verdict.variant] for c, verdict in verdicts if verdict.decision == "keep" and verdict.variant]
 
 
 def contains_model_code(repo: Repository, base: str) -> bool:

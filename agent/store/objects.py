@@ -64,10 +64,10 @@ def changed_paths(old: Tree, new: Tree, read: Reader, prefix: str = "") -> Itera
         before, after = old.get(name), new.get(name)
         if before == after:
             continue
-        folders = [read(one.oid) if one and one.is_folder else {} for one in (before, after)]
+        old_below, new_below = (read(one.oid) if one and one.is_folder else {} for one in (before, after))
         if any(one and not one.is_folder for one in (before, after)):
             yield prefix + name
-        yield from changed_paths(*folders, read, f"{prefix}{name}/")
+        yield from changed_paths(old_below, new_below, read, f"{prefix}{name}/")
 
 
 def files_below(tree: Tree, read: Reader, prefix: str = "") -> Iterator[tuple[str, str]]:

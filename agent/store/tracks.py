@@ -39,20 +39,20 @@ def load(root: Path, name: str) -> Track:
         known = ", ".join(names(root)) or "none"
         raise BadInput(f"there is no track {name!r}", where=str(path), next_step=f"tracks here: {known}")
     try:
-        told = _TrackFile.model_validate(tomllib.loads(path.read_text()))
+        fields = _TrackFile.model_validate(tomllib.loads(path.read_text()))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
         raise BadInput(_first(error), where=str(path)) from None
     return Track(
         name=name,
-        script=told.script,
-        metric=told.metric,
-        goal="min" if told.goal == "min" else "max",
-        budget_s=told.budget_s,
-        editable=tuple(told.editable),
-        seeds=tuple(told.seeds),
-        min_gain=told.min_gain,
-        prepare=told.prepare,
-        fixed=tuple(dict.fromkeys([*([told.prepare] if told.prepare else []), *told.fixed])),
+        script=fields.script,
+        metric=fields.metric,
+        goal="min" if fields.goal == "min" else "max",
+        budget_s=fields.budget_s,
+        editable=tuple(fields.editable),
+        seeds=tuple(fields.seeds),
+        min_gain=fields.min_gain,
+        prepare=fields.prepare,
+        fixed=tuple(dict.fromkeys([*([fields.prepare] if fields.prepare else []), *fields.fixed])),
     )
 
 

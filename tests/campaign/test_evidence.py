@@ -10,7 +10,7 @@ from agent.campaign.plan import CampaignRequest
 from agent.core.experiment import BASELINE, Budget, GateRules
 from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord, VerdictRecord
 from agent.core.runs import Verdict
-from agent.gate import verdict
+from agent.gate import schedule
 from agent.store.ledger import Ledger
 from tests.campaign.test_plan import model_code_in_base, plan
 from tests.store.test_ledger import CONDITIONS, RUN
@@ -138,7 +138,7 @@ def test_a_refusal_is_no_run_after_which_the_baseline_is_measured_again(evidence
         )
     )
     assert {one.variant for one in evidence.measurements() if one.failure} == {"1D"}
-    asked = verdict.next_runs(rules, ("1D", "1C"), evidence.measurements())
+    asked = schedule.next_runs(rules, ("1D", "1C"), evidence.measurements())
     assert [(one.variant, one.role) for one in asked] == [("1C", "screen")]
 
 

@@ -54,9 +54,10 @@ def walled(request: pytest.FixtureRequest) -> None:
         pytest.skip(f"no sandbox: {FOUND.reason}; {FOUND.advice}")
 
 
-@pytest.fixture
-def attack(tmp_path: Path) -> Attack:
+@pytest.fixture(params=["1", "0"], ids=["from a worker", "a process of its own"])
+def attack(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Attack:
     """Run a Python text as a job of the executor and return its result and what it printed."""
+    monkeypatch.setenv("AUTORESEARCH_WORKER", request.param)
 
     def go(text: str, limits: Limits = process.LIMITS, within: Sandbox = FOUND, **fields: object) -> tuple[Result, str]:
         def export(commit: str, folder: Path) -> None:  # noqa: ARG001

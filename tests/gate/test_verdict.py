@@ -13,7 +13,10 @@ from scipy.stats import t, ttest_ind
 
 from agent.core.experiment import BASELINE, GateRules
 from agent.core.runs import Role, Verdict
-from agent.gate.verdict import GateResult, Measurement, ScheduledRun, contended, judge, next_runs, plan_size, spread
+from agent.gate.history import Measurement, contended
+from agent.gate.schedule import ScheduledRun, next_runs, plan_size
+from agent.gate.stats import spread
+from agent.gate.verdict import GateResult, judge
 
 RULES = GateRules()
 LOWEST = GateRules(kind="lowest")

@@ -1,13 +1,16 @@
 """A git process that stays: it answers, says why it ended, and is gone with whoever asked."""
 
 import gc
+import os
+import shutil
 from pathlib import Path
 
 import psutil
 import pytest
 
+from agent.store.ledger import Ledger
 from agent.store.processes import GitError, GitProcess, read_line, run
-from tests.support.project import git
+from tests.support.project import agent, git
 
 
 def children() -> list[list[str]]:
@@ -41,3 +44,17 @@ def test_one_command_that_fails_says_why(project: Path) -> None:
     with pytest.raises(GitError, match=r"git rev-parse: .*Needed a single revision"):
         run(project, ("rev-parse", "--verify", "nothing"))
     assert run(project, ("rev-parse", "HEAD")) == git(project, "rev-parse", "HEAD")
+
+
+def test_a_campaign_of_ten_runs_starts_git_no_more_often_than_it_must(project: Path, tmp_path: Path) -> None:
+    calls, folder, real = tmp_path / "calls", tmp_path / "bin", shutil.which("git")
+    folder.mkdir()
+    (folder / "git").write_text(f'#!/bin/sh\necho "$@" >> {calls}\nexec {real} "$@"\n')
+    (folder / "git").chmod(0o755)
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    done = agent(project, "--issue", "3", "--budget", "5steps", env={"PATH": path}, fresh=True)
+    assert done.returncode == 0, done.stderr
+    assert len(Ledger(project / "experiments" / "ledger.jsonl", tmp_path / "lock").runs()) == 10
+    commands = [line.removeprefix("-c core.hooksPath=/dev/null ").split()[0] for line in calls.read_text().splitlines()]
+    assert commands.count("archive") == 11  # every run and the preparation sees the files of a commit, and nothing else
+    assert len(commands) <= 26, commands  # 104 before some of them stayed to answer

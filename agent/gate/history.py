@@ -1,0 +1,145 @@
+"""A campaign's measurements, sorted out: which of them count, and what they say of each variant. Pure."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.core.experiment import BASELINE, GateRules
+from agent.core.records import RunRecord
+from agent.core.runs import Role
+from agent.gate.stats import mean, median
+
+_HUGE = 1e300  # a run whose value is beyond this has diverged; below it no sum or difference overflows
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A run that happened. `value` is the metric, None where the run failed; a contended run is no evidence."""
+
+    variant: str
+    seed: int
+    role: Role
+    value: float | None
+    contended: bool = False
+    failure: str = ""  # how it failed, in a word
+
+
+@dataclass(frozen=True)
+class VariantRuns:
+    """One variant's runs: value by seed as they came (signed: lower is better), seeds to run again, what failed."""
+
+    values: Mapping[int, float]
+    repeats: tuple[int, ...]
+    failure: str
+
+
+@dataclass(frozen=True)
+class History:
+    """A history, sorted out. `screen_seed` is None until the baseline is complete."""
+
+    rules: GateRules
+    order: Sequence[str]
+    measurements: Sequence[Measurement]
+    base: VariantRuns
+    tallies: Mapping[str, VariantRuns]
+    screen_seed: int | None
+
+    @property
+    def lowest(self) -> bool:
+        return self.rules.kind == "lowest"
+
+    @property
+    def reference(self) -> list[float]:
+        """What a variant is compared with: all baseline runs, or for `lowest` the one on the screening seed."""
+        return [value for seed, value in self.base.values.items() if not self.lowest or seed == self.screen_seed]
+
+    def screen(self, name: str) -> float:
+        """The variant's value on the screening seed; infinity where it has none or is out."""
+        tally = self.tallies[name]
+        return math.inf if tally.failure or self.screen_seed is None else tally.values.get(self.screen_seed, math.inf)
+
+    def confirmations(self, name: str) -> list[float]:
+        """The variant's values on all other seeds; `lowest` looks at none."""
+        values = self.tallies[name].values
+        return [value for seed, value in values.items() if seed != self.screen_seed and not self.lowest]
+
+    def shown(self, values: Collection[float]) -> str:
+        """The mean as a researcher knows it, with the metric's own sign."""
+        return f"{_sign(self.rules) * mean(values):.6g}"
+
+
+def _sign(rules: GateRules) -> int:
+    return 1 if rules.goal == "min" else -1
+
+
+def _tally(measurements: Collection[Measurement], sign: int) -> VariantRuns:
+    """Sort out one variant's runs. The last undisturbed run of a seed counts; one contended run may be repeated."""
+    last = {one.seed: one for one in measurements if not one.contended}
+    slowed = [one.seed for one in measurements if one.contended and one.seed not in last]
+    values = {seed: sign * v for seed, one in last.items() if (v := one.value) is not None and abs(v) <= _HUGE}
+    failures = [_failure(one) for seed, one in last.items() if seed not in values]
+    failures += [f"the run on seed {seed} was contended twice" for seed in slowed if slowed.count(seed) > 1]
+    repeats = tuple(seed for seed in slowed if slowed.count(seed) == 1)
+    return VariantRuns(values, repeats, failures[0] if failures else "")
+
+
+def read_history(rules: GateRules, order: Sequence[str], measurements: Sequence[Measurement]) -> History:
+    runs: dict[str, list[Measurement]] = {name: [] for name in (BASELINE, *order)}
+    for one in measurements:
+        if one.variant in runs:
+            runs[one.variant].append(one)
+    # A promoted variant is the next baseline. Its screening run was selected for being low; its confirmations were not.
+    base = _tally([one for one in runs[BASELINE] if one.role != "screen"], _sign(rules))
+    # The seeds that came first, and not all of them: a later one may be smaller, and the screening seed must not move.
+    first = list(base.values)[: baseline_runs(rules)]
+    seed = _first(rules, first) if len(first) == baseline_runs(rules) else None
+    tallies = {name: _tally([o for o in runs[name] if _counts(o, seed)], _sign(rules)) for name in order}
+    return History(rules, order, measurements, base, tallies, seed)
+
+
+def _first(rules: GateRules, seeds: Sequence[int]) -> int:
+    """The baseline's first seed, whichever of its runs ended first."""
+    return next((seed for seed in rules.seeds if seed in seeds), min(seeds))
+
+
+def _counts(one: Measurement, screen_seed: int | None) -> bool:
+    """Whether a variant's run says anything: an earlier campaign's screening run on another seed was selected."""
+    failed = one.value is None and not one.contended
+    return failed or one.role != "screen" or one.seed == screen_seed
+
+
+def baseline_runs(rules: GateRules) -> int:
+    return 1 if rules.kind == "lowest" else rules.baseline_runs
+
+
+def _failure(one: Measurement) -> str:
+    return f"the run on seed {one.seed} failed" + (f" ({one.failure})" if one.failure else "")
+
+
+def leader_of(campaign: History) -> str | None:
+    """The variant with the best screening run, if that beats the baseline; the earlier one in the order on a tie."""
+    limit = mean(campaign.reference)
+    ahead = [name for name in campaign.order if campaign.screen(name) < limit]
+    return min(ahead, key=campaign.screen, default=None)
+
+
+def decision_runs(variant: str, runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return the runs of a variant that its published mean, its audit and its verdict rest on.
+
+    Those that ended well, and no screening run where there are others, since that one was selected; a screening run of
+    the baseline never counts.
+    """
+    ok = [run for run in runs if run.status == "ok"]
+    unselected = [run for run in ok if run.role != "screen"]
+    return unselected if unselected or variant == BASELINE else ok
+
+
+def contended(tokens_per_second: float, comparable: Sequence[float]) -> bool:
+    """Whether a run was slowed down by others: below the median speed of comparable runs (tokens per second) by more
+    than 10 % and by more than 3 median absolute deviations. Never with fewer than 3 comparable runs.
+    """
+    if len(comparable) < 3:
+        return False
+    usual = median(comparable)
+    deviation = median([abs(value - usual) for value in comparable])
+    return usual - tokens_per_second > max(0.1 * usual, 3 * deviation)

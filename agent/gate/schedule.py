@@ -1,0 +1,99 @@
+"""Which runs a campaign needs next, in which order; the same measurements always give the same answer. Pure."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import chain, count, islice
+
+from agent.core.experiment import BASELINE, GateRules
+from agent.core.runs import Role
+from agent.gate.history import History, Measurement, baseline_runs, leader_of, read_history
+
+
+@dataclass(frozen=True)
+class ScheduledRun:
+    """A run that the gate needs."""
+
+    variant: str
+    seed: int
+    role: Role
+
+
+def next_runs(rules: GateRules, order: Sequence[str], measurements: Sequence[Measurement]) -> list[ScheduledRun]:
+    """Return every run that is needed now, in the order in which to run them; empty when `judge` can speak.
+
+    `order` names the variants without the baseline, `measurements` is in the order in which they were made. First the
+    missing baseline runs, then the missing screening runs (in between the baseline is measured once more after every
+    `remeasure_every` other runs; 0 for never), then the leader's confirmations. All runs of one answer are needed
+    whatever the others say, so they may run at the same time. A contended run is asked for once more.
+    """
+    campaign = read_history(rules, order, measurements)
+    if campaign.base.failure:
+        return []
+    return _missing_baseline(campaign) or _missing_screens(campaign) or _missing_confirmations(campaign)
+
+
+def plan_size(rules: GateRules, variants: int) -> int:
+    """The most runs that a campaign with so many variants takes when none fails and none is contended."""
+    if rules.kind == "lowest":
+        return 1 + variants
+    repeats = variants // rules.remeasure_every if rules.remeasure_every > 0 else 0
+    return rules.baseline_runs + variants + repeats + rules.confirm_runs
+
+
+def _missing_baseline(campaign: History) -> list[ScheduledRun]:
+    own = {one.seed for one in campaign.measurements if one.variant == BASELINE}
+    short = baseline_runs(campaign.rules) - len(campaign.base.values)
+    return [
+        ScheduledRun(BASELINE, seed, "baseline") for seed in _seeds(campaign.rules, campaign.base.repeats, own, short)
+    ]
+
+
+def _missing_screens(campaign: History) -> list[ScheduledRun]:
+    seed, since, requests = campaign.screen_seed, _since_baseline(campaign.measurements), list[ScheduledRun]()
+    assert seed is not None  # the baseline is complete
+    open_ = [name for name in campaign.order if not campaign.tallies[name].failure]
+    for name in [name for name in open_ if campaign.screen(name) == math.inf]:
+        repeats = _remeasurement(campaign, since, sum(one.variant == BASELINE for one in requests))
+        requests += [*repeats, ScheduledRun(name, seed, "screen")]
+        since = 1 if repeats else since + 1
+    return requests
+
+
+def _missing_confirmations(campaign: History) -> list[ScheduledRun]:
+    leader = None if campaign.lowest else leader_of(campaign)
+    if leader is None:
+        return []
+    done, repeats = campaign.confirmations(leader), campaign.tallies[leader].repeats
+    # A new baseline run can change whether the leader leads: it stands alone, before the first confirmation or never.
+    if not done and not repeats and (baseline := _remeasurement(campaign, _since_baseline(campaign.measurements))):
+        return baseline
+    short = campaign.rules.confirm_runs - len(done)
+    return [ScheduledRun(leader, seed, "confirm") for seed in _seeds(campaign.rules, repeats, _used(campaign), short)]
+
+
+def _remeasurement(campaign: History, since: int, number: int = 0) -> list[ScheduledRun]:
+    """One run of the baseline on the `number`th new seed, if its last one is `remeasure_every` other runs ago."""
+    if campaign.lowest or not 0 < campaign.rules.remeasure_every <= since:
+        return []
+    seeds = _seeds(campaign.rules, campaign.base.repeats, _used(campaign), number + 1)
+    return [ScheduledRun(BASELINE, seeds[number], "baseline")]
+
+
+def _used(campaign: History) -> set[int]:
+    return {one.seed for one in campaign.measurements}
+
+
+def _since_baseline(measurements: Sequence[Measurement]) -> int:
+    """The runs of variants since the baseline was last measured undisturbed."""
+    measured = [
+        i for i, o in enumerate(measurements) if o.variant == BASELINE and o.role != "screen" and not o.contended
+    ]
+    return sum(one.variant != BASELINE for one in measurements[measured[-1] if measured else 0 :])
+
+
+def _seeds(rules: GateRules, repeats: Sequence[int], used: Collection[int], number: int) -> list[int]:
+    """`number` seeds: those to run again, then the rules' own and the smallest others that are not in `used`."""
+    others = (seed for seed in count() if seed not in rules.seeds)
+    fresh = (seed for seed in chain(rules.seeds, others) if seed not in used)
+    return list(islice(chain(repeats, fresh), max(0, number)))
