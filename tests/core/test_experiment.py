@@ -10,20 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core import experiment, proposals, protocols, records, runs
-from agent.core.errors import BadInput, HarnessError, Paused
 from agent.core.experiment import Budget, BudgetKind, Issue, Spec, Variant
 from agent.spec.prose import parse_budget
-
-
-def test_an_error_reads_where_what_and_what_next() -> None:
-    assert (
-        str(BadInput("is no number", where="issue.md:7", next_step="write 8")) == "issue.md:7: is no number\n  write 8"
-    )
-    assert str(HarnessError("it broke")) == "it broke"
-
-
-def test_errors_have_the_documented_exit_status() -> None:
-    assert (HarnessError.exit_code, BadInput.exit_code, Paused.exit_code) == (1, 2, 3)
 
 
 @pytest.mark.parametrize("budget", [Budget("seconds", 20), Budget("seconds", 2.5), Budget("steps", 500)])

@@ -6,7 +6,7 @@ import pytest
 
 from agent.core.experiment import GateRules
 from agent.gate.history import Measurement
-from agent.gate.schedule import next_runs, plan_size
+from agent.gate.schedule import ScheduledRun, next_runs, plan_size
 
 ORDER = ("1A", "1B", "1C", "1D", "1E")
 RULES = GateRules(seeds=(7, 8, 9), remeasure_every=2)
@@ -16,7 +16,7 @@ RULES = GateRules(seeds=(7, 8, 9), remeasure_every=2)
 @pytest.mark.parametrize("seed", range(20))
 def test_after_a_run_that_ended_well_the_rest_of_the_answer_is_the_next_answer(rules: GateRules, seed: int) -> None:
     random, measurements = Random(seed), list[Measurement]()
-    answer, rest = next_runs(rules, ORDER, []), list[object]()
+    answer, rest = next_runs(rules, ORDER, []), list[ScheduledRun]()
     while answer:
         if rest:
             assert answer == rest

@@ -25,7 +25,12 @@ def test_a_file_that_takes_the_place_of_a_folder_changes_both() -> None:
 @pytest.mark.parametrize(("mode", "expected"), [("100755", "100755"), ("40000", "100644")])
 def test_a_file_keeps_its_mode_and_takes_none_from_a_folder(mode: str, expected: str) -> None:
     kept: list[bytes] = []
-    with_files({"a": Entry(mode, ONE)}, {"a": TWO}, lambda _: {}, lambda raw: str(kept.append(raw)))
+
+    def keep(raw: bytes) -> str:
+        kept.append(raw)
+        return "tree"
+
+    with_files({"a": Entry(mode, ONE)}, {"a": TWO}, lambda _: {}, keep)
     assert kept == [format_tree({"a": Entry(expected, TWO)})]
 
 
