@@ -58,8 +58,9 @@ def _sources_at(repo: Repository, track: Track, commit: str) -> Sources:
     files = {path: _read(repo, commit, path) for path in {track.script, *track.editable}}
     if track.prepare is None:
         return Sources(files, {})
-    fixed = [path for place in track.fixed for path in sorted(repo.files(commit, place)) if path.endswith(".py")]
-    return Sources(files, preflight.profile_facts({path: _read(repo, commit, path) for path in fixed}, track.prepare))
+    below = [path for place in track.fixed for path in sorted(repo.files(commit, place)) if path.endswith(".py")]
+    fixed = {path: _read(repo, commit, path) for path in (track.prepare, *below)}
+    return Sources(files, preflight.profile_facts(fixed, track.prepare))
 
 
 def _read(repo: Repository, commit: str, path: str) -> str:

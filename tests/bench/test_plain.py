@@ -48,8 +48,13 @@ def test_its_matrices_take_the_same_first_step(config: train.Config) -> None:
     ours_optimizer.step(0, 0.5)
     torch.nn.functional.cross_entropy(reference(tokens).flatten(0, 1), targets.flatten()).backward()
     optimizer.step(0, 0.5)
+    torch.testing.assert_close(reference.x0, ours.x0, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(reference.resid, ours.resid, rtol=1e-3, atol=1e-4)
     for mine, theirs in zip(ours.blocks, reference.blocks, strict=True):
-        torch.testing.assert_close(theirs.up.weight, mine.up.weight, rtol=1e-3, atol=1e-4)
-        torch.testing.assert_close(reference.x0, ours.x0, rtol=1e-3, atol=1e-4)
-        torch.testing.assert_close(reference.resid, ours.resid, rtol=1e-3, atol=1e-4)
-        torch.testing.assert_close(theirs.attention.v.weight, mine.attention.qkv[2], rtol=1e-3, atol=1e-4)
+        assert distance(theirs.up.weight, mine.up.weight) < 1e-3
+        assert distance(theirs.attention.v.weight, mine.attention.qkv[2]) < 1e-3
+
+
+def distance(a: torch.Tensor, b: torch.Tensor) -> float:
+    """The norm of the difference in norms of `b`: single entries of what Muon makes depend on the processor."""
+    return float((a - b).norm() / b.norm())

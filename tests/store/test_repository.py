@@ -137,9 +137,7 @@ def test_branches_beside_and_below_are_in_nobodys_way(project: Path, repo: Repos
     assert repo.conflicting_branch("autoresearch/issue-3/1A") is None
 
 
-def test_what_a_whole_hash_names_is_read_once_and_what_a_name_stands_for_each_time(
-    project: Path, repo: Repository
-) -> None:
+def test_what_a_name_stands_for_is_read_each_time(project: Path, repo: Repository) -> None:
     first = repo.resolve("HEAD")
     assert first is not None
     before = repo.read(first, "train.py")
@@ -147,9 +145,7 @@ def test_what_a_whole_hash_names_is_read_once_and_what_a_name_stands_for_each_ti
     (project / "train.py").write_text("other = 1\n")
     commit(project, "another")
     assert repo.read("HEAD", "train.py") == "other = 1\n"
-    (project / ".git" / "objects").rename(project / "objects")
     assert repo.read(first, "train.py") == before
-    assert repo.read("HEAD", "train.py") is None
 
 
 @pytest.mark.parametrize(
