@@ -57,4 +57,4 @@ def test_its_matrices_take_the_same_first_step(config: train.Config) -> None:
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> float:
     """The norm of the difference in norms of `b`: single entries of what Muon makes depend on the processor."""
-    return float((a - b).norm() / b.norm())
+    return float(((a - b).norm() / b.norm()).detach())
