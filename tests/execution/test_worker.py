@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -80,6 +81,13 @@ def running(mark: str) -> list[psutil.Process]:
     return [p for p in psutil.process_iter(["environ"]) if mark in str(p.info["environ"])]
 
 
+def within_20_s(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 20
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return holds()
+
+
 @needs_sandbox
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_everything_ends_with_a_harness_that_is_killed(tmp_path: Path, how: signal.Signals) -> None:
@@ -101,15 +109,16 @@ list(executor.run([job]))
 """
     env = {**os.environ, mark: "1"}
     with subprocess.Popen([sys.executable, "-c", harness], cwd=ROOT, stdout=subprocess.PIPE, env=env) as program:
-        assert program.stdout is not None
-        assert program.stdout.readline() == b"up\n"
-        assert len(running(mark)) >= 5  # the harness, the zygote, the supervisor, bubblewrap, the run and its daemon
-        program.send_signal(how)
-        program.wait()
-    deadline = time.monotonic() + 20
-    while running(mark) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert running(mark) == []
+        try:
+            assert program.stdout is not None
+            assert program.stdout.readline() == b"up\n"
+            # the harness, the zygote, the supervisor, bubblewrap, the run and its daemon
+            assert within_20_s(lambda: len(running(mark)) >= 5)
+            program.send_signal(how)
+            program.wait(20)
+        finally:
+            program.kill()
+    assert within_20_s(lambda: running(mark) == [])
 
 
 @needs_sandbox
