@@ -92,7 +92,7 @@ def within_20_s(holds: Callable[[], bool]) -> bool:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_everything_ends_with_a_harness_that_is_killed(tmp_path: Path, how: signal.Signals) -> None:
     mark = f"OMP_MARK_{os.getpid()}_{time.monotonic_ns()}"
-    text = "import os, time\nif os.fork() == 0:\n    os.setsid()\nprint('up', flush=True)\ntime.sleep(600)"
+    text = "import os, time\nif os.fork() == 0:\n    os.setsid()\nos.write(1, b'up\\n')\ntime.sleep(600)"
     harness = f"""
 import sys
 from pathlib import Path
