@@ -23,7 +23,7 @@ def build_model(config: Config) -> GPT:
         "    weights, facts, flops = model.state_dict(), asdict(config), flops_per_token(config)\n",
         """\
     weights, facts, flops = model.state_dict(), asdict(config), flops_per_token(config)
-    told["depth"] = Depth(told["depth"])
+    facts["n_layer"] = Depth(facts["n_layer"])
 """,
     ),
 )
