@@ -219,7 +219,7 @@ def _show_plan(args: argparse.Namespace, workspace: Workspace) -> int:
     ctx = workspace.context(plan)
     brief = propose.make_brief(ctx, plan, steer.guidance(ctx, plan)) if plan.spec.proposals else None
     if args.json:
-        _print(preview.plan_json(plan, args.profile or "full", brief))
+        _print(preview.plan_json(plan, brief))
     else:
         print(preview.plan_text(plan, brief))
     return 0

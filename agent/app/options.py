@@ -11,7 +11,7 @@ from agent.core.experiment import Profile
 from agent.core.records import ProposalRecord
 from agent.execution import machine
 from agent.execution.machine import Machine
-from agent.spec import preflight, prose
+from agent.spec import amounts, preflight
 from agent.store.ledger import Ledger
 
 EPILOG = """\
@@ -113,7 +113,7 @@ def request(args: argparse.Namespace, machine: Machine, issue: int) -> CampaignR
         issue=issue,
         profile=_profile(args.profile or os.environ.get("AUTORESEARCH_PROFILE") or machine.profile),
         corpus=_corpus(args.corpus or os.environ.get("AUTORESEARCH_CORPUS") or "stdlib"),
-        budget=prose.parse_budget(args.budget) if args.budget else None,
+        budget=amounts.parse_budget(args.budget) if args.budget else None,
         clock=args.clock,
         gate=args.gate,
         committed=args.committed,

@@ -129,7 +129,7 @@ def make_plan(request: CampaignRequest, repo: Repository, ledger: Ledger, tracke
     check_branches(repo, track, issue.number)
     check_committed(repo, track, round.base, request.committed)
     base = read_base(repo, track, round.base)
-    spec = parser.parse(issue, track, base.baseline.constants)
+    spec = parser.parse(issue, track, base.baseline.constants, request.profile)
     if spec.proposals:
         spec = replace(spec, variants=rounds.accepted_variants(repo, round))
     given = effective_commands(ledger, spec, request, round)
@@ -164,6 +164,7 @@ def build_plan(
     selection: Selection,
 ) -> Plan:
     """Return what follows from the issue, the base and a selection: the variants resolved, the time estimated."""
+    preflight.check_baseline(spec, base.baseline)
     variants = preflight.variants(spec, base.track, base.sources, selection.variants)
     preflight.check_profile(variants, request.profile)
     budget = selection.budget or request.budget or spec.budget or Budget("seconds", base.track.budget_s)
@@ -327,6 +328,6 @@ def _rules(request: CampaignRequest, spec: Spec, track: Track) -> GateRules:
         seeds=seeds,
         baseline_runs=1 if kind == "lowest" else len(seeds),
         confirm_runs=0 if kind == "lowest" else 3,
-        min_gain=track.min_gain,
+        min_gain=track.min_gain if spec.min_gain is None else spec.min_gain,
         goal=track.goal,
     )

@@ -1,7 +1,7 @@
 """The nouns of the harness: frozen dataclasses, one error tree. Standard library only, no effects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 Constant = int | float | str | bool | None
@@ -31,6 +31,8 @@ class Track:
     min_gain: float
     prepare: str | None = None  # the script that prepares a corpus
     fixed: tuple[str, ...] = ()  # files, and folders with a slash at their end, that no experiment edits
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # what people call a constant, by its own name
+    absent: Mapping[str, str] = field(default_factory=dict)  # what people look for and the script lacks, and why
 
     def is_fixed(self, path: str) -> bool:
         """Return whether a file belongs to the fixed side."""
@@ -159,10 +161,33 @@ class Budget:
 
 @dataclass(frozen=True)
 class Outcome:
-    """'If 1D (wider) wins: ...': what the issue expects to conclude when `variant` wins, in its own words."""
+    """'If 1D (wider) wins: ...': what the issue expects to conclude when `variant` wins, in its own words.
+
+    `variant` is empty for what it expects when nobody wins. The outcome holds for a gain from `min_gain` up to
+    `max_gain` (None: any); `unchecked` is a condition beside these that nobody but a person can judge.
+    """
 
     variant: str
     text: str
+    min_gain: float | None = None
+    max_gain: float | None = None
+    unchecked: str = ""
+
+    def holds(self, gain: float | None) -> bool:
+        """Return whether a winner's gain is within the outcome's bounds."""
+        low, high = self.min_gain, self.max_gain
+        if low is None and high is None:
+            return True
+        return gain is not None and (low is None or gain > low) and (high is None or gain < high)
+
+
+@dataclass(frozen=True)
+class ReadAs:
+    """How something in an issue was read: its line there (None: it has none), its words, and what they mean."""
+
+    line: int | None
+    text: str
+    means: str
 
 
 @dataclass(frozen=True)
@@ -185,7 +210,12 @@ class GateRules:
 
 @dataclass(frozen=True)
 class Spec:
-    """An issue, understood. `variants` stand in the order in which they run."""
+    """An issue, understood. `variants` stand in the order in which they run, without those that are `skipped`.
+
+    skipped: why each variant that does not run is left out, by name. min_gain: in units of the metric; None leaves it
+    to the track. baseline_only: nothing but the baseline is measured, on every one of `seeds`. baseline_stated: what
+    the issue states of the baseline, to be checked. read_by: `strict`, or the model that wrote the settings block.
+    """
 
     issue: Issue
     track: str
@@ -198,6 +228,13 @@ class Spec:
     body_sha256: str
     seeds: tuple[int, ...] | None = None
     proposals: int = 0  # how many variants an editor is asked for, each round
+    min_gain: float | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    baseline_only: bool = False
+    baseline_stated: tuple[StatedValue, ...] = ()
+    confirm: bool = False  # a person's /go is waited for before anything runs
+    read_as: tuple[ReadAs, ...] = ()
+    read_by: str = "strict"
 
     @property
     def order(self) -> tuple[str, ...]:

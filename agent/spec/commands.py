@@ -15,7 +15,7 @@ from agent.core.experiment import Budget, Constant, HumanComment, SetConstant, V
 from agent.core.records import CommandRecord
 from agent.core.sanitize import end_line, strip_hidden
 from agent.core.values import EXPECTED, NAMES, is_name, join, parse_as, suggest
-from agent.spec.prose import parse_budget
+from agent.spec.amounts import parse_budget
 
 COMMANDS = "/stop, /skip 1B, /budget 120, /run 1E DEPTH=9 ASPECT_RATIO=128"
 LONGEST = 500  # characters of a command

@@ -1,6 +1,6 @@
 """An issue as a document: its tables, its paragraphs under their headings, its settings block, and its lines.
 
-`read` is the door for what an issue says: whatever comes of a page, its issue included, is plain text.
+`parse_issue` is the door for what an issue says: whatever comes of a page, its issue included, is plain text.
 """
 
 import re
@@ -13,10 +13,12 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from agent.core.errors import BadInput
-from agent.core.experiment import Issue
+from agent.core.experiment import Issue, ReadAs
 from agent.core.sanitize import describe_removed, end_line, strip_control, strip_hidden
+from agent.spec.layout import as_markdown
 
 Cells = tuple[int, list[str]]  # a row of a table: its line and its cells
+_LONGEST = 200  # characters of a line that is quoted in what was read
 
 
 @dataclass(frozen=True)
@@ -29,58 +31,92 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A table under its headings: the header and then every row, as plain text."""
+
+    headings: tuple[str, ...]
+    rows: list[Cells]
+
+    @property
+    def line(self) -> int:
+        return self.rows[0][0]
+
+    @property
+    def header(self) -> list[str]:
+        return self.rows[0][1]
+
+
+@dataclass(frozen=True)
 class IssueDocument:
-    """What of an issue is read. Lines count from 0 here, and as an editor shows them in `where`.
+    """What of an issue is read. Lines count from 0 here, tables in them are Markdown's; `numbers` has each one's place
+    in the issue, and `where` shows it as an editor does.
 
     `issue` is as it was read; `removed` says how much of what was fetched was not, and is empty where all was.
+    `titles` are all headings, each with its line.
     """
 
     issue: Issue
     lines: tuple[str, ...]
-    tables: tuple[list[Cells], ...]
+    numbers: tuple[int, ...]
+    tables: tuple[Table, ...]
     prose: tuple[Paragraph, ...]
+    titles: tuple[tuple[int, str], ...]
     blocks: tuple[Token, ...]
     removed: str = ""
+
+    def number(self, line: int) -> int:
+        """Return the line of the source that a line here stands on, from 1."""
+        return self.issue.first_line + self.numbers[min(line, len(self.numbers) - 1)]
 
     def where(self, line: int | None) -> str:
         name = self.issue.source or f"issue #{self.issue.number}"
         if line is None:
             return name
-        at = self.issue.first_line + line
-        return f"{name}:{at}" if self.issue.source else f"{name}, line {at}"
+        return f"{name}:{self.number(line)}" if self.issue.source else f"{name}, line {self.number(line)}"
 
     def error(self, problem: str, line: int | None, next_step: str) -> BadInput:
         unread = f"; not read of this issue: {self.removed}" if self.removed else ""
         return BadInput(problem, where=self.where(line), next_step=next_step + unread)
 
+    def read_as(self, line: int | None, text: str, means: str) -> ReadAs:
+        """Return what is shown of something that was read."""
+        shown = " ".join(text.split())
+        return ReadAs(None if line is None else self.number(line), shown[:_LONGEST], means)
+
     def line_of(self, prose: Paragraph, words: str) -> int:
         """Return the first line of a paragraph that holds `words` (or their first line), else the paragraph's first."""
         first, last = prose.lines
-        start = words.split("\n")[0].strip()
+        start = words.strip().split("\n")[0].strip()
         return next((line for line in range(first, last) if start in self.lines[line]), first)
-
-
-DASH = r"\u2013\u2014\u2212"  # what some editors make of a hyphen
-_RULER = re.compile(rf"^(?=[^\n]*\|)[ \t:|\-{DASH}]+$", re.MULTILINE)  # the row under a table's header
 
 
 @lru_cache(maxsize=2)  # a plan reads an issue twice: for its track, then for all else
 def parse_issue(issue: Issue) -> IssueDocument:
     """Return the document of an issue as it was fetched: its own line numbers, and of its text what a person sees."""
     shown = replace(issue, title=" ".join(strip_hidden(issue.title).split()), body=strip_hidden(issue.body))
-    text = _RULER.sub(lambda ruler: re.sub(f"[{DASH}]", "-", ruler[0]), shown.body)
-    tokens = [
-        Token("start", "", 0),
-        *MarkdownIt("commonmark").enable("table").parse(end_line(text)),
-    ]  # readers look one back
+    source = shown.body.split("\n")
+    lines = as_markdown(source, _code(source))
+    tokens = [Token("start", "", 0), *_tokens([line.text for line in lines])]  # readers look one back
     return IssueDocument(
-        shown,
-        tuple(text.split("\n")),
-        tuple(_tables(tokens)),
-        tuple(_paragraphs(tokens)),
-        tuple(token for token in tokens if token.type == "fence" and _is_settings(token)),
-        describe_removed(issue.title, issue.body),
+        issue=shown,
+        lines=tuple(line.text for line in lines),
+        numbers=tuple(line.number for line in lines),
+        tables=tuple(_tables(tokens)),
+        prose=tuple(_paragraphs(tokens)),
+        titles=tuple(_titles(tokens)),
+        blocks=tuple(token for token in tokens if token.type == "fence" and _is_settings(token)),
+        removed=describe_removed(issue.title, issue.body),
     )
+
+
+def _tokens(lines: Sequence[str]) -> list[Token]:
+    return MarkdownIt("commonmark").enable("table").parse(end_line("\n".join(lines)))
+
+
+def _code(lines: Sequence[str]) -> frozenset[int]:
+    """Return the numbers of the lines that are code."""
+    code = (token for token in _tokens(lines) if token.type in ("fence", "code_block"))
+    return frozenset(number for token in code for number in range(*lines_of(token)))
 
 
 def _is_settings(fence: Token) -> bool:
@@ -88,8 +124,8 @@ def _is_settings(fence: Token) -> bool:
     return named and fence.content.split("\n")[0].strip() == "# autoresearch"
 
 
-def _tables(tokens: Sequence[Token]) -> Iterator[list[Cells]]:
-    for before, token in pairwise(tokens):
+def _tables(tokens: Sequence[Token]) -> Iterator[Table]:
+    for headings, before, token in _under_headings(tokens):
         if token.type == "table_open":
             rows: list[Cells] = []
         elif token.type == "tr_open":
@@ -97,18 +133,33 @@ def _tables(tokens: Sequence[Token]) -> Iterator[list[Cells]]:
         elif token.type == "inline" and before.type in ("th_open", "td_open"):
             rows[-1][1].append(_text(token).strip())
         elif token.type == "table_close":
-            yield rows
+            yield Table(headings, rows)
 
 
 def _paragraphs(tokens: Sequence[Token]) -> Iterator[Paragraph]:
+    for headings, before, token in _under_headings(tokens):
+        if token.type == "inline" and before.type == "paragraph_open":
+            yield Paragraph(headings, _text(token), lines_of(token))
+
+
+def _titles(tokens: Sequence[Token]) -> Iterator[tuple[int, str]]:
+    for before, token in pairwise(tokens):
+        if token.type == "inline" and before.type == "heading_open":
+            yield lines_of(token)[0], _text(token)
+
+
+def _under_headings(tokens: Sequence[Token]) -> Iterator[tuple[tuple[str, ...], Token, Token]]:
+    """Yield the headings above each token, the token before it, and the token."""
     headings: list[tuple[int, str]] = []
     for before, token in pairwise(tokens):
         if token.type == "inline" and before.type == "heading_open":
             level = int(before.tag[1])
             headings = [*(held for held in headings if held[0] < level), (level, _text(token))]
-        elif token.type == "inline" and before.type == "paragraph_open":
-            above = (name for level, name in headings if level > 1 or len(headings) == 1)  # an h1 is a title
-            yield Paragraph(tuple(above), _text(token), lines_of(token))
+        yield (
+            tuple(name for level, name in headings if level > 1 or len(headings) == 1),
+            before,
+            token,
+        )  # an h1 is a title
 
 
 def lines_of(token: Token) -> tuple[int, int]:

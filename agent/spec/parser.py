@@ -1,60 +1,96 @@
-"""Issue text in, Spec out; every error names the line. Here: labels and the yaml block. Pure; YAML and pydantic."""
+"""Issue text in, Spec out: what is understood is shown, what is not is refused with its line. Pure.
+
+The rules are in docs/writing-issues.md. `settings` reads the block, `tables` the tables, `budgets`, `orders` and
+`outcomes` the prose.
+"""
 
 import hashlib
+import itertools
 import re
-from collections.abc import Mapping
-from typing import Annotated
-
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError, field_validator
-from pydantic_core import PydanticCustomError
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from agent.core.errors import BadInput
-from agent.core.experiment import GateKind, Issue, Spec, Track
-from agent.core.sanitize import strip_control
-from agent.spec.markdown import IssueDocument, lines_of, parse_issue
-from agent.spec.prose import Names, ordered, outcomes, parse_budget, readable, stated_budget
-from agent.spec.table import find_table
+from agent.core.experiment import (
+    BASELINE,
+    Budget,
+    Issue,
+    Profile,
+    ReadAs,
+    SetConstant,
+    Spec,
+    StatedValue,
+    Track,
+    Variant,
+)
+from agent.core.values import NAMES, is_name
+from agent.spec import budgets, orders, outcomes, settings, tables
+from agent.spec.cells import Misread, read_cell
+from agent.spec.markdown import IssueDocument, parse_issue
+from agent.spec.measured import baseline_seeds, stated_seeds
+from agent.spec.names import Unknown, Vocabulary
+from agent.spec.orders import Instructions
+from agent.spec.settings import Settings
+from agent.spec.variants import VariantNames
 
 PROSE = "freeform"  # the strategy of an issue that has no table: an editor reads it
-MOST_PROPOSALS = 12  # of a round: each costs money, and the more there are the luckier is the best
+MOST_VARIANTS = 10_000  # of a grid
 _CAPS = {"S": 3600.0, "M": 4 * 3600.0, "L": 12 * 3600.0}  # size of an experiment -> seconds it may take in all
 
 
-def parse(issue: Issue, track: Track, constants: Mapping[str, object]) -> Spec:
-    """Read an issue as an experiment on `track`, whose script has the top-level `constants`.
+@dataclass(frozen=True)
+class _Candidates:
+    """The variants of an issue as listed, the rank of each, and what else their list says."""
 
-    Raises BadInput, with the line, for whatever cannot be read as exactly one experiment: see the readers below.
+    variants: Sequence[Variant] = ()
+    ranks: Sequence[int] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    budget: Budget | None = None
+    baseline_stated: tuple[StatedValue, ...] = ()
+
+
+def parse(issue: Issue, track: Track, constants: Mapping[str, object], profile: Profile = "full") -> Spec:
+    """Read an issue as an experiment on `track`, whose script has the top-level `constants`, to run on `profile`.
+
+    Raises BadInput, with the line, for whatever cannot be read as exactly one experiment: see the readers.
     """
     _check_open(issue)
     page = parse_issue(issue)
-    settings = _settings(page)
-    if settings.track not in (None, track.name):
-        problem = f"the issue is for track {settings.track}, not {track.name}"
-        raise page.error(problem, None, f"load track {settings.track}")
-    strategy = settings.strategy or _strategy(issue, page)
-    table = find_table(page, track, constants, required=strategy == "table")
-    variants, ranks = (table.variants(), table.ranks()) if table else ([], [])
-    names = Names(tuple(variant.name for variant in variants))
+    block = settings.read_settings(page)
+    _check_settings(page, block, track)
+    names = Vocabulary(track, constants, profile)
+    reads = [*_read_labels(issue), *settings.read_as(page, block)]
+    listed = _listed(page, names, block, reads)
+    seeds, only_baseline = _seeds(page, block, listed, reads)
+    strategy = _strategy(page, names, block, listed, only_baseline)
+    if strategy == "table" and not listed.variants and not only_baseline:
+        raise tables.missing_table(page, names)
+    time = budgets.stated_time(page, block.budget or listed.budget, block.cap_s)
+    demanded = outcomes.threshold(page, track, given=block.min_gain is not None)
+    variants = VariantNames(tuple(one.name for one in listed.variants))
+    said = orders.read_instructions(page, variants, given=bool(block.order or block.skip or block.only))
+    expected = list(outcomes.outcomes(page, variants))
+    reads += [*time.reads, *said.reads, *([demanded.read] if demanded else []), *(read for _, read in expected)]
+    kept, skipped = _selected(page, listed, block, said)
     return Spec(
         issue=page.issue,
         track=track.name,
         strategy=strategy,
-        variants=tuple(ordered(page, names, variants, ranks)),
-        budget=stated_budget(page) if settings.budget is None else parse_budget(str(settings.budget)),
-        cap_s=_cap(issue),
-        gate=settings.gate,
-        outcomes=tuple(outcomes(page, names)),
+        variants=kept,
+        budget=block.budget or listed.budget or time.budget,
+        cap_s=_smallest(_label_cap(issue), block.cap_s, time.cap_s),
+        gate=block.gate,
+        outcomes=tuple(outcome for outcome, _ in expected),
         body_sha256=digest(issue.body),
-        seeds=None if settings.seeds is None else tuple(settings.seeds),
-        proposals=settings.variants if strategy == PROSE else 0,
+        seeds=seeds,
+        proposals=block.proposals if strategy == PROSE else 0,
+        min_gain=block.min_gain if block.min_gain is not None else demanded.min_gain if demanded else None,
+        skipped=skipped,
+        baseline_only=only_baseline,
+        baseline_stated=listed.baseline_stated,
+        confirm=block.confirm,
+        read_as=tuple(sorted(reads, key=lambda read: read.line or 0)),
     )
-
-
-def _strategy(issue: Issue, page: IssueDocument) -> str:
-    """Return PROSE where there is text and nothing like a table; a table that cannot be read is an error."""
-    tabular = page.tables or re.search(r"\|[ \t:]*-", strip_control(issue.body))
-    return PROSE if page.prose and not tabular else "table"
 
 
 def digest(body: str) -> str:
@@ -64,7 +100,197 @@ def digest(body: str) -> str:
 
 def named_track(issue: Issue) -> str | None:
     """Return the track that the issue's yaml block names, to be loaded before `parse`. Raises BadInput."""
-    return _settings(parse_issue(issue)).track
+    return settings.read_settings(parse_issue(issue)).track
+
+
+def _smallest(*caps: float | None) -> float | None:
+    return min((cap for cap in caps if cap is not None), default=None)
+
+
+def _check_settings(page: IssueDocument, block: Settings, track: Track) -> None:
+    if block.track not in (None, track.name):
+        problem = f"the issue is for track {block.track}, not {track.name}"
+        raise page.error(problem, None, f"load track {block.track}")
+    if block.space and block.strategy != "search":
+        raise page.error(
+            "space: is for strategy search", block.line("space"), "write grid: for all combinations of some values"
+        )
+    both = [
+        key for key, given in (("variants", block.variants), ("grid", block.grid), ("table", block.tables)) if given
+    ]
+    if len(both) > 1:
+        raise page.error(
+            f"{both[0]}: and {both[1]}: both say what the variants are", block.line(both[1]), "keep one of them"
+        )
+
+
+# --- the variants -----------------------------------------------------------------------------------------
+
+
+def _listed(page: IssueDocument, names: Vocabulary, block: Settings, reads: list[ReadAs]) -> _Candidates:
+    """Return the variants that the block lists or spans, else those of the tables; none of an issue in prose."""
+    if block.variants or block.grid:
+        variants = _from_block(page, names, block) if block.variants else _from_grid(page, names, block)
+        reads += [
+            page.read_as(one.line, f"table with {', '.join(one.header)}", "not read: the block has the variants")
+            for one in page.tables
+        ]
+        return _Candidates(variants, [0] * len(variants))
+    if block.strategy not in (None, "table") and not block.tables:
+        return _Candidates()
+    found = tables.find_tables(page, names, block, reads)
+    tables.check_tables(page, names, found)
+    for table in found:
+        table.check_seeds(block.seeds)
+        reads += table.read_as()
+    variants = [variant for table in found for variant in table.variants()]
+    _check_distinct(page, variants)
+    given = [budget for table in found if (budget := table.budget())]
+    reads += [read for _, read in given]
+    return _Candidates(
+        variants,
+        [rank for table in found for rank in table.ranks()],
+        {name: why for table in found for name, why in table.skipped().items()},
+        given[0][0] if given else None,
+        tuple(stated for table in found for stated in table.baseline_stated()),
+    )
+
+
+def _check_distinct(page: IssueDocument, variants: Sequence[Variant]) -> None:
+    seen: dict[str, Variant] = {}
+    for variant in variants:
+        twin = seen.setdefault(variant.name.lower(), variant)
+        if twin is not variant:
+            problem = f"ID {variant.name} is there twice, first at {twin.where}"
+            raise BadInput(problem, where=variant.where, next_step="rename one of the two rows")
+
+
+def _from_block(page: IssueDocument, names: Vocabulary, block: Settings) -> list[Variant]:
+    variants = []
+    for one in block.variants:
+        if not is_name(one.name):
+            raise page.error(f"{one.name[:80]!r} cannot be an ID", one.line, NAMES)
+        edits = [_set(page, names, one.line, f"variant {one.name}", name, value) for name, value in one.values.items()]
+        variants.append(Variant(one.name, tuple(edits), why=one.why, where=page.where(one.line)))
+    _check_distinct(page, variants)
+    return variants
+
+
+def _set(page: IssueDocument, names: Vocabulary, line: int | None, what: str, name: str, value: object) -> SetConstant:
+    target = names.resolve(name)
+    if isinstance(target, Unknown):
+        raise page.error(f"{what}: {target.problem}", line, target.next_step)
+    read = read_cell(str(value), names.constants[target])
+    if isinstance(read, Misread) or read is None:
+        problem = read.problem if isinstance(read, Misread) else f"{value!r} is no value"
+        step = read.next_step if isinstance(read, Misread) else "leave the constant out to keep it as it is"
+        raise page.error(f"{what}, {name}: {problem}", line, step)
+    return SetConstant(names.track.script, target, read)
+
+
+def _from_grid(page: IssueDocument, names: Vocabulary, block: Settings) -> list[Variant]:
+    """Return a variant, G1 and so on, for every combination of the grid's values but the baseline's."""
+    line, axes = block.line("grid"), list[list[SetConstant]]()
+    for name, values in block.grid.items():
+        axes.append([_set(page, names, line, "grid", name, value) for value in values])
+    count = 1
+    for axis in axes:
+        count *= len(axis)
+    if count > MOST_VARIANTS:
+        raise page.error(f"the grid has {count:,} combinations", line, f"take fewer values: {MOST_VARIANTS:,} at most")
+    combined = (
+        one for one in itertools.product(*axes) if any(names.constants[edit.name] != edit.value for edit in one)
+    )
+    return [Variant(f"G{at}", edits, where=page.where(line)) for at, edits in enumerate(combined, 1)]
+
+
+def _selected(
+    page: IssueDocument, listed: _Candidates, block: Settings, said: Instructions
+) -> tuple[tuple[Variant, ...], dict[str, str]]:
+    """Return the variants that run, in order, and why the others do not."""
+    by_name = {variant.name: variant for variant in listed.variants}
+    known = {name.lower(): name for name in by_name}
+
+    def named(key: str, given: Sequence[str]) -> list[str]:
+        for name in given:
+            if name.lower() not in known:
+                raise page.error(f"{key}: {name} is no variant", block.line(key), f"the IDs are {', '.join(by_name)}")
+        return [known[name.lower()] for name in given]
+
+    skip = {
+        name: why or "the settings block leaves it out"
+        for name, why in zip(named("skip", list(block.skip)), block.skip.values(), strict=True)
+    }
+    only = {name: "the settings block" for name in named("only", block.only)} or said.only
+    why_others = next(iter(only.values()), "")
+    others = {name: f"not among those that run: {why_others}" for name in by_name if only and name not in only}
+    skipped = {**others, **listed.skipped, **said.skipped, **skip}
+    order = orders.in_order(page, list(by_name), listed.ranks, said)
+    first = named("order", block.order)
+    order = [*first, *(name for name in order if name not in first)]
+    kept = tuple(by_name[name] for name in order if name not in skipped)
+    if by_name and not kept:
+        raise page.error("every variant is left out", None, "leave one in, or close the issue")
+    return kept, {name: why for name, why in skipped.items() if name in by_name}
+
+
+# --- what kind of issue it is -----------------------------------------------------------------------------
+
+
+def _seeds(
+    page: IssueDocument, block: Settings, listed: _Candidates, reads: list[ReadAs]
+) -> tuple[tuple[int, ...] | None, bool]:
+    """Return the seeds, and whether they are of the baseline alone."""
+    if block.baseline_only:
+        if listed.variants:
+            raise page.error(
+                "baseline_only: true, and there are variants", block.line("baseline_only"), "take one of the two out"
+            )
+        return block.seeds, True
+    if block.seeds is not None:
+        return block.seeds, False
+    stated = stated_seeds(page)
+    if stated is not None:
+        reads.append(stated.read)
+        return stated.seeds, False
+    if not listed.variants and block.strategy is None and (baseline := baseline_seeds(page)):
+        reads.append(baseline.read)
+        return baseline.seeds, True
+    return None, False
+
+
+def _strategy(page: IssueDocument, names: Vocabulary, block: Settings, listed: _Candidates, only_baseline: bool) -> str:
+    """Return the strategy: an editor's where there is text, and nothing in it that is like a table or like settings."""
+    if block.strategy is not None:
+        return block.strategy
+    if listed.variants or only_baseline or not page.prose:
+        return "table"
+    if page.tables or tables.like_a_table(page, names) is not None:
+        return "table"
+    _check_no_settings(page, names)
+    return PROSE
+
+
+def _check_no_settings(page: IssueDocument, names: Vocabulary) -> None:
+    """Raise BadInput where prose without a table gives constants values: that is a table in words."""
+    lines = [(prose.lines[0], prose.text) for prose in page.prose] + list(page.titles)
+    for at, text in lines:
+        for name in re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\b|\b[a-z]+(?:_[a-z0-9]+)+\b|\bTUNED(?:\.\w+)+", text):
+            value = re.search(
+                rf"\b{re.escape(name)}\b[`*]*\s*(?:=|:|to|of|at|in|->|\u2192|values?|\{{|\[|\()?\s*[`*]*[\[{{(]?-?[0-9]",
+                text,
+            )
+            if (
+                value
+                and names.knows(name)
+                and re.search(r"\b(?:try|run|test|compare|sweep|set|use|vary|with|scan)\b", text, re.IGNORECASE)
+            ):
+                raise page.error(
+                    f"{' '.join(text.split())[:100]!r} gives {name} a value, and there is no table",
+                    at,
+                    "list the variants in a table or in the settings block (variants:, or grid: for all combinations); "
+                    f"for an editor to write the change, say there: strategy: {PROSE}",
+                )
 
 
 # --- labels -----------------------------------------------------------------------------------------------
@@ -78,7 +304,7 @@ def _check_open(issue: Issue) -> None:
         raise BadInput("no label experiment", where=where, next_step=f"add it; the labels there are: {labels}")
 
 
-def _cap(issue: Issue) -> float | None:
+def _label_cap(issue: Issue) -> float | None:
     """Return the seconds that the label `size: S`, `M` or `L` allows."""
     pairs = [label.partition(":") for label in issue.labels]
     sizes = {size.strip().upper() for name, _, size in pairs if name.strip().lower() == "size"}
@@ -90,75 +316,9 @@ def _cap(issue: Issue) -> float | None:
     return _CAPS[sizes.pop()] if sizes else None
 
 
-# --- the yaml block ---------------------------------------------------------------------------------------
+def _read_labels(issue: Issue) -> list[ReadAs]:
+    cap = _label_cap(issue)
+    return [] if cap is None else [ReadAs(None, "label size", f"all runs together take {cap / 3600:g} h at most")]
 
 
-class _Settings(BaseModel):
-    """What a yaml block that begins with `# autoresearch` may say."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    track: StrictStr | None = Field(default=None, min_length=1)
-    strategy: StrictStr | None = Field(default=None, min_length=1)
-    variants: Annotated[StrictInt, Field(ge=1, le=MOST_PROPOSALS)] = 3
-    budget: StrictInt | StrictFloat | StrictStr | None = None
-    seeds: list[Annotated[StrictInt, Field(ge=0, lt=2**32)]] | None = Field(default=None, min_length=1)
-    gate: GateKind | None = None
-
-    @field_validator("budget")
-    @classmethod
-    def _readable(cls, budget: int | float | str | None) -> int | float | str | None:
-        if budget is not None and not readable(str(budget)):
-            raise PydanticCustomError("budget", "{value} is no budget", {"value": repr(str(budget)[:40])})
-        return budget
-
-    @field_validator("seeds")
-    @classmethod
-    def _distinct(cls, seeds: list[int] | None) -> list[int] | None:
-        if seeds and len(set(seeds)) < len(seeds):
-            raise PydanticCustomError("seeds", "a seed is given twice")
-        return seeds
-
-
-_KEYS = (
-    "keys: track, strategy (table, freeform), variants (3: how many to propose), budget (5 minutes, 500steps, 5Mtok), "
-    "seeds ([0, 1]), gate (confirmed, lowest)"
-)
-
-
-def _settings(page: IssueDocument) -> _Settings:
-    """Return what the page's one settings block says, or the defaults."""
-    if not page.blocks:
-        return _Settings()
-    if len(page.blocks) > 1:
-        raise page.error("a second autoresearch block", lines_of(page.blocks[1])[0], "keep one of the two")
-    block, first = page.blocks[0].content, lines_of(page.blocks[0])[0] + 1
-    lines = _key_lines(page, block, first)
-    try:
-        return _Settings.model_validate(_loaded(page, block, first))
-    except ValidationError as error:
-        worst = error.errors(include_input=False, include_url=False)[0]
-        key = str([*worst["loc"], "the block"][0])
-        problem = f"unknown key {key!r}" if worst["type"] == "extra_forbidden" else f"{key}: {worst['msg']}"
-        raise page.error(problem, lines.get(key, first), _KEYS) from None
-
-
-def _key_lines(page: IssueDocument, block: str, first: int) -> dict[str, int]:
-    """Return the line of each key of the block, whose first line is `first`."""
-    lines: dict[str, int] = {}
-    for at, line in enumerate(block.split("\n"), first):
-        key = re.match(r"(\w+)\s*:", line)
-        if key and lines.setdefault(key[1], at) != at:  # YAML would take the last and say nothing
-            raise page.error(f"key {key[1]!r} is given twice", at, "keep one of the two")
-    return lines
-
-
-def _loaded(page: IssueDocument, block: str, first: int) -> object:
-    """Return what YAML makes of the block."""
-    try:
-        return yaml.safe_load(block) or {}
-    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        # all but the first come from YAML's own constructors: `!!int ''` is an IndexError
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise page.error(f"the block is no YAML: {problem}", first + (mark.line if mark else 0), _KEYS) from None
+__all__ = ["BASELINE", "PROSE", "digest", "named_track", "parse", "replace"]

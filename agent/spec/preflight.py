@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
@@ -49,6 +49,11 @@ def profile_facts(fixed: Mapping[str, str], prepare: str) -> dict[Profile, Mappi
 def baseline(track: Track, sources: Sources) -> Resolved:
     """Return the unedited script, resolved."""
     return _resolve(Variant(BASELINE, ()), {}, track, sources)
+
+
+def check_baseline(spec: Spec, resolved: Resolved) -> None:
+    """Raise BadInput where the issue states a derived value of the baseline that is not the true one."""
+    _check_stated(replace(resolved, variant=replace(resolved.variant, stated=spec.baseline_stated)))
 
 
 def variants(spec: Spec, track: Track, sources: Sources, proposed: Sequence[Variant]) -> list[Resolved]:

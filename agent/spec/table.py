@@ -1,160 +1,313 @@
-"""The experiment table of an issue: a column for each constant, a row for each variant. Pure; errors name the line."""
+"""The experiment table of an issue: a row for each variant, and what its columns do. Pure; errors name the line."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from agent.core.errors import BadInput
-from agent.core.experiment import Constant, SetConstant, StatedValue, Track, Variant
-from agent.core.values import EXPECTED, NAMES, PRIORITY_RANK, is_name, join, number, parse_as, suggest, upper
+from agent.core.experiment import BASELINE, Budget, ReadAs, SetConstant, StatedValue, Variant
+from agent.core.values import EXPECTED, NAMES, PRIORITIES, is_name, number, parse_as, rank
+from agent.spec.amounts import parse_budget, readable
+from agent.spec.cells import KEEP, Misread, bare, read_cell
+from agent.spec.columns import Column, Role, read_column, says_nothing
 from agent.spec.markdown import IssueDocument
+from agent.spec.names import Unknown, Vocabulary, normal_form
 
-_WHY = {"rationale", "why", "description", "notes"}
-_DERIVED = {  # a column of this name states a derived value, which is checked and never set
-    "model_dim": "model_dim",
-    "d_model": "model_dim",
-    "n_head": "n_head",
-    "n_heads": "n_head",
-    "heads": "n_head",
-    "head_dim": "head_dim",
-    "params": "params",
-}
-_KEEP = {"-", "--", "\N{EN DASH}", "\N{EM DASH}"}  # a cell that leaves its constant as it is
+_CONTROLS = {"base", "control", "current", "default", "reference"}  # rows that may be the baseline under another name
+_SKIP = {"skip", "skipped", "drop", "dropped", "cancelled", "canceled", "excluded"}
+_RUN = {"", "todo", "open", "new", "planned", "queued", "pending", "ready", "run", "next", *KEEP}
+_ASSIGNED = re.compile(r"""\s*([A-Za-z_][\w. ]*?)\s*=\s*("[^"]*"|'[^']*'|[^,;]+?)\s*(?:[,;]|$)""")
 
 
 @dataclass(frozen=True)
-class _Row:
-    """A row of the experiment table: its cells by column."""
+class Row:
+    """A row of the experiment table: its cells by column, and its line."""
 
     cells: Mapping[str, str]
     line: int
 
-    def cell(self, *names: str) -> str:
-        """Return the text in the columns of these names (lower case)."""
-        return "; ".join(cell for name, cell in self.cells.items() if name.lower() in names and cell)
+    def of(self, columns: Sequence[Column], *roles: Role) -> str:
+        """Return the text in the columns of these roles."""
+        cells = (self.cells.get(column.header, "") for column in columns if column.role in roles)
+        return "; ".join(cell for cell in cells if cell)
 
 
 @dataclass(frozen=True)
 class ExperimentTable:
-    """The experiment table, over the script and the constants that it sets. Its methods raise BadInput."""
+    """The rows under one header, over the constants that they set. Its methods raise BadInput."""
 
     page: IssueDocument
-    rows: tuple[_Row, ...]
-    script: str
-    constants: Mapping[str, object]
+    line: int
+    header: tuple[str, ...]
+    rows: tuple[Row, ...]
+    names: Vocabulary
+    described: tuple[str, ...] = ()
+    _ids: dict[str, Row] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """What each column does."""
+        columns = tuple(self._column(header) for header in self.header if header)
+        for at, column in enumerate(columns):
+            self._check_single(column, columns[:at])
+        return columns
+
+    def _column(self, header: str) -> Column:
+        column = read_column(header, self.names, self.described)
+        if isinstance(column, Column):
+            return column
+        if says_nothing([row.cells.get(header, "") for row in self.rows], KEEP):
+            return Column(header, "describe")
+        raise self.page.error(column.problem, self.line, column.next_step)
+
+    def _check_single(self, column: Column, before: Sequence[Column]) -> None:
+        for other in before:
+            same = normal_form(column.header) == normal_form(other.header)
+            if same or (
+                column.role in ("set", "id", "priority", "check")
+                and column.target == other.target
+                and column.role == other.role
+            ):
+                both = (
+                    f"column {column.header} is there twice"
+                    if same
+                    else f"columns {other.header} and {column.header} are one"
+                )
+                raise self.page.error(both, self.line, "keep one of the two")
+
+    @property
+    def ids(self) -> list[str]:
+        """The names of the rows, as written."""
+        return [row.of(self.columns, "id") for row in self.rows]
+
+    # --- rows ---------------------------------------------------------------------------------------------
 
     def variants(self) -> list[Variant]:
-        """Return a variant for each row."""
-        seen: dict[str, _Row] = {}
-        for row in self.rows:
+        """Return a variant for each row but the baseline's."""
+        return [self._variant(row) for row in self.variant_rows]
+
+    @cached_property
+    def variant_rows(self) -> tuple[Row, ...]:
+        """The rows that are variants: distinct names, and none of them the baseline."""
+        rows = tuple(row for row in self.rows if not self._is_baseline(row))
+        seen: dict[str, Row] = {}
+        for row in rows:
             self._check_name(row)
-            twin = seen.setdefault(row.cell("id").lower(), row)  # case is no difference to some file systems
+            twin = seen.setdefault(self._id(row).lower(), row)  # case is no difference to some file systems
             if twin is not row:
-                problem = f"ID {row.cell('id')} is there twice, first at {self.page.where(twin.line)}"
+                problem = f"ID {self._id(row)} is there twice, first at {self.page.where(twin.line)}"
                 raise self.page.error(problem, row.line, "rename one of the two rows")
-        return [self._variant(row) for row in self.rows]
+        return rows
 
-    def ranks(self) -> list[int]:
-        """Return the rank of each row's Priority; a lower one runs earlier."""
-        return [self._rank(row) for row in self.rows]
+    def baseline_stated(self) -> tuple[StatedValue, ...]:
+        """Return what the baseline's row states of derived values. Raises BadInput where it has other constants."""
+        rows = [row for row in self.rows if self._is_baseline(row)]
+        for row in rows:
+            for name, value, column in self._settings(row):
+                if value != self.names.constants[name]:
+                    problem = f"row {self._id(row)}, column {column}: the baseline's {name} is {self.names.constants[name]}, not {value}"
+                    raise self.page.error(
+                        problem, row.line, f"write {self.names.constants[name]}, or give the row an ID of its own"
+                    )
+        return tuple(stated for row in rows for stated in self._stated(row))
 
-    def _check_name(self, row: _Row) -> None:
-        name = row.cell("id")
+    def _is_baseline(self, row: Row) -> bool:
+        name = normal_form(self._id(row))
+        if name != BASELINE and name not in _CONTROLS:
+            return False
+        if name == BASELINE:
+            return True
+        cells = [(bare(row.cells.get(c.header, "")), self.names.constants[c.target]) for c in self._setting]
+        return all(not cell or read_cell(cell, present) in (None, present) for cell, present in cells)
+
+    @property
+    def _setting(self) -> list[Column]:
+        return [column for column in self.columns if column.role == "set"]
+
+    def _id(self, row: Row) -> str:
+        return bare(row.of(self.columns, "id"))
+
+    def _check_name(self, row: Row) -> None:
+        name = self._id(row)
         if not is_name(name):
             problem = f"{name[:80]!r} cannot be an ID" if name else "a row has no ID"
             raise self.page.error(problem, row.line, NAMES)
 
-    def _variant(self, row: _Row) -> Variant:
-        edits = tuple(
-            SetConstant(self.script, column, self._value(row, column, self.constants[column]))
-            for column, cell in row.cells.items()
-            if column in self.constants and cell not in _KEEP
-        )
+    def _variant(self, row: Row) -> Variant:
+        edits = tuple(SetConstant(self.names.track.script, name, value) for name, value, _ in self._settings(row))
+        names = [edit.name for edit in edits]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise self.page.error(f"row {self._id(row)} sets {twice} twice", row.line, "keep one of the two")
         if not edits:
-            raise self.page.error(f"row {row.cell('id')} sets no constant", row.line, "set one, or remove the row")
-        stated = tuple(
-            StatedValue(_DERIVED[column.lower()], value, self.page.where(row.line))
-            for column in row.cells
-            if (value := self._stated(row, column)) is not None
-        )
-        return Variant(row.cell("id"), edits, why=row.cell(*_WHY), stated=stated, where=self.page.where(row.line))
+            raise self.page.error(f"row {self._id(row)} sets no constant", row.line, "set one, or remove the row")
+        why = row.of(self.columns, "why")
+        return Variant(self._id(row), edits, why=why, stated=self._stated(row), where=self.page.where(row.line))
 
-    def _value(self, row: _Row, column: str, present: object) -> Constant:
-        if type(present) not in EXPECTED:
-            problem = f"column {column} sets a {type(present).__name__}"
-            raise self.page.error(problem, row.line, "a table can set int, float, str and bool constants")
-        value = parse_as(row.cells[column], present)
-        if value is None:
-            raise self._misfit(row, column, present, f", or - to keep {present}")
-        return value
+    # --- cells --------------------------------------------------------------------------------------------
 
-    def _stated(self, row: _Row, column: str) -> int | None:
-        derived, cell = _DERIVED.get(column.lower()), row.cells[column]
-        if derived is None or column in self.constants or not cell or cell in _KEEP:
+    def _settings(self, row: Row) -> Iterator[tuple[str, int | float | str | bool, str]]:
+        """Yield the constants that a row sets: name, value, and the column."""
+        for column in self._setting:
+            if column.header not in row.cells and not self._is_baseline(row):
+                continue  # of another table that was joined with this one
+            cell, present = row.cells.get(column.header, ""), self.names.constants[column.target]
+            value = None if not cell and self._is_baseline(row) else read_cell(cell, present)
+            if isinstance(value, Misread):
+                raise self._misfit(row, column.header, value)
+            if value is not None:
+                yield column.target, value, column.header
+        for column in (column for column in self.columns if column.role == "changes"):
+            yield from self._assigned(row, column.header)
+
+    def _assigned(self, row: Row, header: str) -> Iterator[tuple[str, int | float | str | bool, str]]:
+        """Yield the constants that a cell such as `DEPTH=12, HEAD_LR=0.01` sets."""
+        text = bare(row.cells.get(header, ""))
+        pairs = _ASSIGNED.findall(text)
+        if text in KEEP | {""} | _CONTROLS:
+            return
+        if _ASSIGNED.sub("", text):
+            advice = "write settings such as DEPTH=12, ASPECT_RATIO=32; for a change of code take an issue in prose"
+            raise self._misfit(row, header, Misread(f"{text[:80]!r} is no list of settings", advice))
+        for name, cell in pairs:
+            target = self.names.resolve(name)
+            if isinstance(target, Unknown):
+                raise self._misfit(row, header, Misread(target.problem, target.next_step))
+            value = read_cell(cell, self.names.constants[target])
+            if isinstance(value, Misread):
+                raise self._misfit(row, header, value)
+            if value is not None:
+                yield target, value, header
+
+    def _stated(self, row: Row) -> tuple[StatedValue, ...]:
+        where = self.page.where(row.line)
+        stated = ((column.target, self._claim(row, column)) for column in self.columns if column.role == "check")
+        return tuple(StatedValue(name, value, where) for name, value in stated if value is not None)
+
+    def _claim(self, row: Row, column: Column) -> int | None:
+        cell = bare(row.cells.get(column.header, ""))
+        if not cell or cell in KEEP:
             return None
         value = number(cell)
-        if isinstance(value, int) or derived == "params":  # 50M describes; a whole number is a claim
+        if isinstance(value, int) or column.target == "params":  # 50M describes; a whole number is a claim
             return value if isinstance(value, int) else None
-        raise self._misfit(row, column, 512, ", or - to leave it unstated")
+        advice = "write a whole number such as 512, or - to leave it unstated"
+        raise self._misfit(row, column.header, Misread(f"{cell!r} is not a whole number (int)", advice))
 
-    def _misfit(self, row: _Row, column: str, like: object, or_else: str) -> BadInput:
-        kind, expected = type(like).__name__, EXPECTED[type(like)]
-        problem = f"row {row.cell('id')}, column {column}: {row.cells[column]!r} is not {expected} ({kind})"
-        return self.page.error(problem, row.line, f"write {expected} such as {like}{or_else}")
+    def _misfit(self, row: Row, header: str, wrong: Misread) -> BadInput:
+        return self.page.error(f"row {self._id(row)}, column {header}: {wrong.problem}", row.line, wrong.next_step)
 
-    def _rank(self, row: _Row) -> int:
-        cell = row.cell("priority")
-        rank = PRIORITY_RANK.get("" if cell in _KEEP else cell.upper())
-        if rank is None:
-            problem = f"row {row.cell('id')}, column Priority: {cell!r} is no priority"
-            raise self.page.error(problem, row.line, "write HIGH, MEDIUM or LOW (or P0 to P3)")
-        return rank
+    # --- order, seeds, budgets ----------------------------------------------------------------------------
+
+    def ranks(self) -> list[int]:
+        """Return the rank of each variant's priority; a lower one runs earlier."""
+        return [self._rank(row) for row in self.variant_rows]
+
+    def _rank(self, row: Row) -> int:
+        cell = row.of(self.columns, "priority")
+        value = rank("" if cell in KEEP else cell)
+        if value is None:
+            raise self._misfit(row, "Priority", Misread(f"{cell!r} is no priority", PRIORITIES))
+        return value
+
+    def skipped(self) -> dict[str, str]:
+        """Return the rows whose status says that they do not run, and why."""
+        skipped = {}
+        for row in self.variant_rows:
+            status = row.of(self.columns, "status")
+            word = normal_form(status)
+            if word in _SKIP:
+                skipped[self._id(row)] = f"its status is {status!r} ({self.page.where(row.line)})"
+            elif word not in _RUN:
+                advice = "write skip for a row that is not to run, and nothing for one that is"
+                raise self._misfit(row, "Status", Misread(f"{status!r} says not whether it is to run", advice))
+        return skipped
+
+    def check_seeds(self, seeds: Sequence[int] | None) -> None:
+        """Raise BadInput for a column of seeds, unless the settings block has given just those."""
+        for column in (column for column in self.columns if column.role == "seed"):
+            cells = [(row, bare(row.cells.get(column.header, ""))) for row in self.rows]
+            stated = [(row, cell, parse_as(cell, 0)) for row, cell in cells if cell and cell not in KEEP]
+            distinct = list(dict.fromkeys(value for _, _, value in stated))
+            if stated and (seeds is None or not set(distinct) <= set(seeds)):
+                shown = ", ".join(str(value) for value in distinct if value is not None) or "42, 43"
+                problem = f"column {column.header}: a variant has no seed of its own, all run on the same ones"
+                raise self.page.error(
+                    problem, stated[0][0].line, f"take the column out and write in the settings block: seeds: [{shown}]"
+                )
+
+    def budget(self) -> tuple[Budget, ReadAs] | None:
+        """Return the budget of a run that a column gives, the same to every row."""
+        given: list[tuple[Budget, Row, str]] = []
+        for column in (column for column in self.columns if column.role == "budget"):
+            for row in self.variant_rows:
+                cell = bare(row.cells.get(column.header, ""))
+                if cell and cell not in KEEP:
+                    given.append((self._budget_in(row, column.header, cell), row, column.header))
+        if not given:
+            return None
+        for budget, row, header in given:
+            if budget != given[0][0]:
+                advice = "give all rows the same, or file an issue for each budget: results under two are not compared"
+                raise self._misfit(row, header, Misread(f"another budget than {given[0][0]}", advice))
+        return given[0][0], self.page.read_as(self.line, given[0][2], f"the budget of a run: {given[0][0]}")
+
+    def _budget_in(self, row: Row, header: str, cell: str) -> Budget:
+        form = normal_form(header)
+        unit = "steps" if "step" in form else "tokens" if "token" in form else ""
+        text = f"{cell} {unit}" if unit and re.fullmatch(r"[0-9][0-9.,_]*\s*[kKMGB]?", cell) else cell
+        if not readable(text):
+            raise self._misfit(
+                row, header, Misread(f"{cell!r} is no budget", "write such as 500 steps, or take the column out")
+            )
+        return parse_budget(text)
+
+    # --- what was read ------------------------------------------------------------------------------------
+
+    def read_as(self) -> list[ReadAs]:
+        """Return what the table and each of its columns was read as."""
+        count = len(self.variant_rows)
+        reads = [
+            self.page.read_as(self.line, f"table with {', '.join(self.header)}", f"{count} variant{'s' * (count != 1)}")
+        ]
+        reads += [self.page.read_as(self.line, f"column {column.header}", _meaning(column)) for column in self.columns]
+        baseline = [row for row in self.rows if self._is_baseline(row)]
+        return reads + [
+            self.page.read_as(row.line, f"row {self._id(row)}", "the baseline: checked, no variant") for row in baseline
+        ]
 
 
-def find_table(
-    page: IssueDocument, track: Track, constants: Mapping[str, object], *, required: bool
-) -> ExperimentTable | None:
-    """Return the first table with an ID column, its header checked; None only where none is `required`."""
-    tables = [table for table in page.tables if "id" in (cell.lower() for cell in table[0][1])]
-    if not tables and not required:
-        return None
-    if not page.tables:
-        raise page.error("there is no table of experiments", None, _example(constants))
-    line, header = (tables or page.tables)[0][0]
-    if not tables:
-        raise page.error(f"no table has an ID column; this one has {join(header)}", line, _example(constants))
-    rows = tuple(_Row(dict(zip(header, cells, strict=False)), at) for at, cells in tables[0][1:])
-    if not rows:
-        raise page.error("the experiment table has no rows", line, _example(constants))
-    _check_header(page, line, [cell for cell in header if cell], track.script, constants)
-    return ExperimentTable(page, rows, track.script, constants)
+def _meaning(column: Column) -> str:
+    meanings: dict[Role, str] = {
+        "id": "names the variants",
+        "set": f"sets {column.target}",
+        "check": f"states {column.target}: checked, never set",
+        "why": "says why: shown with the variant",
+        "describe": "describes: not read",
+        "priority": "orders the runs",
+        "seed": "states the seeds that the settings block gives",
+        "budget": "the budget of a run",
+        "status": "skip leaves a variant out",
+        "changes": "sets the constants that it lists",
+        "metric": "a result: not read",
+    }
+    return meanings[column.role]
 
 
-def _check_header(
-    page: IssueDocument, line: int, header: Sequence[str], script: str, constants: Mapping[str, object]
-) -> None:
-    lower = [name.lower() for name in header]
-    for name in header:
-        if lower.count(name.lower()) > 1:
-            raise page.error(f"column {name} is there twice", line, "keep one of the two")
-        if name not in constants and _is_like_constant(name, constants):
-            problem = f"column {name}: {script} has no constant {name}"
-            raise page.error(problem, line, suggest(name, constants))
-    if not constants.keys() & set(header):
-        problem = f"no column sets a constant of {script}; the columns are {join(header)}"
-        raise page.error(problem, line, f"its constants: {join(list(constants))}; {_example(constants)}")
-
-
-def _is_like_constant(name: str, constants: Mapping[str, object]) -> bool:
-    """Return whether a column looks like a constant (`Depth`): to ignore it would run another experiment."""
-    if name.lower() in {"id", "priority", *_WHY} or (name.lower() in _DERIVED and not name.isupper()):
-        return False
-    return re.fullmatch(r"[A-Z][A-Z0-9_]+(\.\w+)*", name) is not None or upper(name) in constants
-
-
-def _example(constants: Mapping[str, object]) -> str:
-    """Return what an acceptable table looks like, with two constants of the script at hand."""
-    shown = [(name, value) for name, value in constants.items() if type(value) in EXPECTED][:2]
-    names, values = "".join(f" {name} |" for name, _ in shown), "".join(f" {value} |" for _, value in shown)
-    rows = f"| ID |{names} Priority | Rationale |", "|" + "---|" * (len(shown) + 3), f"| 1A |{values} HIGH | why |"
+def example(names: Vocabulary) -> str:
+    """Return what an acceptable table looks like: two constants of the script, and a row that differs from it."""
+    shown = [(name, value) for name, value in names.constants.items() if type(value) in EXPECTED][:2]
+    first = {"DEPTH": 10}  # of the main track: any other value may make a shape that does not fit
+    values = "".join(
+        f" {first.get(name, _another(value)) if at == 0 else value} |" for at, (name, value) in enumerate(shown)
+    )
+    columns = "".join(f" {name} |" for name, _ in shown)
+    rows = f"| ID |{columns} Priority | Rationale |", "|" + "---|" * (len(shown) + 3), f"| 1A |{values} HIGH | why |"
     return "\n  ".join(["a table looks like this:", *rows])
+
+
+def _another(value: object) -> object:
+    """Return a value of the same type that differs."""
+    if isinstance(value, bool):
+        return not value
+    return value * 2 if isinstance(value, int | float) and value else f"{value}2" if isinstance(value, str) else 1

@@ -25,6 +25,8 @@ class _TrackFile(BaseModel):
     min_gain: float = Field(ge=0)
     prepare: str | None = None
     fixed: list[str] = []
+    aliases: dict[str, list[str]] = {}
+    absent: dict[str, str] = {}
 
 
 def names(root: Path) -> list[str]:
@@ -53,6 +55,8 @@ def load(root: Path, name: str) -> Track:
         min_gain=fields.min_gain,
         prepare=fields.prepare,
         fixed=tuple(dict.fromkeys([*([fields.prepare] if fields.prepare else []), *fields.fixed])),
+        aliases={name: tuple(aliases) for name, aliases in fields.aliases.items()},
+        absent=fields.absent,
     )
 
 

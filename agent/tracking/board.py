@@ -70,11 +70,16 @@ class Board:
 
     @property
     def expected_outcomes(self) -> tuple[str, ...]:
-        """Return what the issue expected of the variant that won; without a winner no outcome has come true."""
+        """Return what the issue expected of the variant that won, or (an empty name) where none did.
+
+        An outcome on a condition that nobody could check is quoted as such.
+        """
         verdict = self.verdict
-        if verdict is None or verdict.decision != "keep":
+        if verdict is None or verdict.decision not in ("keep", "discard"):
             return ()
-        return tuple(one_line(outcome.text) for outcome in self.spec.outcomes if outcome.variant == verdict.variant)
+        winner = verdict.variant if verdict.decision == "keep" else ""
+        true = [one for one in self.spec.outcomes if one.variant == winner and one.holds(verdict.gain)]
+        return tuple(one_line(one.text) + _condition(one.unchecked) for one in true)
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,10 @@ class IssueSummary:
     issue: int
     steering: tuple[CommandRecord, ...] = ()
     rounds: tuple[RoundRow, ...] = ()
+
+
+def _condition(unchecked: str) -> str:
+    return f" (nobody checked whether it is {one_line(unchecked)!r})" if unchecked else ""
 
 
 def number(value: float | None, digits: int = 4) -> str:

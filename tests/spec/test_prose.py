@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Outcome
-from agent.spec.prose import parse_budget
+from agent.spec.amounts import parse_budget
 from tests.spec.test_parser import TABLE, issue, parse, refusal
 
 

@@ -1,0 +1,167 @@
+"""What the prose of an issue says of time: the budget of a run, the cap of all runs, or a sentence that is refused. Pure.
+
+The documented forms are in docs/writing-issues.md. In a clause, `@` stands for the amount.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from agent.core.experiment import Budget, ReadAs
+from agent.spec.amounts import AMOUNT, BUDGETS, NUMBER, read_budget
+from agent.spec.markdown import IssueDocument
+from agent.spec.sentences import Sentence, sentences
+
+_SPAN = re.compile(rf"(?<![\w.,\u2013-])(?:{NUMBER}\s*(?:[-\u2013]|to)\s*)?{AMOUNT}")
+_RUN = r"(?:single |individual )?(?:training )?(?:runs?|variants?|experiments?|trials?|rows?)"
+_ABOUT = r"(?:(?:about|around|roughly|approximately|exactly|limited to|for|an?|the|a budget of)\s+)*(?:[~\u2248]\s*)?"
+_TRAINING = r"(?: of (?:training|compute|gpu|gpu time|wall[- ]clock|wall[- ]clock time|wall time|training time))?"
+_ON = r"(?: (?:long|of training))?(?: on [\w .-]+)?"
+_TAKES = r"(?:is|are|takes?|lasts?|gets?|has|have|runs?|trains?|runs? for|trains? for|(?:is|are) (?:trained|run) for)"
+_BUDGET_FORMS = (
+    rf"(?:(?:each|every|a|one|all|the|per)\s+)*{_RUN} {_TAKES} {_ABOUT}@{_TRAINING}{_ON}",
+    rf"(?:each|every|per) {_RUN}\s*[:=]\s*{_ABOUT}@{_TRAINING}",
+    rf"(?:run|train) (?:each|every|all)(?: (?:of (?:the|them)|the|four|three|two|{_RUN}))* (?:for|at|with) {_ABOUT}@{_TRAINING}{_ON}",
+    rf"{_ABOUT}@{_TRAINING}\s*(?:each|apiece|a run|/\s*run|(?:per|for each) {_RUN})",
+    rf"(?:(?:training|time|run|the)\s+)*budget(?: per {_RUN}| a run| each| for each {_RUN}| of a run)?\s*(?::|=|is|of)\s*{_ABOUT}@"
+    rf"{_TRAINING}(?: (?:each|a run|per {_RUN}))?",
+    rf"(?:use|with) {_ABOUT}@[- ]runs?",
+)
+_CAP_FORMS = (
+    rf"(?:(?:the )?(?:total|overall|whole)(?: time)?(?: budget)?)\s*(?::|=|is|of)?\s*{_ABOUT}@",
+    rf"(?:at most )?{_ABOUT}@ (?:in all|in total|altogether|overall|total)",
+    rf"(?:everything|all of it|the campaign|the whole campaign|the experiment) (?:takes|gets|has|may take) (?:at most )?{_ABOUT}@",
+)
+_MENTION = re.compile(r"\bthe @[\s-]+(?:training |time |fixed )?budget\b")
+# What is no budget: the past (but where it says what to do), a part of a run, an interval within it.
+_PAST = re.compile(
+    r"\b(?:was|were|took|used|had|lasted|measured|previous(?:ly)?|earlier|last time)\b.*@", re.IGNORECASE
+)
+_ASIDE = (
+    r"@ (?:to (?:compile|start|load|warm up|evaluate|prepare|import|boot|tokeni[sz]e)|ago|later|earlier)\b",
+    r"@ of (?:\w+ )?(?:warm-?up|compil\w+|evaluation|eval|overhead|start-?up|set-?up|cool-?down|warm-?down|loading|waiting)\b",
+    r"\b(?:every|after|last|first|until|by) @",
+)
+_SPEAKS = re.compile(r"\b(?:runs?|variants?|trials?|budgets?|each|train(?:s|ed)?)\b", re.IGNORECASE)
+_LEAD = re.compile(r"^(?:so|thus|and|but|also|note:?|i\.e\.,?)\s+", re.IGNORECASE)
+
+_Kind = Literal["budget", "cap", "mention", "aside", "unclear"]
+
+
+@dataclass(frozen=True)
+class _Amount:
+    """An amount in a sentence, and what the sentence makes of it."""
+
+    kind: _Kind
+    text: str
+    words: str
+    sentence: Sentence
+
+
+@dataclass(frozen=True)
+class StatedTime:
+    """What the prose says: the budget of a run and the seconds of all runs (None: nothing), and how it was read."""
+
+    budget: Budget | None
+    cap_s: float | None
+    reads: tuple[ReadAs, ...]
+
+
+def stated_time(page: IssueDocument, settled: Budget | None, cap_s: float | None) -> StatedTime:
+    """Return what the prose says. Raises BadInput for what looks like a budget or a cap and is in no documented form.
+
+    `settled` is the budget that the settings block or a column gives, `cap_s` the block's cap: these outrank the prose,
+    and nothing of their kind is read of it.
+    """
+    amounts = list(_amounts(page))
+    budget = settled or _agreed(page, amounts, "budget") or _agreed(page, amounts, "mention")
+    cap = None if cap_s is not None else _agreed(page, amounts, "cap")
+    known = {amount for amount in (budget, cap) if amount is not None}
+    for one in amounts:
+        if one.kind == "unclear" and settled is None and read_budget(one.text) not in known:
+            raise _unclear(page, one)
+    if cap is not None and cap.kind != "seconds":
+        one = next(one for one in amounts if one.kind == "cap")
+        raise page.error(
+            f"{one.words!r}: all runs together are capped in time", one.sentence.line, "write such as: 2 hours in all"
+        )
+    reads = tuple(_read_as(page, one, settled, cap_s) for one in amounts)
+    return StatedTime(None if settled else budget, None if cap is None else cap.amount, reads)
+
+
+def _unclear(page: IssueDocument, one: _Amount) -> Exception:
+    plain = one.sentence.plain[:100]
+    return page.error(
+        f"{plain!r} may give a budget, and is in no form that is read",
+        one.sentence.line,
+        f"write: Each run is 5 minutes. Or in the settings block: budget: {one.text} for each run, cap: for all of them",
+    )
+
+
+def _agreed(page: IssueDocument, amounts: Sequence[_Amount], kind: _Kind) -> Budget | None:
+    """Return what all amounts of a kind give; None where there is none. Raises BadInput where two differ."""
+    first: tuple[Budget, str] | None = None
+    for one in (one for one in amounts if one.kind == kind):
+        budget, line = read_budget(one.text), one.sentence.line
+        if budget is None:
+            raise page.error(f"{one.words!r}: {one.text!r} is no budget", line, BUDGETS)
+        shown = f"{one.words!r} ({page.where(line)})"
+        first = first or (budget, shown)
+        if budget != first[0]:
+            what = "two caps" if kind == "cap" else "two budgets for a run"
+            raise page.error(f"{what}: {first[1]} and {shown}", line, "keep one of them")
+    return None if first is None else first[0]
+
+
+def _read_as(page: IssueDocument, one: _Amount, settled: Budget | None, cap_s: float | None) -> ReadAs:
+    meanings: dict[_Kind, str] = {
+        "budget": f"not read: the budget is {settled}" if settled else f"the budget of a run: {read_budget(one.text)}",
+        "cap": "not read: the settings block has a cap"
+        if cap_s is not None
+        else f"all runs together take {one.text} at most",
+        "mention": f"the budget of a run, where nothing else gives one: {read_budget(one.text)}",
+        "aside": "describes: no budget",
+        "unclear": "the budget, once more" if settled is None else f"not read: the budget is {settled}",
+    }
+    return page.read_as(one.sentence.line, one.sentence.text, meanings[one.kind])
+
+
+# --- clauses ----------------------------------------------------------------------------------------------
+
+
+def _amounts(page: IssueDocument) -> Iterator[_Amount]:
+    for sentence in sentences(page):
+        text = sentence.plain
+        if not _SPAN.search(text):
+            continue
+        found = [one for clause in _clauses(text) for one in _classified(clause, sentence)]
+        speaks = sentence.in_execution or (_SPEAKS.search(text) and not sentence.in_the_past)
+        yield from (one if one.kind != "unclear" or speaks else replace(one, kind="aside") for one in found)
+
+
+def _clauses(text: str) -> list[str]:
+    return re.split(r"\s*(?:[;()]|,(?![0-9]))\s*", text)
+
+
+def _classified(clause: str, sentence: Sentence) -> Iterator[_Amount]:
+    spans = [span[0] for span in _SPAN.finditer(clause)]
+    marked = _LEAD.sub("", " ".join(_SPAN.sub("@", clause).split()))
+    for text in spans:
+        yield _Amount(_kind(marked, len(spans), sentence), text, clause.strip(), sentence)
+
+
+def _kind(marked: str, count: int, sentence: Sentence) -> _Kind:
+    if count == 1 and _matches(_BUDGET_FORMS, marked):
+        return "budget"
+    if count == 1 and _matches(_CAP_FORMS, marked):
+        return "cap"
+    if any(re.search(form, marked, re.IGNORECASE) for form in _ASIDE):
+        return "aside"
+    if _PAST.search(marked):
+        return "unclear" if sentence.in_execution else "aside"
+    return "mention" if count == 1 and _MENTION.search(marked) else "unclear"
+
+
+def _matches(forms: Sequence[str], clause: str) -> bool:
+    return any(re.fullmatch(form, clause, re.IGNORECASE) for form in forms)

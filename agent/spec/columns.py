@@ -1,0 +1,163 @@
+"""What each column of an experiment table does: it names, sets, checks, orders, describes, or it is refused. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from agent.spec.layout import is_id
+from agent.spec.names import Unknown, Vocabulary, in_brackets, normal_form
+
+Role = Literal["id", "set", "check", "why", "describe", "priority", "seed", "budget", "status", "changes", "metric"]
+
+_DERIVED = {  # a column of this name states a derived value, which is checked and never set
+    **dict.fromkeys(("modeldim", "dmodel", "nembd", "width"), "model_dim"),
+    **dict.fromkeys(("nhead", "nheads", "heads", "numheads"), "n_head"),
+    "headdim": "head_dim",
+    **dict.fromkeys(("params", "parameters", "nparams"), "params"),
+}
+_WHY = {"rationale", "why", "description", "notes", "note", "hypothesis", "reason", "motivation", "comment", "comments"}
+_DESCRIBES = _WHY | {
+    *(
+        "expected",
+        "expectation",
+        "prediction",
+        "predicted",
+        "effect",
+        "outcome",
+        "estimate",
+        "estimated",
+        "est",
+        "remark",
+    ),
+    *(
+        "remarks",
+        "owner",
+        "author",
+        "assignee",
+        "who",
+        "gpu",
+        "gpus",
+        "gpuh",
+        "vram",
+        "memory",
+        "mem",
+        "eta",
+        "cost",
+        "price",
+    ),
+    *(
+        "hours",
+        "link",
+        "links",
+        "url",
+        "pr",
+        "ref",
+        "reference",
+        "source",
+        "risk",
+        "confidence",
+        "effort",
+        "tag",
+        "tags",
+    ),
+    *(
+        "group",
+        "category",
+        "theme",
+        "date",
+        "summary",
+        "title",
+        "name",
+        "label",
+        "idea",
+        "goal",
+        "phase",
+        "machine",
+        "gb",
+    ),
+    *(
+        "mb",
+        "usd",
+        "flops",
+        "h",
+        "min",
+        "s",
+        "%",
+        "$",
+        "type",
+        "usage",
+        "of",
+        "the",
+        "this",
+        "in",
+        "to",
+        "and",
+        "for",
+        "what",
+    ),
+}
+_CHANGES = {"change", "changes", "settings", "setting", "config", "constants", "overrides", "sets", "diff"}
+_BUDGET = {"budget", "steps", "step", "tokens", "numsteps", "trainsteps", "trainingsteps", "trainingtime", "timebudget"}
+_RESULT = {"result", "results", "measured", "loss", "valloss", "bpb", "metric", "score"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column by its header: what it does, and the constant that it sets or the derived value that it states."""
+
+    header: str
+    role: Role
+    target: str = ""
+
+
+def read_column(header: str, names: Vocabulary, described: Sequence[str] = ()) -> Column | Unknown:
+    """Return what a column does by its name alone; `described` are those that an issue says do nothing."""
+    form = normal_form(header)
+    if form in map(normal_form, described):
+        return Column(header, "describe")
+    if is_id(header):
+        return Column(header, "id")
+    if names.knows(header):
+        target = names.resolve(header)
+        return target if isinstance(target, Unknown) else Column(header, "set", target)
+    if names.is_absent(header) or (header.isupper() and re.fullmatch(r"\w*_\w*", header)):
+        return _refused(header, names)
+    return _by_meaning(header, form, names)
+
+
+def _by_meaning(header: str, form: str, names: Vocabulary) -> Column | Unknown:
+    """Return what a column does that names no constant."""
+    if form in _DERIVED:
+        return Column(header, "check", _DERIVED[form])
+    roles: list[tuple[Role, set[str]]] = [
+        ("priority", {"priority", "prio"}),
+        ("seed", {"seed", "seeds"}),
+        ("status", {"status", "state"}),
+        ("changes", _CHANGES),
+        ("budget", _BUDGET),
+        ("metric", _RESULT | {normal_form(names.track.metric)}),
+    ]
+    role = next((role for role, forms in roles if form in forms), None)
+    if role is not None:
+        return Column(header, role)
+    words = set(re.findall(r"[^\W_]+|[%$#]", " ".join([header, *in_brackets(header)]).casefold()))
+    if words and words <= _DESCRIBES:
+        return Column(header, "why" if form in _WHY else "describe")
+    return _refused(header, names)
+
+
+def _refused(header: str, names: Vocabulary) -> Unknown:
+    """Return why a column is not read, and both ways out."""
+    unknown = names.resolve(header)
+    assert isinstance(unknown, Unknown)
+    way_out = f"if it only describes, say so in the settings block: describe: [{header}]"
+    return Unknown(f"column {header}: {unknown.problem}", f"{unknown.next_step}; {way_out}")
+
+
+def says_nothing(cells: Sequence[str], keep: frozenset[str]) -> bool:
+    """Return whether an unknown column may be passed over: it is empty, or every row has the same words in it."""
+    filled = [cell for cell in cells if cell and cell not in keep]
+    return not filled or (
+        len(cells) > 1 and len(set(cells)) == 1 and " " in filled[0] and not re.search(r"\d", filled[0])
+    )

@@ -1,0 +1,109 @@
+"""The seeds that an issue gives in prose, and issues that only measure the baseline. Pure."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from agent.core.experiment import ReadAs
+from agent.spec.markdown import IssueDocument
+from agent.spec.sentences import Sentence, sentences
+
+_LIST = r"(?P<list>[0-9]+(?:(?:\s*,\s*|\s+and\s+|\s*,\s*and\s+)[0-9]+)*)"
+_COUNT = r"(?P<count>[0-9]{1,2}|two|three|four|five|six|seven|eight|nine|ten)"
+_WORDS = dict(zip("two three four five six seven eight nine ten".split(), range(2, 11), strict=True))  # noqa: SIM905
+_BASELINE = re.compile(
+    rf"(?:please )?(?:run|measure|train|repeat|re-?run) (?:only )?(?:the )?(?:current )?baseline(?: only| alone)?\s*(?:again )?"
+    rf"(?:(?:with|on|for|over|using|at) (?:the )?(?:seeds?:? {_LIST}|{_COUNT} (?:different |fresh )?seeds)|(?P<times>[0-9]{{1,2}}|two|three|four|five) times)",
+    re.IGNORECASE,
+)
+_SEEDS = re.compile(rf"(?:(?:use|with|on|run (?:everything|all|all variants|each variant|every variant) (?:with|on)) )?(?:the )?seeds?\s*(?::|=|are|is)?\s*{_LIST}",
+                    re.IGNORECASE)  # fmt: skip
+_SPEAKS = re.compile(r"\bseeds?\b", re.IGNORECASE)
+_NO_CHANGE = re.compile(
+    r"(?:there are )?no (?:code )?changes?(?: (?:to|of|in) .*)?|nothing (?:else )?(?:changes|is changed)|change nothing",
+    re.IGNORECASE,
+)
+# What begins like this asks for something: beside a baseline that is only measured there may be no such sentence.
+_ASKS = re.compile(
+    r"(?:please |then |also |and |next,? )*(?:try|replace|add|use|change|set|increase|decrease|reduce|raise|lower|remove|swap|test|compare|"
+    r"implement|write|make|double|halve|switch|tune|sweep|vary|run|train|measure|repeat|skip|give|put|move|apply)\b",
+    re.IGNORECASE,
+)
+
+
+class StatedSeeds(NamedTuple):
+    """Seeds, and the sentence that gave them."""
+
+    seeds: tuple[int, ...]
+    read: ReadAs
+
+
+def baseline_seeds(page: IssueDocument) -> StatedSeeds | None:
+    """Return the seeds of `Run the baseline with seeds 42, 43, 44.`; None where the issue asks for something else.
+
+    Raises BadInput where it asks for both.
+    """
+    asks = [(one, _BASELINE.fullmatch(one.plain)) for one in sentences(page)]
+    match = next(((one, found) for one, found in asks if found), None)
+    if match is None:
+        return None
+    sentence, found = match
+    for other, also in asks:
+        if other is not sentence and (also or _ASKS.match(other.plain)) and not _NO_CHANGE.fullmatch(other.plain):
+            advice = (
+                "say baseline_only: true and seeds: in the settings block, and file the rest as an issue of its own"
+            )
+            raise page.error(f"{other.plain[:100]!r} asks for more than a run of the baseline", other.line, advice)
+    seeds = _numbers(found["list"]) if found["list"] else tuple(range(_count(found["count"] or found["times"])))
+    means = f"measures the baseline alone, on the seeds {', '.join(map(str, seeds))}"
+    return StatedSeeds(_distinct(page, sentence, seeds), page.read_as(sentence.line, sentence.text, means))
+
+
+def stated_seeds(page: IssueDocument) -> StatedSeeds | None:
+    """Return the seeds of `Use seeds 42, 43 and 44.` Raises BadInput for what is like it, in no form that is read."""
+    stated = None
+    for sentence in _speaking(page):
+        found = _SEEDS.fullmatch(sentence.plain)
+        if found is None and sentence.in_execution:
+            advice = "write: Use seeds 42, 43 and 44. Or in the settings block: seeds: [42, 43, 44]"
+            raise page.error(f"{sentence.plain[:100]!r} is in no form that is read", sentence.line, advice)
+        if found is None:
+            continue
+        seeds = _distinct(page, sentence, _numbers(found["list"]))
+        if stated is not None and stated.seeds != seeds:
+            raise page.error(
+                f"two lists of seeds: {stated.read.text!r} and {sentence.plain!r}", sentence.line, "keep one of them"
+            )
+        stated = StatedSeeds(
+            seeds, page.read_as(sentence.line, sentence.text, f"seeds {', '.join(map(str, seeds))}, in this order")
+        )
+    return stated
+
+
+def _speaking(page: IssueDocument) -> Iterator[Sentence]:
+    for sentence in sentences(page):
+        plain = sentence.plain
+        if (
+            _SPEAKS.search(plain)
+            and re.search(r"\d|\b(?:two|three|four|five|several|more)\b", plain)
+            and not _BASELINE.fullmatch(plain)
+        ):
+            yield sentence
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", text)))
+
+
+def _count(text: str) -> int:
+    return _WORDS.get(text.lower(), 0) or int(text)
+
+
+def _distinct(page: IssueDocument, sentence: Sentence, seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds) or not seeds or max(seeds) >= 2**32:
+        raise page.error(
+            f"{sentence.plain[:100]!r}: a seed is given twice, or too large",
+            sentence.line,
+            "give each once, below 2**32",
+        )
+    return seeds

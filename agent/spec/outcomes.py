@@ -1,0 +1,139 @@
+"""What the prose of an issue expects and demands: outcomes by winner, and the gain that the gate must see. Pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from agent.core.experiment import Outcome, ReadAs, Track
+from agent.core.values import number
+from agent.spec.layout import DASH
+from agent.spec.markdown import IssueDocument, Paragraph
+from agent.spec.names import normal_form
+from agent.spec.sentences import Sentence, sentences
+from agent.spec.variants import VariantNames
+
+# --- outcomes ---------------------------------------------------------------------------------------------
+
+_WINS = re.compile(
+    rf"if\s+(?P<who>.{{1,120}}?)\s+wins?\b(?P<how>[^:{DASH}]{{0,80}}?)(?:[:{DASH}]|,\s*then\b|\s-\s|\bthen\b|,)\s*(?:then\s+)?\S",
+    re.IGNORECASE | re.DOTALL,
+)
+_NUMBER = r"(?P<amount>[0-9]*\.?[0-9]+(?:e-?[0-9]+)?)(?:\s*(?:bpb|nats|bits?(?: per byte)?|val_bpb))?"
+_AT_LEAST = re.compile(
+    rf"by\s+(?:more than|at least|over|>=?|\u2265|a margin of(?: at least)?)\s*{_NUMBER}", re.IGNORECASE
+)
+_AT_MOST = re.compile(rf"by\s+(?:less than|at most|under|<=?|\u2264|no more than)\s*{_NUMBER}", re.IGNORECASE)
+_NOBODY = re.compile(r"(?:nothing|nobody|none(?: of them)?|no variant|no one|neither)", re.IGNORECASE)
+
+
+def outcomes(page: IssueDocument, names: VariantNames) -> Iterator[tuple[Outcome, ReadAs]]:
+    """Yield each `If 1D (wider) wins: text`, at the start of a line; of other lines nothing is expected."""
+    for prose in page.prose:
+        for line in re.split(r"\n(?=if\s)", prose.text, flags=re.IGNORECASE):
+            statement = _WINS.match(line)
+            if statement:
+                yield from _outcomes_of(page, prose, names, statement, " ".join(line.split()))
+
+
+def _outcomes_of(
+    page: IssueDocument, prose: Paragraph, names: VariantNames, statement: re.Match[str], text: str
+) -> Iterator[tuple[Outcome, ReadAs]]:
+    how, line = " ".join(statement["how"].split()), page.line_of(prose, statement[0])
+    low, high = _AT_LEAST.fullmatch(how), _AT_MOST.fullmatch(how)
+    least, most = (float(match["amount"]) if match else None for match in (low, high))
+    unchecked = how if how and not low and not high else ""
+    for name in _winners(page, prose, names, statement["who"]):
+        bounds = (
+            f" by more than {least:g}" if least is not None else f" by less than {most:g}" if most is not None else ""
+        )
+        doubt = f"; whether {unchecked!r} holds is for a person to judge" if unchecked else ""
+        means = f"quoted where {name or 'no variant'} wins{bounds}{doubt}"
+        yield Outcome(name, text, least, most, unchecked), page.read_as(line, text, means)
+
+
+def _winners(page: IssueDocument, prose: Paragraph, names: VariantNames, who: str) -> Iterator[str]:
+    plain = re.sub(r"\([^)]*\)", "", who).strip()
+    if _NOBODY.fullmatch(plain):
+        yield ""
+        return
+    words = re.split(r"\s*(?:,|/|\band\b|\bor\b)\s*", re.sub(r"^(?:either|both)\s+", "", plain, flags=re.IGNORECASE))
+    mentioned = [[word for _, word in names.mentions(part)] for part in words]
+    if any(part != [word] for part, word in zip(mentioned, words, strict=True)):  # "nothing", "neither 1A nor 1B"
+        return
+    for word in words:
+        name = names.name(word)
+        if name is None:
+            raise page.error(f"{word} is no variant", page.line_of(prose, word), f"the IDs are {names.known}")
+        yield name
+
+
+# --- the gain that counts ---------------------------------------------------------------------------------
+
+_VERB = r"(?:adopt|accept|keep|promote|merge|take|ship|count)(?:ed|s)?"
+_WHAT = r"(?:\s+(?:it|them|the winner|a winner|a variant|the variant|the change|a change|the best|only))*"
+_BETTER = r"(?:improves|improved|drops|decreases|falls|is (?:better|lower)|gets (?:better|lower)|gains|goes down|beats the baseline)"
+_BY = r"(?:by\s+)?(?:at least|more than|a minimum of|no less than|>=?|\u2265)\s*"
+_GAIN = r"(?:min[_ ]?gain|minimum gain|minimal gain|smallest gain|(?:gain|improvement) threshold|threshold|margin)"
+_REQUIRE = r"(?:requires?|needs?|demands?|must have|wants?)\s+(?:an?\s+)?(?:gain|improvement)\s+of\s+(?:at least|more than|>=?|\u2265)\s*"
+_THRESHOLD_FORMS = (
+    rf"{_VERB}{_WHAT}\s+(?:only\s+)?(?:if|when|where)\s+(?P<metric>\S+)\s+{_BETTER}\s+{_BY}{_NUMBER}",
+    rf"(?:the )?(?:winner|variant|change)\s+(?:is|counts|must be)\s+{_VERB}{_WHAT}\s+(?:only\s+)?(?:if|when)\s+(?P<metric>\S+)\s+{_BETTER}\s+{_BY}{_NUMBER}",
+    rf"(?:the )?{_GAIN}\s*(?::|=|is|of)?\s*(?:at least\s+)?{_NUMBER}",
+    rf"(?:we |the winner |a winner |a variant |adoption )?{_REQUIRE}{_NUMBER}",
+    rf"(?:a |any )?(?:gain|improvement)s? (?:below|under|smaller than|of less than) {_NUMBER}(?: \w+)? (?:does not|do not|doesn't|don't) count",
+)
+_LOOKS = re.compile(r"\b(?:improv\w*|gains?|better|lower|beats?|threshold|margin|delta|at least|more than|less than|p\s*[<=])|[<>\u2264\u2265]",
+                    re.IGNORECASE)  # fmt: skip
+_ADVICE = "write: Adopt only if {metric} improves by at least 0.002. Or in the settings block: min_gain: 0.002"
+
+
+class Threshold(NamedTuple):
+    """The gain that a winner must reach, in units of the metric, and how it was read."""
+
+    min_gain: float
+    read: ReadAs
+
+
+def threshold(page: IssueDocument, track: Track, *, given: bool) -> Threshold | None:
+    """Return the gain that the prose demands. Raises BadInput for what is like it, in no form that is read.
+
+    `given` is whether the settings block has `min_gain`: then the prose is not asked.
+    """
+    stated: list[tuple[float, Sentence]] = []
+    for sentence in () if given else sentences(page):
+        value = _demanded(sentence, track)
+        if value is not None:
+            stated.append((value, sentence))
+        elif sentence.in_gate and _is_unclear(sentence):
+            advice = _ADVICE.format(metric=track.metric)
+            raise page.error(
+                f"{sentence.plain[:100]!r} may set a threshold, and is in no form that is read", sentence.line, advice
+            )
+    return _agreed(page, stated)
+
+
+def _demanded(sentence: Sentence, track: Track) -> float | None:
+    for form in _THRESHOLD_FORMS:
+        match = re.fullmatch(form, sentence.plain, re.IGNORECASE)
+        metric = match.groupdict().get("metric") if match else None
+        if match and (metric is None or normal_form(metric) in (normal_form(track.metric), "it", "metric", "bpb")):
+            value = number(match["amount"])
+            return None if value is None else float(value)
+    return None
+
+
+def _is_unclear(sentence: Sentence) -> bool:
+    plain = re.sub(r"`[^`]*`", "", sentence.plain)
+    return _LOOKS.search(plain) is not None and re.search(r"(?<![\w.])[0-9]*\.?[0-9]+\s*%?(?!\w)", plain) is not None
+
+
+def _agreed(page: IssueDocument, stated: Sequence[tuple[float, Sentence]]) -> Threshold | None:
+    for value, sentence in stated:
+        if value != stated[0][0]:
+            first = stated[0][1]
+            problem = f"two thresholds: {first.plain!r} ({page.where(first.line)}) and {sentence.plain!r}"
+            raise page.error(problem, sentence.line, "keep one of them")
+    if not stated:
+        return None
+    value, sentence = stated[0]
+    return Threshold(value, page.read_as(sentence.line, sentence.text, f"a winner needs a gain of at least {value:g}"))

@@ -1,0 +1,101 @@
+"""The settings block as a schema: what it may say, checked by pydantic. Imported only where an issue has a block."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, field_validator
+from pydantic_core import PydanticCustomError
+
+from agent.core.experiment import GateKind
+from agent.spec.amounts import read_budget
+
+MOST_PROPOSALS = 12  # of a round: each costs money, and the more there are the luckier is the best
+Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+Name = Annotated[StrictStr | StrictInt, Field(description="the ID of a variant")]
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**32)]
+Amount = StrictInt | StrictFloat | StrictStr
+
+
+class VariantSettings(BaseModel):
+    """One variant: its ID, the constants that it sets, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Name
+    set: Annotated[dict[StrictStr, Scalar], Field(min_length=1)]
+    why: StrictStr = ""
+
+
+class Range(BaseModel):
+    """A range of a constant for strategy search."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    low: StrictInt | StrictFloat
+    high: StrictInt | StrictFloat
+    log: StrictBool = False
+    step: StrictInt | StrictFloat | None = None
+
+
+class SettingsBlock(BaseModel):
+    """What a yaml block whose first line is `# autoresearch` may say. It outranks the prose of the issue."""
+
+    model_config = ConfigDict(extra="forbid", title="autoresearch settings block")
+
+    track: Annotated[StrictStr, Field(min_length=1)] | None = Field(None, description="a folder under experiments/")
+    strategy: Annotated[StrictStr, Field(min_length=1)] | None = Field(None, description="table or freeform")
+    budget: Amount | None = Field(None, description="of one run: 300 (seconds), 5 minutes, 500steps, 5Mtok")
+    cap: Amount | None = Field(None, description="of all runs together: 3600 (seconds), 2 hours")
+    seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(None, description="the baseline's first seeds")
+    gate: GateKind | None = Field(None, description="confirmed, or lowest: one run each, the lowest wins")
+    min_gain: Annotated[StrictInt | StrictFloat, Field(ge=0)] | None = Field(
+        None, description="the gain that a winner must reach, in units of the metric"
+    )
+    order: list[Name] | None = Field(None, description="these variants run first, in this order")
+    skip: list[Name] | dict[StrictStr, StrictStr] | None = Field(
+        None, description="variants that do not run, as a list or each with the reason"
+    )
+    only: Annotated[list[Name], Field(min_length=1)] | None = Field(None, description="no other variants run")
+    table: StrictInt | StrictStr | list[StrictInt | StrictStr] | None = Field(
+        None, description="the tables that are meant: by number among those with an ID column, or by heading"
+    )
+    describe: list[StrictStr] | None = Field(None, description="columns that set nothing")
+    grid: Annotated[dict[StrictStr, Annotated[list[Scalar], Field(min_length=1)]], Field(min_length=1)] | None = Field(
+        None, description="every combination of these values is a variant"
+    )
+    space: dict[StrictStr, list[Scalar] | Range] | None = Field(None, description="where strategy search looks")
+    claims: list[StrictStr | dict[StrictStr, Scalar | list[Scalar]]] | None = Field(
+        None, description="what the issue's author expects to find"
+    )
+    variants: Annotated[StrictInt, Field(ge=1, le=MOST_PROPOSALS)] | list[VariantSettings] | None = Field(
+        None, description="the variants themselves, in place of a table; of an issue in prose how many to propose"
+    )
+    baseline_only: StrictBool = Field(False, description="only the baseline is measured, once on each of `seeds`")
+    confirm: StrictBool = Field(False, description="nothing runs before a person comments /go")
+
+    @field_validator("budget", "cap")
+    @classmethod
+    def _readable(cls, amount: int | float | str | None) -> int | float | str | None:
+        if amount is not None and read_budget(str(amount)) is None:
+            raise PydanticCustomError("budget", "{value} is no budget", {"value": repr(str(amount)[:40])})
+        return amount
+
+    @field_validator("cap")
+    @classmethod
+    def _timed(cls, amount: int | float | str | None) -> int | float | str | None:
+        budget = None if amount is None else read_budget(str(amount))
+        if budget is not None and budget.kind != "seconds":
+            raise PydanticCustomError("cap", "a cap is a time, such as 2 hours")
+        return amount
+
+    @field_validator("seeds", "order", "only")
+    @classmethod
+    def _distinct(cls, values: list[int | str] | None) -> list[int | str] | None:
+        if values and len(set(map(str, values))) < len(values):
+            twice = next(value for value in values if values.count(value) > 1)
+            raise PydanticCustomError("twice", "{value} is given twice", {"value": str(twice)})
+        return values
+
+
+def json_schema() -> dict[str, object]:
+    """Return the JSON schema of the settings block, which `--schema` prints and docs/settings.schema.json holds."""
+    return SettingsBlock.model_json_schema()

@@ -1,0 +1,82 @@
+"""The sentences of an issue's prose: one at a time, each with its line, without what only explains. Pure."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agent.spec.markdown import IssueDocument, Paragraph
+
+_ABBREVIATED = re.compile(r"\b(e\.g|i\.e|vs|approx|incl|resp|etc|no|fig|cf|ca|max|min|est)\.$", re.IGNORECASE)
+_END = re.compile(r"(?<=[.!?;])\s+|\n(?=[-*\u2022]\s)")
+_REASON = re.compile(r",?\s+(?:because|since|so that|in order to|to (?:see|test|check|learn|find out|verify|know|measure))\b.*$",
+                     re.IGNORECASE | re.DOTALL)  # fmt: skip
+_PAREN = re.compile(r"\s*[(\[][^()\[\]]*[)\]]")
+# In brackets, these words instruct: what holds them is no mere description.
+_INSTRUCTS = re.compile(
+    r"\b(?:skip\w*|first|last|not|no|only|done|already|optional\w*|before|after|if|unless|until|then|drop\w*|omit\w*|don't)\b",
+    re.IGNORECASE,
+)
+_PAST = ("background", "previous", "prior", "earlier", "related", "history", "appendix", "results")
+_EXECUTION = re.compile(r"\b(?:execution|order|run plan|running|schedule|procedure|how to run|runs)\b", re.IGNORECASE)
+_GATE = re.compile(
+    r"\b(?:decision|gate|acceptance|accept|criteria|criterion|success|adoption|promotion)\b", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence: as it is written, its line (from 0), the paragraph that it stands in, and the kind of its section."""
+
+    text: str
+    line: int
+    prose: Paragraph
+
+    @property
+    def in_execution(self) -> bool:
+        return any(_EXECUTION.search(heading) for heading in self.prose.headings)
+
+    @property
+    def in_gate(self) -> bool:
+        return any(_GATE.search(heading) for heading in self.prose.headings)
+
+    @property
+    def in_the_past(self) -> bool:
+        """Whether its section tells what was, and not what is to be done."""
+        return any(heading.casefold().startswith(_PAST) for heading in self.prose.headings)
+
+    @property
+    def plain(self) -> str:
+        """The sentence on one line, with plain apostrophes and hyphens, without the mark at its end."""
+        text = re.sub(r"[\u2018\u2019\u02bc]", "'", " ".join(self.text.split()))
+        return re.sub(r"^[-*\u2022]\s+|[\s.!?;:,]+$", "", text)
+
+
+def sentences(page: IssueDocument) -> Iterator[Sentence]:
+    """Yield the sentences of an issue in order."""
+    for prose in page.prose:
+        for text in _split(prose.text):
+            yield Sentence(text, page.line_of(prose, text), prose)
+
+
+def _split(text: str) -> list[str]:
+    """Return the sentences of a paragraph; a full stop after `e.g` ends none."""
+    pieces = [piece for piece in _END.split(text) if piece.strip()]
+    joined: list[str] = []
+    for piece in pieces:
+        if joined and _ABBREVIATED.search(joined[-1]):
+            joined[-1] += f" {piece}"
+        else:
+            joined.append(piece)
+    return joined
+
+
+def without_asides(text: str) -> str | None:
+    """Return a sentence without what stands in brackets; None where that instructs too."""
+    asides = _PAREN.findall(text)
+    return None if any(_INSTRUCTS.search(aside) for aside in asides) else _PAREN.sub("", text)
+
+
+def without_reason(text: str) -> tuple[str, str]:
+    """Return a sentence without the reason that it gives at its end, and the reason."""
+    reason = _REASON.search(text)
+    return (text, "") if reason is None else (text[: reason.start()], reason[0])

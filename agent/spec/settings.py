@@ -1,0 +1,152 @@
+"""The settings block of an issue: fenced yaml whose first line is `# autoresearch`. Every error names its line. Pure."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agent.core.experiment import Budget, GateKind, ReadAs
+from agent.spec.amounts import parse_budget
+from agent.spec.markdown import IssueDocument, lines_of
+
+PROPOSALS = 3  # of an issue in prose, where it does not say how many
+_KEYS = (
+    "track, strategy, budget, cap, seeds, gate, min_gain, order, skip, only, table, describe, grid, space, claims, variants, "
+    "baseline_only, confirm"
+)
+_HELP = f"keys: {_KEYS}; `--schema` says what each takes, such as budget: 5 minutes, seeds: [0, 1], gate: lowest"
+Value = int | float | str | bool
+
+
+@dataclass(frozen=True)
+class ListedVariant:
+    """A variant of the block: its name, the values that it sets by whatever name, why, and its line (from 0)."""
+
+    name: str
+    values: Mapping[str, Value]
+    why: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the block says; None, empty and False where it says nothing. `lines` has the line of each key, from 0."""
+
+    track: str | None = None
+    strategy: str | None = None
+    budget: Budget | None = None
+    cap_s: float | None = None
+    seeds: tuple[int, ...] | None = None
+    gate: GateKind | None = None
+    min_gain: float | None = None
+    order: tuple[str, ...] = ()
+    skip: Mapping[str, str] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    tables: tuple[int | str, ...] = ()
+    describe: tuple[str, ...] = ()
+    grid: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    space: bool = False
+    claims: int = 0
+    variants: tuple[ListedVariant, ...] = ()
+    proposals: int = PROPOSALS
+    baseline_only: bool = False
+    confirm: bool = False
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def line(self, key: str) -> int | None:
+        return self.lines.get(key)
+
+
+def read_settings(page: IssueDocument) -> Settings:
+    """Return what the page's one settings block says, or the defaults. Raises BadInput, with the line."""
+    if not page.blocks:
+        return Settings()
+    if len(page.blocks) > 1:
+        raise page.error("a second autoresearch block", lines_of(page.blocks[1])[0], "keep one of the two")
+    block, first = page.blocks[0].content, lines_of(page.blocks[0])[0] + 1
+    lines = _key_lines(page, block, first)
+    return _settings(page, _loaded(page, block, first), lines, first)
+
+
+def _settings(page: IssueDocument, loaded: object, lines: Mapping[str, int], first: int) -> Settings:
+    from pydantic import ValidationError  # a tenth of a second, and most issues have no block
+
+    from agent.spec.schema import SettingsBlock
+
+    try:
+        block = SettingsBlock.model_validate(loaded)
+    except ValidationError as error:
+        worst = error.errors(include_input=False, include_url=False)[0]
+        key = str([*worst["loc"], "the block"][0])
+        if worst["type"] == "extra_forbidden" and len(worst["loc"]) == 1:
+            raise page.error(f"unknown key {key!r}", lines.get(key, first), _nearest(key)) from None
+        inner = ".".join(
+            str(part) for part in worst["loc"] if not re.search(r"[\[({-]|^(?:int|str|float|bool)$", str(part))
+        )
+        raise page.error(f"{inner or key}: {worst['msg']}", lines.get(key, first), _HELP) from None
+    listed = block.variants if isinstance(block.variants, list) else []
+    tables = block.table if isinstance(block.table, list) else [] if block.table is None else [block.table]
+    return Settings(
+        track=block.track,
+        strategy=block.strategy,
+        budget=None if block.budget is None else parse_budget(str(block.budget)),
+        cap_s=None if block.cap is None else parse_budget(str(block.cap)).amount,
+        seeds=None if block.seeds is None else tuple(block.seeds),
+        gate=block.gate,
+        min_gain=None if block.min_gain is None else float(block.min_gain),
+        order=tuple(map(str, block.order or ())),
+        skip=dict(block.skip) if isinstance(block.skip, dict) else dict.fromkeys(map(str, block.skip or ()), ""),
+        only=tuple(map(str, block.only or ())),
+        tables=tuple(tables),
+        describe=tuple(block.describe or ()),
+        grid={name: tuple(values) for name, values in (block.grid or {}).items()},
+        space=block.space is not None,
+        claims=len(block.claims or ()),
+        variants=tuple(
+            ListedVariant(str(one.id), one.set, one.why, _line_of_id(page, str(one.id), lines["variants"]))
+            for one in listed
+        ),
+        proposals=block.variants if isinstance(block.variants, int) else PROPOSALS,
+        baseline_only=block.baseline_only,
+        confirm=block.confirm,
+        lines=lines,
+    )
+
+
+def _nearest(key: str) -> str:
+    near = difflib.get_close_matches(key, _KEYS.split(", "), n=1)
+    return f"did you mean {near[0]}? {_HELP}" if near else _HELP
+
+
+def _line_of_id(page: IssueDocument, name: str, first: int) -> int:
+    """Return the line that gives a variant of the block its ID."""
+    pattern = re.compile(rf"\bid:\s*[\"']?{re.escape(name)}\b")
+    return next((at for at in range(first, len(page.lines)) if pattern.search(page.lines[at])), first)
+
+
+def _key_lines(page: IssueDocument, block: str, first: int) -> dict[str, int]:
+    """Return the line of each key of the block, whose first line is `first`."""
+    lines: dict[str, int] = {}
+    for at, line in enumerate(block.split("\n"), first):
+        key = re.match(r"(\w+)\s*:", line)
+        if key and lines.setdefault(key[1], at) != at:  # YAML would take the last and say nothing
+            raise page.error(f"key {key[1]!r} is given twice", at, "keep one of the two")
+    return lines
+
+
+def _loaded(page: IssueDocument, block: str, first: int) -> object:
+    """Return what YAML makes of the block."""
+    import yaml  # as pydantic
+
+    try:
+        return yaml.safe_load(block) or {}
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        # all but the first come from YAML's own constructors: `!!int ''` is an IndexError
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "it cannot be read"
+        raise page.error(f"the block is no YAML: {problem}", first + (mark.line if mark else 0), _HELP) from None
+
+
+def read_as(page: IssueDocument, settings: Settings) -> list[ReadAs]:
+    """Return what is shown of the block: each key, as it is written."""
+    return [page.read_as(at, page.lines[at], f"settings block: {key}") for key, at in settings.lines.items()]

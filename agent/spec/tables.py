@@ -1,0 +1,207 @@
+"""Which tables of an issue are its experiments: chosen, joined, continued; and what is like a table and is none. Pure."""
+
+import re
+from collections.abc import Sequence
+
+from agent.core.errors import BadInput
+from agent.core.experiment import ReadAs
+from agent.core.values import join
+from agent.spec.cells import KEEP, bare
+from agent.spec.columns import read_column
+from agent.spec.layout import cells_of, is_id, is_row, is_ruler
+from agent.spec.markdown import IssueDocument, Table
+from agent.spec.names import Unknown, Vocabulary, normal_form
+from agent.spec.settings import Settings
+from agent.spec.table import ExperimentTable, Row, example
+
+_EXPERIMENTS = re.compile(
+    r"\b(?:experiments?|variants?|runs?|trials?|phase|stage|sweep|ablations?|grid)\b", re.IGNORECASE
+)
+_PAST = (
+    "background",
+    "previous",
+    "prior",
+    "earlier",
+    "related",
+    "history",
+    "appendix",
+    "results",
+    "baseline",
+    "context",
+)
+
+
+def find_tables(
+    page: IssueDocument, names: Vocabulary, settings: Settings, reads: list[ReadAs]
+) -> list[ExperimentTable]:
+    """Return the tables whose rows are variants, each with an own set of IDs; none where there is none.
+
+    Raises BadInput where it cannot be told which are meant. What is passed over is told in `reads`.
+    """
+    with_id = [table for table in page.tables if any(map(is_id, table.header)) and len(table.rows) > 1]
+    if settings.tables:
+        meant = [table for key in settings.tables for table in _named(page, with_id, key, settings)]
+    else:
+        meant = _meant(page, with_id, names, reads)
+    for table in page.tables:
+        if table not in meant and not any(read.line == page.number(table.line) for read in reads):
+            reads.append(
+                page.read_as(table.line, f"table with {join(table.header)}", "not read: no table of experiments")
+            )
+    return _joined(page, [_experiment(page, table, names, settings) for table in meant])
+
+
+def _experiment(page: IssueDocument, table: Table, names: Vocabulary, settings: Settings) -> ExperimentTable:
+    rows = tuple(Row(dict(zip(table.header, cells, strict=False)), at) for at, cells in table.rows[1:])
+    return ExperimentTable(page, table.line, tuple(table.header), rows, names, settings.describe)
+
+
+def _named(page: IssueDocument, tables: Sequence[Table], key: int | str, settings: Settings) -> list[Table]:
+    """Return the tables that `table:` names, by number from 1 or by a heading above them."""
+    if isinstance(key, int):
+        named = list(tables[key - 1 : key]) if key > 0 else []
+    else:
+        named = [table for table in tables if normal_form(key) in map(normal_form, table.headings)]
+    if not named:
+        raise page.error(f"table: {key!r} is no table with an ID column", settings.line("table"), _list(page, tables))
+    return named
+
+
+def _list(page: IssueDocument, tables: Sequence[Table]) -> str:
+    shown = (
+        f"{at} ({page.where(table.line)}, {' > '.join(table.headings) or 'no heading'})"
+        for at, table in enumerate(tables, 1)
+    )
+    return f"tables with an ID column: {join(list(shown))}"
+
+
+def _meant(page: IssueDocument, tables: Sequence[Table], names: Vocabulary, reads: list[ReadAs]) -> list[Table]:
+    """Return the tables of experiments: those without results, and of these those under Experiments where some are."""
+    results = [table for table in tables if _has_results(table, names)]
+    open_ones = [table for table in tables if table not in results]
+    if not open_ones and results:
+        problem = "the only table with an ID column has results in it"
+        raise page.error(
+            problem, results[0].line, "leave the results' column empty, or say in the settings block: table: 1"
+        )
+    reads += [
+        page.read_as(table.line, f"table with {join(table.header)}", "not read: it has results") for table in results
+    ]
+    under = [table for table in open_ones if any(_EXPERIMENTS.search(heading) for heading in table.headings)]
+    past = [table for table in open_ones if _is_past(table)]
+    others = [table for table in open_ones if table not in under and table not in past]
+    if under and others:
+        raise page.error(
+            "it cannot be told which tables are meant",
+            others[0].line,
+            f"say table: [1, ...] in the settings block; {_list(page, tables)}",
+        )
+    chosen = [table for table in under if table not in past] or others or past
+    left = [table for table in open_ones if table not in chosen]
+    reads += [
+        page.read_as(table.line, f"table with {join(table.header)}", f"not read: it stands under {table.headings[-1]}")
+        for table in left
+    ]
+    return chosen
+
+
+def _is_past(table: Table) -> bool:
+    return any(heading.casefold().startswith(_PAST) for heading in table.headings)
+
+
+def _has_results(table: Table, names: Vocabulary) -> bool:
+    """Return whether a column of the metric has numbers in it."""
+    for at, header in enumerate(table.header):
+        column = read_column(header, names)
+        if not isinstance(column, Unknown) and column.role == "metric":
+            cells = [bare(cells[at]) for _, cells in table.rows[1:] if at < len(cells)]
+            if any(cell not in KEEP and re.search(r"\d", cell) for cell in cells):
+                return True
+    return False
+
+
+def _joined(page: IssueDocument, tables: Sequence[ExperimentTable]) -> list[ExperimentTable]:
+    """Return the tables, those that have the same IDs as one."""
+    joined: list[ExperimentTable] = []
+    for table in tables:
+        _ = table.columns
+        same = next((one for one in joined if _ids(one) & _ids(table)), None)
+        if same is None:
+            joined.append(table)
+        elif _ids(same) != _ids(table):
+            some = ", ".join(sorted(_ids(same) & _ids(table))).upper()
+            problem = f"two tables share {some}, and each has rows that the other lacks"
+            raise page.error(
+                problem, table.line, "give both the same IDs, or choose one in the settings block: table: 1"
+            )
+        else:
+            joined[joined.index(same)] = _union(page, same, table)
+    return joined
+
+
+def _ids(table: ExperimentTable) -> set[str]:
+    return {bare(name).lower() for name in table.ids}
+
+
+def _union(page: IssueDocument, first: ExperimentTable, second: ExperimentTable) -> ExperimentTable:
+    """Return one table of two that have the same IDs. Raises BadInput where a cell differs."""
+    rows = []
+    others = {bare(row.of(second.columns, "id")).lower(): row for row in second.rows}
+    for row in first.rows:
+        other = others[bare(row.of(first.columns, "id")).lower()]
+        for header in (column.header for column in second.columns if column.role != "id"):
+            mine = row.cells.get(header)
+            if mine is not None and mine != other.cells.get(header, mine):
+                problem = f"row {row.of(first.columns, 'id')}, column {header}: {mine!r} at {page.where(row.line)} and {other.cells[header]!r} here"
+                raise page.error(problem, other.line, "keep one of the two")
+        own = {column.header for column in second.columns if column.role == "id"}
+        rows.append(Row({**{k: v for k, v in other.cells.items() if k not in own}, **row.cells}, row.line))
+    new = [column.header for column in second.columns if column.role != "id" and column.header not in first.header]
+    return ExperimentTable(page, first.line, (*first.header, *new), tuple(rows), first.names, first.described)
+
+
+# --- what is like a table ---------------------------------------------------------------------------------
+
+
+def check_tables(page: IssueDocument, names: Vocabulary, tables: Sequence[ExperimentTable]) -> None:
+    """Raise BadInput where a table has no rows, sets nothing, or is left in a form that is not read."""
+    for table in tables:
+        if not any(column.role in ("set", "changes") for column in table.columns):
+            problem = f"no column sets a constant of {names.track.script}; the columns are {join(table.header)}"
+            raise page.error(problem, table.line, f"its constants: {join(list(names.constants))}; {example(names)}")
+    check_leftovers(page, names)
+
+
+def missing_table(page: IssueDocument, names: Vocabulary) -> BadInput:
+    """Return why an issue that needs a table has none."""
+    headed = next((table for table in page.tables if any(map(is_id, table.header))), None)
+    if headed is not None:
+        return page.error("the experiment table has no rows", headed.line, example(names))
+    if page.tables:
+        header = page.tables[0].header
+        return page.error(
+            f"no table has an ID column; this one has {join(header)}", page.tables[0].line, example(names)
+        )
+    return page.error("there is no table of experiments", like_a_table(page, names), example(names))
+
+
+def check_leftovers(page: IssueDocument, names: Vocabulary) -> None:
+    """Raise BadInput for a row that belongs to no table."""
+    for prose in page.prose:
+        for at in range(*prose.lines):
+            if at < len(page.lines) and is_row(page.lines[at]) and len(cells_of(page.lines[at])) > 1:
+                problem = f"{page.lines[at].strip()[:80]!r} belongs to no table that is read"
+                raise page.error(
+                    problem, at, f"put it right below the table's rows, with a ruler under the header; {example(names)}"
+                )
+
+
+def like_a_table(page: IssueDocument, names: Vocabulary) -> int | None:
+    """Return the first line that looks like a part of a table, in code and in HTML too; None where none does."""
+    for at, line in enumerate(page.lines):
+        if is_ruler(line) or is_row(line) or re.search(r"<t(?:able|r|d|h)\b", line, re.IGNORECASE):
+            return at
+        fields = [field.strip() for field in re.split(r"[|,;\t]|\s{2,}", line) if field.strip()]
+        if len(fields) > 1 and any(map(is_id, fields)) and any(names.knows(field) for field in fields):
+            return at
+    return None

@@ -1,0 +1,409 @@
+"""The kinds of issue texts that the first version misread, each under its name: read, or refused with the way out."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.core.errors import BadInput
+from agent.core.experiment import Budget, Issue, Profile, SetConstant, Spec
+from agent.spec import parser, script
+from agent.store import tracks
+
+ROOT = Path(__file__).parents[2]
+TRACK = tracks.load(ROOT, "main")
+CONSTANTS = script.constants((ROOT / "train.py").read_text(), "train.py")
+TABLE = "| ID | DEPTH | ASPECT_RATIO |\n|---|---|---|\n| 1A | 6 | 128 |\n| 1B | 12 | 32 |\n| 1C | 10 | 64 |\n| 1D | 8 | 96 |\n"
+
+
+def read(body: str, profile: Profile = "mini") -> Spec:
+    issue = Issue(7, "a title", body, ("experiment",), source="i.md")
+    return parser.parse(issue, TRACK, CONSTANTS, profile)
+
+
+def refused(body: str) -> str:
+    with pytest.raises(BadInput) as caught:
+        read(body)
+    return str(caught.value)
+
+
+def sets(spec: Spec) -> dict[str, dict[str, object]]:
+    return {v.name: {e.name: e.value for e in v.edits if isinstance(e, SetConstant)} for v in spec.variants}
+
+
+def execution(text: str) -> str:
+    return f"{TABLE}\n## Execution\n\n{text}\n"
+
+
+def test_column_dropped_entries_of_the_profile_go_by_their_own_name() -> None:
+    spec = read("| ID | DEPTH | matrix_rate |\n|-|-|-|\n| A | 10 | 0.02 |")
+    assert sets(spec) == {"A": {"DEPTH": 10, "TUNED.mini.matrix_lr": 0.02}}
+    assert sets(read("| ID | matrix_lr |\n|-|-|\n| A | 0.02 |", "full")) == {"A": {"TUNED.full.matrix_lr": 0.02}}
+
+
+def test_column_dropped_what_the_script_lacks_is_refused_by_name() -> None:
+    error = refused("| ID | DEPTH | matrix_rate | n_kv_head | Seed |\n|-|-|-|-|-|\n| A | 10 | 0.02 | 1 | 42 |")
+    assert "column n_kv_head: train.py has no constant n_kv_head" in error
+    assert "describe: [n_kv_head]" in error
+
+
+@pytest.mark.parametrize(
+    "header", ["DEPTH (layers)", "DEPTH:", "`DEPTH`", "Depth[^1]", "depth", "layers", "n_layer", "**DEPTH**"]
+)
+def test_column_dropped_a_name_counts_in_its_normal_form(header: str) -> None:
+    assert sets(read(f"| ID | {header} |\n|-|-|\n| A | 10 |")) == {"A": {"DEPTH": 10}}
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "name", "value"),
+    [
+        ("window_pattern", "SSL", "TUNED.mini.window_pattern", "SSL"),
+        ("Learning rate", "0.02", "TUNED.mini.matrix_lr", 0.02),
+        ("WINDOW_PATTERN", "SSL", "TUNED.mini.window_pattern", "SSL"),
+        ("MATRIX_LR", "0.02", "TUNED.mini.matrix_lr", 0.02),
+        ("EMBEDDING_LR", "0.3", "TUNED.mini.embed_lr", 0.3),
+        ("TOTAL_BATCH_SIZE", "2**12", "TUNED.mini.total_batch", 4096),
+        ("HEAD_RATE", "0.01", "HEAD_LR", 0.01),
+        ("TUNED.full.matrix_lr", "0.02", "TUNED.full.matrix_lr", 0.02),
+    ],
+)
+def test_upstreams_names_and_what_people_say_are_aliases(header: str, cell: str, name: str, value: object) -> None:
+    assert sets(read(f"| ID | {header} |\n|-|-|\n| A | {cell} |")) == {"A": {name: value}}
+
+
+def test_a_unit_in_brackets_that_names_another_constant_is_no_unit() -> None:
+    assert "may be TUNED.mini.matrix_lr or" in refused("| ID | Learning rate (head) |\n|-|-|\n| A | 0.02 |")
+
+
+@pytest.mark.parametrize("header", ["GPU", "VRAM", "ETA", "VRAM (GB)", "Expected effect", "Owner", "Est. cost"])
+def test_column_refused_what_describes_sets_nothing(header: str) -> None:
+    assert sets(read(f"| ID | DEPTH | {header} |\n|-|-|-|\n| A | 10 | 80 |\n| B | 12 | 40 |")) == {
+        "A": {"DEPTH": 10},
+        "B": {"DEPTH": 12},
+    }
+
+
+def test_an_unknown_column_with_values_is_refused_and_described_on_demand() -> None:
+    body = "| ID | DEPTH | Activation |\n|-|-|-|\n| A | 10 | SwiGLU |\n| B | 12 | GELU |"
+    assert "describe: [Activation]" in refused(body)
+    assert sets(read(f"{body}\n\n```yaml\n# autoresearch\ndescribe: [Activation]\n```")) == {
+        "A": {"DEPTH": 10},
+        "B": {"DEPTH": 12},
+    }
+
+
+def test_false_reason() -> None:
+    assert "train.py has no constant n_kv_head" in refused("| ID | n_kv_head | DEPTH |\n|-|-|-|\n| 6A | 1 | 8 |")
+
+
+def test_wrong_table() -> None:
+    past = "## Background\n\n| ID | DEPTH | ASPECT_RATIO | val_bpb |\n|-|-|-|-|\n| 1A | 6 | 128 | 1.01 |\n| 1D | 8 | 96 | 1.02 |\n\n"
+    spec = read(f"{past}## Experiments\n\n| ID | DEPTH | ASPECT_RATIO |\n|-|-|-|\n| 2A | 10 | 64 |\n| 2B | 12 | 64 |")
+    assert spec.order == ("2A", "2B")
+    assert any("it has results" in one.means for one in spec.read_as)
+
+
+PHASES = (
+    "## Experiments\n\n### Phase 1\n\n| ID | DEPTH |\n|-|-|\n| 1A | 6 |\n| 1B | 10 |\n\n"
+    "### Phase 2\n\n| ID | HEAD_RATE |\n|-|-|\n| 2A | 0.01 |\n| 2B | 0.02 |\n"
+)
+
+
+def test_table_dropped() -> None:
+    assert read(PHASES).order == ("1A", "1B", "2A", "2B")
+    assert read(f"{PHASES}\n```yaml\n# autoresearch\ntable: 2\n```").order == ("2A", "2B")
+    assert read(f"{PHASES}\n```yaml\n# autoresearch\ntable: Phase 1\n```").order == ("1A", "1B")
+
+
+def test_table_split() -> None:
+    spec = read(
+        "| ID | DEPTH |\n|-|-|\n| 1A | 6 |\n| 1B | 10 |\n\nand\n\n| ID | HEAD_LR |\n|-|-|\n| 1A | 0.01 |\n| 1B | 0.02 |"
+    )
+    assert sets(spec) == {"1A": {"DEPTH": 6, "HEAD_LR": 0.01}, "1B": {"DEPTH": 10, "HEAD_LR": 0.02}}
+
+
+@pytest.mark.parametrize("between", ["\n", "\n\n", "<!-- later -->\n", "\n<!-- later\nor never -->\n\n"])
+def test_rows_lost(between: str) -> None:
+    assert read(f"| ID | DEPTH |\n|-|-|\n| 1A | 6 |\n{between}| 1B | 10 |").order == ("1A", "1B")
+
+
+HTML = "<table>\n<tr><th>ID</th><th>DEPTH</th></tr>\n<tr><td>1A</td><td>6</td></tr>\n<tr><td>1B</td><td>10</td></tr>\n</table>"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        HTML,
+        "ID\tDEPTH\n1A\t6\n1B\t10",
+        "| ID | DEPTH |\n| 1A | 6 |\n| 1B | 10 |",
+        "| ID | DEPTH |\n|====|=======|\n| 1A | 6 |\n| 1B | 10 |",
+        "｜ ID ｜ DEPTH ｜\n｜---｜---｜\n｜ 1A ｜ 6 ｜\n｜ 1B ｜ 10 ｜",
+        "+----+-------+\n| ID | DEPTH |\n+====+=======+\n| 1A | 6 |\n+----+-------+\n| 1B | 10 |\n+----+-------+",
+        "┌────┬───────┐\n│ ID │ DEPTH │\n├────┼───────┤\n│ 1A │ 6     │\n│ 1B │ 10    │\n└────┴───────┘",
+        "> | ID | DEPTH |\n> | 1A | 6 |\n>\n> | 1B | 10 |",
+        "- | ID | DEPTH |\n  |---|---|\n  | 1A | 6 |\n\n  | 1B | 10 |",
+        f"<details>\n<summary>s</summary>\n\n{HTML}\n\n</details>",
+    ],
+)
+def test_no_ruler(table: str) -> None:
+    spec = read(f"Try these.\n\n{table}\n\nThat is all.")
+    assert sets(spec) == {"1A": {"DEPTH": 6}, "1B": {"DEPTH": 10}}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "ID, DEPTH\n1A, 6\n1B, 10",
+        "```\n| ID | DEPTH |\n|---|---|\n| 1A | 6 |\n```",
+        "```csv\nID,DEPTH\n1A,6\n```",
+        "ID   DEPTH\n1A   6",
+        "<table><tr><th>ID</th><th>DEPTH</th></tr><tr><td rowspan=2>1A</td><td>6</td></tr></table>",
+        "| DEPTH | ASPECT_RATIO |\n|---|---|\n| 6 | 128 |",
+        "a | b\n--- | ---\nc | d",
+    ],
+)
+def test_anything_like_a_table_is_no_bill(table: str) -> None:
+    assert "i.md:" in refused(f"Try these.\n\n{table}\n\nThat is all.")
+
+
+@pytest.mark.parametrize("text", ["A single run takes 2 minutes to compile.", "Each run has 500 steps of warmup."])
+def test_budget_guessed_of_a_part_of_a_run(text: str) -> None:
+    assert read(execution(text)).budget is None
+
+
+def test_budget_guessed_of_a_total() -> None:
+    assert "budget:" in refused(execution("Budget: 20 min (4 runs x 5 min)"))
+
+
+@pytest.mark.parametrize(
+    "text", ["Each run: 2 minutes", "Use 2-minute runs.", "Each variant is trained for 2 minutes."]
+)
+def test_budget_missed(text: str) -> None:
+    assert read(execution(text)).budget == Budget("seconds", 120)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Give every run two minutes or so.",
+        "We can afford 2 minutes a pop for each run.",
+        "Runs should not exceed 2 minutes.",
+        "1,5 minutes a run",
+    ],
+)
+def test_what_may_be_a_budget_is_refused_with_the_key(text: str) -> None:
+    assert "budget" in refused(f"{TABLE}\n{text}\n")
+    assert read(f"{TABLE}\n{text}\n\n```yaml\n# autoresearch\nbudget: 2 minutes\n```").budget == Budget("seconds", 120)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Don\u2019t run 1B.", "Leave out 1B.", "1B has already been run.", "Skip 1B.", "Leave 1B out.", "Omit 1B", "Run all but 1B.", "1B is skipped.",
+     "Run all variants except 1B."],
+)  # fmt: skip
+def test_exclusion_missed(text: str) -> None:
+    spec = read(execution(text))
+    assert spec.order == ("1A", "1C", "1D")
+    assert "i.md:10" in spec.skipped["1B"]
+    assert read(f"{TABLE}\n{text}\n").order == ("1A", "1C", "1D")
+
+
+@pytest.mark.parametrize("text", ["Only run 1A and 1C.", "Run only 1A and 1C.", "Run 1A and 1C only."])
+def test_only(text: str) -> None:
+    spec = read(execution(text))
+    assert spec.order == ("1A", "1C")
+    assert spec.skipped.keys() == {"1B", "1D"}
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("Run 1A (3 heads is very few) last.", "1B 1C 1D 1A"),
+        ("Before 1A, run 1D.", "1D 1A 1B 1C"),
+        ("Run 1A after 1C.", "1B 1C 1A 1D"),
+        ("Run 1D before 1B", "1A 1D 1B 1C"),
+        ("Run 1A-1D sequentially.", "1A 1B 1C 1D"),
+        ("Run 1D, 1C and 1B first.", "1D 1C 1B 1A"),
+        ("Run 1D first, because in issue 2 the variant 2A won.", "1D 1A 1B 1C"),
+        ("Run them in the order of the table.", "1A 1B 1C 1D"),
+    ],
+)
+def test_order(text: str, order: str) -> None:
+    assert " ".join(read(execution(text)).order) == order
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Run 1D, 1C first.", "Run 1D twice.", "Run the wide ones, e.g. 1A and 1D.", "Run 1B (optional) last.", "Run 1D or 1C first.",
+     "If 1D wins, skip 1A.", "Run the widest first.", "Run 1D with 1C in parallel.", "Don't skip 1B.", "1B can wait.", "Run 1D-1A.",
+     "Start with the cheap one, 1B.", "Never mind 1B."],
+)  # fmt: skip
+def test_what_may_be_an_order_is_refused_with_the_key(text: str) -> None:
+    error = refused(execution(text))
+    assert "i.md:10" in error
+    assert "order: [1D" in error or "on a condition" in error
+    spec = read(execution(text) + "\n```yaml\n# autoresearch\norder: [1C, 1A]\n```")
+    assert spec.order == ("1C", "1A", "1B", "1D")
+
+
+def test_other_issue() -> None:
+    assert read(execution("In issue 2 the variant 2A won.")).order == ("1A", "1B", "1C", "1D")
+    assert "2A is no variant" in refused(execution("Run 2A first."))
+
+
+def test_condition() -> None:
+    [outcome] = read(f"{TABLE}\n- If 1D wins by more than 0.01: go wider\n").outcomes
+    assert (outcome.variant, outcome.min_gain, outcome.unchecked) == ("1D", 0.01, "")
+    assert [outcome.holds(gain) for gain in (0.02, 0.005, None)] == [True, False, False]
+    [outcome] = read(f"{TABLE}\n- If 1D wins clearly: go wider\n").outcomes
+    assert outcome.unchecked == "clearly"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Adopt only if val_bpb improves by at least 0.02.", "Minimum gain: 0.02", "Require a gain of at least 0.02 bpb.",
+     "Promote the winner only if val_bpb drops by more than 0.02"],
+)  # fmt: skip
+def test_threshold(text: str) -> None:
+    assert read(f"{TABLE}\n## Decision Gate\n\n{text}\n").min_gain == 0.02
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Adopt only if val_bpb improves by at least 2%.", "It must beat the baseline by 0.02.", "Use p < 0.01.", "Reject gains under 0.02.",
+     "Adopt only if val_bpb improves by at most 0.02."],
+)  # fmt: skip
+def test_what_may_be_a_threshold_is_refused_with_the_key(text: str) -> None:
+    body = f"{TABLE}\n## Decision Gate\n\n{text}\n"
+    assert "min_gain: 0.002" in refused(body)
+    assert read(f"{body}\n```yaml\n# autoresearch\nmin_gain: 0.02\n```").min_gain == 0.02
+
+
+@pytest.mark.parametrize(
+    "cell", ["0,005", "0,040", "+0.01", "2x", "50%", "0.01-0.02", "~0.01", "0.01 or 0.02", "1,024", ">0.01"]
+)
+def test_decimal_comma_sign_and_their_like_are_refused(cell: str) -> None:
+    assert "row A, column HEAD_LR" in refused(f"| ID | HEAD_LR |\n|-|-|\n| A | {cell} |")
+
+
+def test_decimal_comma_says_what_to_write() -> None:
+    assert "write 0.005" in refused("| ID | HEAD_RATE |\n|-|-|\n| A | 0,005 |\n| B | 0,040 |")
+
+
+def test_sign_says_what_to_write() -> None:
+    assert "a difference? write the value itself: 12" in refused("| ID | DEPTH |\n|-|-|\n| A | +4 |")
+
+
+def test_an_arrow_leads_from_the_baselines_value() -> None:
+    assert sets(read("| ID | ASPECT_RATIO |\n|-|-|\n| A | 64 -> 96 |")) == {"A": {"ASPECT_RATIO": 96}}
+    assert "the baseline has 64, not '48'" in refused("| ID | ASPECT_RATIO |\n|-|-|\n| A | 48 → 96 |")
+
+
+def test_false_hint() -> None:
+    error = refused("| ID | WARMUP_RATIO |\n|-|-|\n| A | 0.1 |")
+    assert "did you mean" not in error
+    assert "warmdown_ratio" in error
+
+
+def test_baseline_row() -> None:
+    spec = read(
+        "| ID | DEPTH | ASPECT_RATIO | model_dim |\n|-|-|-|-|\n| baseline | 8 | current | 512 |\n| 1A | 10 | 64 | - |"
+    )
+    assert spec.order == ("1A",)
+    assert [(one.column, one.value) for one in spec.baseline_stated] == [("model_dim", 512)]
+    assert "the baseline's DEPTH is 8, not 6" in refused("| ID | DEPTH |\n|-|-|\n| baseline | 6 |\n| 1A | 10 |")
+
+
+def test_seeds_as_rows() -> None:
+    error = refused("| ID | DEPTH | Seed |\n|-|-|-|\n| a42 | 10 | 42 |\n| a43 | 10 | 43 |")
+    assert "seeds: [42, 43]" in error
+    body = (
+        "| ID | DEPTH | Seed |\n|-|-|-|\n| a | 10 | 42 |\n| b | 12 | 42 |\n\n```yaml\n# autoresearch\nseeds: [42]\n```"
+    )
+    assert read(body).seeds == (42,)
+
+
+def test_bad_example() -> None:
+    shown = refused("| ID | Why |\n|-|-|\n| 1A | x |").split("a table looks like this:")[1]
+    example = "\n".join(line.strip() for line in shown.splitlines() if line.strip().startswith("|"))
+    [variant] = read(example).variants
+    assert {edit.name: edit.value for edit in variant.edits if isinstance(edit, SetConstant)} == {
+        "DEPTH": 10,
+        "ASPECT_RATIO": 64,
+    }
+
+
+def test_change_column() -> None:
+    spec = read("| ID | Change |\n|-|-|\n| A | `DEPTH=12, HEAD_RATE=0.01` |\n| B | ASPECT_RATIO=96 |")
+    assert sets(spec) == {"A": {"DEPTH": 12, "HEAD_LR": 0.01}, "B": {"ASPECT_RATIO": 96}}
+    assert "is no list of settings" in refused("| ID | Change |\n|-|-|\n| A | use SwiGLU |")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["- Try DEPTH 6, 8 and 12 with ASPECT_RATIO 128, 96 and 64", "## Try DEPTH 6, 8 and 12\n\nWith ASPECT_RATIO to match.",
+     "Sweep `DEPTH` in {6, 8, 10}.", "Set matrix_lr to 0.02 and 0.08."],
+)  # fmt: skip
+def test_settings_as_text(text: str) -> None:
+    assert "grid:" in refused(f"An idea.\n\n{text}\n")
+
+
+def test_a_grid_says_what_such_text_means() -> None:
+    spec = read(
+        "```yaml\n# autoresearch\ngrid:\n  DEPTH: [8, 10]\n  layers_per: [1]\n```".replace(
+            "  layers_per: [1]\n", "  HEAD_LR: [0.005, 1e-2]\n"
+        )
+    )
+    assert sets(spec) == {
+        "G1": {"DEPTH": 8, "HEAD_LR": 0.01}, "G2": {"DEPTH": 10, "HEAD_LR": 0.005}, "G3": {"DEPTH": 10, "HEAD_LR": 0.01},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("Run the baseline with seeds 42, 43, 44. No code changes.", (42, 43, 44)), ("Measure the baseline on 3 seeds.", (0, 1, 2)),
+     ("Repeat the baseline five times.", (0, 1, 2, 3, 4))],
+)  # fmt: skip
+def test_baseline_only(text: str, seeds: tuple[int, ...]) -> None:
+    spec = read(text)
+    assert (spec.baseline_only, spec.seeds, spec.variants, spec.proposals) == (True, seeds, (), 0)
+
+
+def test_baseline_only_and_more_is_refused() -> None:
+    assert "baseline_only: true" in refused("Run the baseline with seeds 42, 43, 44. Then replace the MLP by SwiGLU.")
+
+
+@pytest.mark.parametrize(
+    ("cell", "first"),
+    [
+        ("1", True),
+        ("Med", True),
+        ("H", True),
+        ("High (P1)", True),
+        ("🔥 high", True),
+        ("P0", True),
+        ("🔴 P0", True),
+        ("5", False),
+        ("low", False),
+    ],
+)
+def test_priorities(cell: str, first: bool) -> None:
+    spec = read(
+        f"| ID | DEPTH | Priority |\n|-|-|-|\n| 1A | 6 | {'P4' if first else 'P3'} |\n| 1B | 10 | {cell} |".replace(
+            "P3", "3"
+        )
+    )
+    assert spec.order == (("1B", "1A") if first else ("1A", "1B"))
+
+
+def test_priorities_that_contradict_are_refused() -> None:
+    assert "is no priority" in refused("| ID | DEPTH | Priority |\n|-|-|-|\n| 1A | 6 | High (P3) |")
+
+
+def test_status_skip_is_obeyed_and_what_is_unclear_refused() -> None:
+    assert read("| ID | DEPTH | Status |\n|-|-|-|\n| 1A | 6 | skip |\n| 1B | 10 | todo |").order == ("1B",)
+    assert "write skip" in refused("| ID | DEPTH | Status |\n|-|-|-|\n| 1A | 6 | done |\n| 1B | 10 | |")
+
+
+def test_a_budget_column_is_obeyed_where_all_rows_have_the_same() -> None:
+    assert read("| ID | DEPTH | Steps |\n|-|-|-|\n| 1A | 6 | 500 |\n| 1B | 10 | 500 |").budget == Budget("steps", 500)
+    assert "another budget" in refused("| ID | DEPTH | Steps |\n|-|-|-|\n| 1A | 6 | 500 |\n| 1B | 10 | 600 |")
