@@ -17,6 +17,7 @@ from agent.core.errors import BadInput, Paused
 from agent.core.experiment import Issue
 from agent.core.sanitize import end_line, strip_hidden
 from agent.core.values import PRIORITY_RANK
+from agent.core.values import rank as rank_of
 
 _REFERENCES = r"#\d{1,9}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*)#\d{1,9})*"
 _AFTER = re.compile(rf"\b(?:after|depends\s+on)\s+({_REFERENCES})(?!\w)", re.IGNORECASE)
@@ -70,8 +71,8 @@ def _texts(body: str) -> list[str]:
 def rank(issue: Issue) -> int:
     """Return how urgent an issue is by its labels: 0 is first; the most urgent counts, an unknown one does not."""
     pairs = [label.partition(":") for label in issue.labels]
-    values = [value.strip().upper() for name, _, value in pairs if name.strip().lower() == "priority"]
-    return min((PRIORITY_RANK[value] for value in values if value in PRIORITY_RANK), default=PRIORITY_RANK[""])
+    values = [rank_of(value) for name, _, value in pairs if name.strip().lower() == "priority"]
+    return min((value for value in values if value is not None), default=PRIORITY_RANK[""])
 
 
 def order_issues(waiting: Sequence[Issue], known: IssueStates) -> Backlog:

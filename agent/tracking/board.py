@@ -36,12 +36,16 @@ class Row:
     @property
     def status(self) -> str:
         """Return one word: how its last failed run ended, else the gate's decision."""
-        failures = [run.status for run in self.runs if run.status in _FAILURES]
-        if failures:
-            return failures[-1]
+        if self.failed_run is not None:
+            return self.failed_run.status
         if self.name == BASELINE:
             return BASELINE
         return self.verdict.decision if self.verdict else "pending"
+
+    @property
+    def failed_run(self) -> RunRecord | None:
+        """Return its last run that failed: the one that `status` names."""
+        return next((run for run in reversed(self.runs) if run.status in _FAILURES), None)
 
     def mean_of(self, metric: str) -> float | None:
         """Return the mean of a metric over the runs that report it; None where none does."""
@@ -80,6 +84,12 @@ class Board:
         winner = verdict.variant if verdict.decision == "keep" else ""
         true = [one for one in self.spec.outcomes if one.variant == winner and one.holds(verdict.gain)]
         return tuple(one_line(one.text) + _condition(one.unchecked) for one in true)
+
+
+def failures(board: Board) -> list[tuple[str, str]]:
+    """Return the variants that failed, each with how and why its last such run ended and where its log is."""
+    failed = ((row.name, row.failed_run) for row in board.rows)
+    return [(name, f"{run.status}: {run.reason}" + (f" ({run.log})" if run.log else "")) for name, run in failed if run]
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from agent.core.experiment import BASELINE
 from agent.core.records import AuditRecord, CommandRecord
 from agent.core.sanitize import fenced, make_postable, one_line
 from agent.store.rounds import RoundRow
-from agent.tracking.board import MISSING, Board, IssueSummary, Row, command_cells, gain, interval, number
+from agent.tracking.board import MISSING, Board, IssueSummary, Row, command_cells, failures, gain, interval, number
 
 _MAX_ROUNDS = 100  # in one comment
 _MAX_COMMANDS = 50  # in one comment
+_MAX_READS = 60  # in one comment
 _NUMBER = re.compile(r"[0-9.,+–-]+(?: (?:±|to) [0-9.,+-]+)?(?: MB?)?")  # most cells: nothing to escape in them
 
 
@@ -29,12 +30,15 @@ def comment(board: Board) -> str:
         _headline(board),
         _outcome(board),
         _table(board),
+        _failures(board),
+        _skipped(board),
         _chart(board),
         *map(describe_audit, board.audits),
         _proposals(board),
         _rounds(board.rounds),
         _steering(board.steering),
         _conditions(board),
+        _read_as(board),
         _reproduce(board),
     )
 
@@ -117,6 +121,16 @@ def _mean(row: Row, metric: str, form: str) -> str:
     return MISSING if value is None else form.format(value)
 
 
+def _failures(board: Board) -> str:
+    """Return how and why each variant failed that did, and where its log is."""
+    return "\n".join(f"- {name} failed, {_escaped(why)}" for name, why in failures(board))
+
+
+def _skipped(board: Board) -> str:
+    """Return the variants that did not run, and why."""
+    return "\n".join(f"- {name} did not run: {_escaped(why)}" for name, why in board.spec.skipped.items())
+
+
 def _chart(board: Board) -> str:
     """Return a mermaid bar chart of the published values; GitHub draws it."""
     bars = [(row.name, row.mean) for row in board.rows if row.mean is not None]
@@ -187,6 +201,17 @@ def _conditions(board: Board) -> str:
     facts += [f"${board.usd:.4f} for the editor"] if board.usd else []
     notices = "".join(f"\n\n{make_postable(notice)}" for notice in board.notices)
     return "\n".join(f"- {fact}" for fact in facts) + notices
+
+
+def _read_as(board: Board) -> str:
+    """Return, folded, how the issue was read: each line of it that counts, and what it means."""
+    reads = board.spec.read_as[:_MAX_READS]
+    if not reads:
+        return ""
+    rows = [("" if one.line is None else str(one.line), one.text, one.means) for one in reads]
+    table = _markdown_table(("line", "text", "means"), rows)
+    left_out = _left_out(len(board.spec.read_as) - _MAX_READS).replace("earlier", "more")
+    return f"<details><summary>Read as ({one_line(board.spec.read_by)})</summary>\n\n{table}{left_out}\n\n</details>"
 
 
 def _sandbox_levels(board: Board) -> list[str]:

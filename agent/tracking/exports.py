@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from agent.core.experiment import BASELINE, Shape
 from agent.core.records import CampaignRecord, RunRecord
@@ -35,6 +36,8 @@ def _run_json(run: RunRecord) -> dict[str, object]:
         "tokens_per_second": run.metrics.get("tokens_per_second"),
         "seconds": round(run.seconds, 3),
         "commit": run.commit,
+        "reason": run.reason,
+        "log": run.log,
     }
 
 
@@ -50,6 +53,9 @@ def status_json(board: Board) -> dict[str, object]:
         "steering": [to_json(one) for one in board.steering],
         "proposals": [{"id": one.name, "what": one.summary, "became": one.outcome} for one in board.proposals],
         "usd": board.usd,
+        "skipped": dict(board.spec.skipped),
+        "read_as": [asdict(read) for read in board.spec.read_as],
+        "read_by": board.spec.read_by,
     }
 
 
@@ -78,7 +84,8 @@ def results_tsv(campaigns: Sequence[tuple[Verdict, Sequence[RunRecord]]]) -> str
 def _tsv_line(run: RunRecord, verdict: Verdict) -> str:
     description = one_line(f"{run.variant} {run.description} (seed {run.seed}, {run.role})")
     if run.metric is None:
-        return f"{run.commit[:7]}\t0.000000\t0.0\tcrash\t{description}: {run.status}"
+        reason = f", {one_line(run.reason)}" if run.reason else ""
+        return f"{run.commit[:7]}\t0.000000\t0.0\tcrash\t{description}: {run.status}{reason}"
     kept = run.variant == BASELINE or (verdict.decision == "keep" and run.variant == verdict.variant)
     memory = run.metrics.get("peak_vram_mb", 0.0) / 1024
     return f"{run.commit[:7]}\t{run.metric:.6f}\t{memory:.1f}\t{'keep' if kept else 'discard'}\t{description}"

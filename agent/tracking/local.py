@@ -8,28 +8,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from agent.core.errors import BadInput
 from agent.core.experiment import HumanComment, Issue, IssueStatus
 from agent.core.protocols import Upstream
+from agent.tracking import front_matter
 
 FOLDER = Path("experiments") / "issues"
 _FILE = re.compile(r"(\d{4,9})-.*\.md")
 _BESIDE = (".comment.md", ".remarks.md")
-
-
-class _FrontMatter(BaseModel):
-    """The YAML between `---` lines at the top of an issue."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    number: int
-    title: str
-    state: str = "open"
-    labels: list[str] = []
-    author: str = ""
 
 
 class MarkdownTracker:
@@ -84,10 +70,13 @@ class MarkdownTracker:
     def _read(self, number: int, path: Path) -> Issue:
         where = str(path.relative_to(self._root))
         text = path.read_text(encoding="utf-8", errors="replace").removeprefix("\ufeff")
-        header, body, first_line = _split(text, where)
-        matter = _front_matter(header, where)
+        matter, body = front_matter.split(text, where)
         if matter.number != number:
-            raise BadInput(f"the file is named {number} and says number: {matter.number}", where=where)
+            raise BadInput(
+                f"the file is named {number} and says number: {matter.number}",
+                where=where,
+                next_step="rename the file, or correct the number",
+            )
         return Issue(
             number=number,
             title=matter.title,
@@ -97,7 +86,7 @@ class MarkdownTracker:
             url=where,
             state=matter.state,
             source=where,
-            first_line=first_line,
+            first_line=matter.first_line,
         )
 
     def human_comments(self, number: int) -> list[HumanComment]:
@@ -154,27 +143,3 @@ def _only(number: int, paths: Sequence[Path]) -> Path:
         both = " and ".join(path.name for path in paths)
         raise BadInput(f"two files are issue {number}: {both}", where=str(FOLDER), next_step="rename one of them")
     return paths[0]
-
-
-def _split(text: str, where: str) -> tuple[str, str, int]:
-    """Return the front matter, the body, and the line on which the body begins."""
-    lines = text.splitlines(keepends=True)
-    ends = [number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"]
-    if not lines or lines[0].rstrip() != "---" or not ends:
-        raise BadInput(
-            "no front matter",
-            where=f"{where}:1",
-            next_step="begin the file with: ---, number: 3, title: ..., labels: [experiment], ---",
-        )
-    return "".join(lines[1 : ends[0]]), "".join(lines[ends[0] + 1 :]), ends[0] + 2
-
-
-def _front_matter(header: str, where: str) -> _FrontMatter:
-    try:
-        return _FrontMatter.model_validate(yaml.safe_load(header))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "front matter"
-        raise BadInput(f"{name}: {first['msg']}", where=f"{where}:2") from None
-    except (yaml.YAMLError, ValueError, LookupError, TypeError) as error:  # the latter from YAML's own constructors
-        raise BadInput(f"the front matter is no YAML: {error}", where=f"{where}:2") from None

@@ -11,7 +11,7 @@ from agent.core.experiment import Shape
 from agent.core.protocols import Event, Notice, RunEnded, RunStarted
 from agent.core.records import RunRecord
 from agent.core.sanitize import make_postable, one_line
-from agent.tracking.board import Board, columns, command_cells, gain, interval, number
+from agent.tracking.board import Board, columns, command_cells, failures, gain, interval, number
 from agent.tracking.comment import describe_audit
 
 
@@ -78,7 +78,8 @@ def board_text(board: Board) -> str:
         + [number(row.mean_of("tokens_per_second"), 0), row.status]
         for row in board.rows
     ]
-    return "\n".join(["", columns([head, *body]), "", *_verdict_lines(board)])
+    failed = [f"{name} failed, {one_line(why)}" for name, why in failures(board)]
+    return "\n".join(["", columns([head, *body]), *([""] if failed else []), *failed, "", *_verdict_lines(board)])
 
 
 def _verdict_lines(board: Board) -> list[str]:
