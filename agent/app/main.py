@@ -164,12 +164,12 @@ def _queue(args: argparse.Namespace, workspace: Workspace) -> int:
     )
     if not args.plan:
         return runner.work()
-    backlog = runner.backlog()
+    backlog = runner.preview(lambda issue: workspace.plan(options.request(args, workspace.machine, issue)))
     if args.json:
         _print(queue.queue_json(backlog))
     else:
         print(strip_control(queue.queue_text(backlog)))
-    return 0
+    return BadInput.exit_code if BadInput.exit_code in (one.status for one in backlog.left_out.values()) else 0
 
 
 def _is_answered(args: argparse.Namespace, workspace: Workspace, issue: int) -> bool:

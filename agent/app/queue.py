@@ -1,7 +1,7 @@
 """Works off a queue of issues: the most urgent one, then a look at what waits by then, until nothing does."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.app.priority import Backlog, IssueStates, Skipped, dependencies, order_issues
 from agent.core.errors import BadInput, NothingToRun, Paused, SpendingCapReached, Stopped, Unreachable
@@ -37,6 +37,22 @@ class QueueRunner:
         done = {number for number in needs if self.has_verdict(number) or self._statuses.get(number) == 0}
         others = {number: self._fetch(number) for number in needs - done}
         return order_issues(waiting, IssueStates(others, done, self._statuses.keys() - done))
+
+    def preview(self, plan_issue: Callable[[int], object]) -> Backlog:
+        """Return what waits now, in order, and among what is left out whatever `plan_issue` refuses, and why."""
+        backlog, refused = self.backlog(), dict[int, Skipped]()
+        for number in backlog.order:
+            issue = self._fetch(number)
+            missing = [need for need in dependencies(issue) if need in refused] if issue else []
+            try:
+                plan_issue(number)
+            except BadInput as error:
+                refused[number] = Skipped(f"it would be refused: {error}", error.exit_code)
+            if missing and number not in refused:
+                refused[number] = Skipped(f"it comes after #{missing[0]}, which is left out", Paused.exit_code)
+        unread = {number: Skipped("it cannot be read", status) for number, status in self._statuses.items()}
+        order = tuple(number for number in backlog.order if number not in refused)
+        return replace(backlog, order=order, left_out={**unread, **refused, **backlog.left_out})
 
     def work(self) -> int:
         """Run what waits, and what comes to wait meanwhile; return the worst exit status of all.

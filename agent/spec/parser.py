@@ -59,7 +59,7 @@ def parse(issue: Issue, track: Track, constants: Mapping[str, object], profile: 
     block = settings.read_settings(page)
     _check_settings(page, block, track)
     names = Vocabulary(track, constants, profile)
-    reads = [*_read_labels(issue), *settings.read_as(page, block)]
+    reads = settings.read_as(page, block)
     listed = _listed(page, names, block, reads)
     seeds, only_baseline = _seeds(page, block, listed, reads)
     strategy = _strategy(page, names, block, listed, only_baseline)
@@ -314,11 +314,6 @@ def _label_cap(issue: Issue) -> float | None:
         where = issue.source or f"issue #{issue.number}"
         raise BadInput(problem, where=where, next_step=f"give one of the labels {valid}")
     return _CAPS[sizes.pop()] if sizes else None
-
-
-def _read_labels(issue: Issue) -> list[ReadAs]:
-    cap = _label_cap(issue)
-    return [] if cap is None else [ReadAs(None, "label size", f"all runs together take {cap / 3600:g} h at most")]
 
 
 __all__ = ["BASELINE", "PROSE", "digest", "named_track", "parse", "replace"]

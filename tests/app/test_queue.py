@@ -56,16 +56,18 @@ def test_a_queue_runs_by_priority_and_dependency_and_goes_on_after_a_broken_issu
 
 def test_the_plan_of_a_queue_shows_the_order_and_why_and_writes_nothing(queue: Path) -> None:
     run = agent(queue, *QUEUE, "--plan")
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines() == [
-        "1. issue 6: priority P0",
-        "2. issue 3: priority high",
-        "3. issue 4: no priority; after #3",
-        "4. issue 5: no priority",
-        "5. issue 7: no priority; after #5",
-    ]
-    plan = json.loads(agent(queue, *QUEUE, "--plan", "--json").stdout)
-    assert [one["issue"] for one in plan["order"]] == [6, 3, 4, 5, 7]
+    assert run.returncode == 2, run.stderr
+    lines = run.stdout.splitlines()
+    assert lines[:3] == ["1. issue 6: priority P0", "2. issue 3: priority high", "3. issue 4: no priority; after #3"]
+    assert lines[3].startswith("left out: issue 5: it would be refused: experiments/issues/0005-t.md:")
+    assert "513" in lines[3]
+    assert lines[-1] == "left out: issue 7: it comes after #5, which is left out"
+    planned = agent(queue, *QUEUE, "--plan", "--json")
+    plan = json.loads(planned.stdout)
+    assert [one["issue"] for one in plan["order"]] == [6, 3, 4]
+    assert [one["issue"] for one in plan["left_out"]] == [5, 7]
+    edit(queue, "experiments/issues/0005-t.md", "9 | 57", "10 | 64")
+    assert agent(queue, *QUEUE, "--plan").returncode == 0
     assert not (queue / "experiments" / "ledger.jsonl").exists()
 
 
