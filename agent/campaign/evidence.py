@@ -12,7 +12,7 @@ from agent.campaign.plan import Plan
 from agent.core.experiment import BASELINE
 from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord
 from agent.core.runs import Role
-from agent.gate.history import Measurement, decision_runs
+from agent.gate.history import History, Measurement, decision_runs, read_history
 from agent.spec.commands import changes
 from agent.spec.preflight import Resolved
 from agent.store.ledger import Ledger
@@ -160,9 +160,13 @@ class CampaignView:
         role: Role = "baseline" if name == BASELINE else "screen"
         return Measurement(name, self.plan.rules.seeds[0], role, None, failure=f"{probe.status}, in its probe")
 
+    def history(self) -> History:
+        """Return what the gate makes of the measurements."""
+        return read_history(self.campaign.gate, self.plan.order, self.measurements())
+
     def decision_runs(self, name: str) -> list[RunRecord]:
-        """Return the runs that a verdict on a variant rests on (`gate.decision_runs`), the last of each seed."""
-        return list({run.seed: run for run in decision_runs(name, self.runs(name))}.values())
+        """Return the runs that a verdict on a variant rests on."""
+        return decision_runs(self.history(), name, self.runs(name))
 
     def timed(self, name: str) -> timing.Timing:
         """Return what the audit's clock looks at."""

@@ -77,7 +77,7 @@ RECORDS: list[Record] = [
         issue=3,
         campaign_id=RUN.campaign_id,
         verdict=VERDICT,
-        variants=(VERDICT, replace(VERDICT, interval=None, p=None)),
+        variants=(replace(VERDICT, mean=0.0, baseline_mean=2.5, baseline_n=3), replace(VERDICT, interval=None, p=None)),
         at=RUN.at,
     ),
     HoldoutReadRecord(issue=3, campaign_id=RUN.campaign_id, variant="1A", at=RUN.at),
