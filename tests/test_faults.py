@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import faults
 from tests.conftest import Shared
+from tests.faults import bench
+from tests.faults.matrix import FAULTS, MOMENTS
+from tests.faults.state import Failed, differs, state
 from tests.support import needs
 from tests.support.audited import make_audited
 from tests.support.project import ROOT, agent, command, commit, edit, environment
@@ -26,7 +28,7 @@ def _tried(point: str, fault: str) -> bool:
     return fault == "kill" or (not point.startswith(LONG) and point.endswith(BEFORE))
 
 
-CELLS = [(point, fault) for point in faults.MOMENTS for fault in faults.FAULTS if _tried(point, fault)]
+CELLS = [(point, fault) for point in MOMENTS for fault in FAULTS if _tried(point, fault)]
 ONLY = "|".join(f"^{point}:{fault}$" for point, fault in CELLS)
 _Cells = dict[tuple[str, str], dict[str, str]]
 
@@ -64,13 +66,13 @@ def test_struck_again_and_again_at_random_times_it_ends_as_if_undisturbed(matrix
 
 
 def test_a_signal_while_a_found_answer_is_published_is_obeyed_too(tmp_path: Path) -> None:
-    project = faults.template(tmp_path / "project")
-    assert agent(project, *faults.QUICK, env={"AUTORESEARCH_FAULT": "gate-recorded:kill"}).returncode == -signal.SIGKILL
+    project = bench.template(tmp_path / "project")
+    assert agent(project, *bench.QUICK, env={"AUTORESEARCH_FAULT": "gate-recorded:kill"}).returncode == -signal.SIGKILL
     for point in ("promotion-recorded", "note-before", "note-after", "export-drafted", "comment-before"):
-        ended = agent(project, *faults.QUICK, env={"AUTORESEARCH_FAULT": f"{point}:term"})
+        ended = agent(project, *bench.QUICK, env={"AUTORESEARCH_FAULT": f"{point}:term"})
         assert ended.returncode == 130, (point, ended.stderr)
         assert "the same command goes on" in ended.stderr
-    assert agent(project, *faults.QUICK).returncode == 0
+    assert agent(project, *bench.QUICK).returncode == 0
 
 
 FILLS = """
@@ -90,14 +92,14 @@ def stand_in("""
 
 @needs.mounts
 def test_a_disk_that_fills_up_during_an_audit_is_no_fault_of_the_winner(tmp_path: Path) -> None:
-    project, prefix = faults.template(tmp_path / "project", make_audited), needs.mount_prefix()
+    project, prefix = bench.template(tmp_path / "project", make_audited), needs.mount_prefix()
     assert prefix is not None
     edit(project, "prepare.py", "\ndef stand_in(", FILLS)
     commit(project, "the scorer finds a full disk")
     (tmp_path / "disk").mkdir()
-    script = f"""mount -t tmpfs -o size={faults.DISK} none "$1" && cp -r "$2" "$1/project" && cd "$1/project" && shift 2
+    script = f"""mount -t tmpfs -o size={bench.DISK} none "$1" && cp -r "$2" "$1/project" && cd "$1/project" && shift 2
         "$@"; echo "ended with $?"; cat experiments/ledger.jsonl"""
-    argv = [*prefix, "sh", "-c", script, "sh", str(tmp_path / "disk"), str(project), *command(*faults.AUDITED)]
+    argv = [*prefix, "sh", "-c", script, "sh", str(tmp_path / "disk"), str(project), *command(*bench.AUDITED)]
     env = environment(tmp_path / "disk" / "project")
     run = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert "ended with 3" in run.stdout, run.stdout + run.stderr
@@ -112,23 +114,23 @@ def test_a_disk_that_fills_up_during_an_audit_is_no_fault_of_the_winner(tmp_path
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
     """A project after its campaign."""
-    project = faults.template(tmp_path / "project")
-    assert agent(project, *faults.QUICK).returncode == 0
+    project = bench.template(tmp_path / "project")
+    assert agent(project, *bench.QUICK).returncode == 0
     return project
 
 
 def test_the_matrix_sees_a_record_too_many_a_torn_line_and_a_file_left_over(finished: Path) -> None:
-    calm, ledger = faults.state(finished), finished / "experiments" / "ledger.jsonl"
+    calm, ledger = state(finished), finished / "experiments" / "ledger.jsonl"
     text = ledger.read_text()
-    assert faults.differs(faults.state(finished), calm) == ""
+    assert differs(state(finished), calm) == ""
     ledger.write_text(text + text.splitlines(keepends=True)[-1])
-    assert faults.differs(faults.state(finished), calm).startswith("ledger ")
+    assert differs(state(finished), calm).startswith("ledger ")
     ledger.write_text(text[:-9])
-    with pytest.raises(faults.Failed, match="torn"):
-        faults.state(finished)
+    with pytest.raises(Failed, match="torn"):
+        state(finished)
     ledger.write_text(text)
     (finished / "experiments" / "results.draft").touch()
-    assert faults.differs(faults.state(finished), calm).startswith("files ")
+    assert differs(state(finished), calm).startswith("files ")
 
 
 LEAVES_LITTLE = """
@@ -141,13 +143,13 @@ p.write_text(p.read_text().replace("RATIO = 64", "RATIO = 96"))
 
 @needs.mounts
 def test_a_draft_is_not_refused_for_want_of_room_on_the_disk(tmp_path: Path) -> None:
-    project, prefix, disk = faults.prose(tmp_path / "project"), needs.mount_prefix(), tmp_path / "disk"
+    project, prefix, disk = bench.prose(tmp_path / "project"), needs.mount_prefix(), tmp_path / "disk"
     assert prefix is not None
     disk.mkdir()
-    script = f"""mount -t tmpfs -o size={faults.DISK} none "$1" && cp -r "$2" "$1/project" && cd "$1/project" && shift 2
+    script = f"""mount -t tmpfs -o size={bench.DISK} none "$1" && cp -r "$2" "$1/project" && cd "$1/project" && shift 2
         "$@"; echo "ended with $?"; cat experiments/ledger.jsonl"""
     editor = shlex.join([sys.executable, "-c", LEAVES_LITTLE, str(disk)])
-    argv = [*prefix, "sh", "-c", script, "sh", str(disk), str(project), *command(*faults.EDITED[:-1], editor)]
+    argv = [*prefix, "sh", "-c", script, "sh", str(disk), str(project), *command(*bench.EDITED[:-1], editor)]
     run = subprocess.run(
         argv, env=environment(disk / "project"), capture_output=True, text=True, timeout=120, check=False
     )

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from agent.campaign.base import resolve_at
@@ -19,8 +19,8 @@ from agent.core.records import AuditRecord, CampaignRecord, RunRecord, SpendReco
 from agent.core.runs import Delivery, Verdict
 from agent.core.sanitize import one_line, redact, secrets
 from agent.editors.spending import spent
-from agent.gate.history import decision_runs
-from agent.gate.stats import spread
+from agent.gate.history import History
+from agent.gate.stats import pool, spread
 from agent.spec.preflight import Resolved
 from agent.store import rounds
 from agent.store.baseline import baseline_branch
@@ -77,48 +77,33 @@ def build_board(
 
 
 def _rows(view: CampaignView, record: VerdictRecord | None) -> tuple[Row, ...]:
+    history = view.history()
     verdicts = {one.variant: one for one in record.variants} if record else {}
-    resolved = (view.plan.baseline, *view.plan.variants)
-    runs = {one.variant.name: tuple(view.runs(one.variant.name)) for one in resolved}
-    values = {name: _metrics(decision_runs(name, those)) for name, those in runs.items()}
-    spreads = _spreads(list(values.values()), view.replicate_groups())
-    rows = []
-    for one in resolved:
-        name = one.variant.name
-        rows.append(_row(view, one, runs[name], values[name], spreads[len(values[name])], verdicts.get(name)))
-    return tuple(rows)
+    rows = [
+        _row(view, one, history, verdicts.get(one.variant.name)) for one in (view.plan.baseline, *view.plan.variants)
+    ]
+    if record and record.verdict.baseline_mean is not None:
+        rows[0] = replace(rows[0], mean=record.verdict.baseline_mean, n=record.verdict.baseline_n or 0)
+    noise = pool([*(list(history.deciding(row.name).values()) for row in rows), *view.replicate_groups()])
+    return tuple(replace(row, spread=spread(noise, row.n)) for row in rows)
 
 
-def _row(
-    view: CampaignView,
-    one: Resolved,
-    runs: tuple[RunRecord, ...],
-    values: Sequence[float],
-    spread: float | None,
-    verdict: Verdict | None,
-) -> Row:
+def _row(view: CampaignView, one: Resolved, history: History, verdict: Verdict | None) -> Row:
+    """Return a variant's row: its mean as its verdict has it, else over the runs that would decide it now."""
+    name = one.variant.name
+    decided = verdict if verdict and verdict.mean is not None else None
     return Row(
-        name=one.variant.name,
+        name=name,
         sets=constants_set(view.plan, one),
         why=one.variant.why,
-        commit=view.campaign.commits[one.variant.name],
+        commit=view.campaign.commits[name],
         shape=one.shapes.get(view.plan.profile),
-        runs=runs,
+        runs=tuple(view.runs(name)),
         verdict=verdict,
-        mean=sum(values) / len(values) if values else None,
-        spread=spread,
-        n=len(values),
+        mean=decided.mean if decided else history.mean_of(name),
+        spread=None,
+        n=decided.n if decided else len(history.deciding(name)),
     )
-
-
-def _spreads(published: Sequence[Sequence[float]], replicates: Sequence[Sequence[float]]) -> dict[int, float | None]:
-    """Return the spread of a mean by its number of runs: the noise is pooled over all groups, so it is theirs alone."""
-    first = {len(values): at for at, values in reversed(list(enumerate(published)))}
-    return {n: spread(published[at], [*published[:at], *published[at + 1 :], *replicates]) for n, at in first.items()}
-
-
-def _metrics(runs: Sequence[RunRecord]) -> list[float]:
-    return [run.metric for run in runs if run.metric is not None]
 
 
 def _notices(ledger: Ledger, view: CampaignView, here: str) -> list[str]:
@@ -164,8 +149,7 @@ def publish(ctx: CampaignContext, board: Board) -> None:
     """Write notes, results.tsv and the comment. All are derived from the ledger, and written only where they differ."""
     decided = _decided(ctx.ledger)
     notes = _notes(decided, board)
-    changed = {commit: text for commit, text in notes.items() if ctx.repo.read_note(commit) != text}
-    if changed:
+    if changed := ctx.repo.changed_notes(notes):
         fault_point("note-before")
         ctx.repo.write_notes(changed)
         fault_point("note-after")

@@ -66,9 +66,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says of a variant.
+    """What the gate says of a variant: the one home of the numbers that a decision rests on.
 
     `gain` is towards the goal (positive is better), `interval` its 90 % bounds, `n` the runs of the variant behind it.
+    `mean` is that of the variant over those runs and `baseline_mean` that of the baseline over its `baseline_n`, in the
+    metric's own units and sign; each is None where there is none, and in a verdict of the first version of the harness.
     """
 
     variant: str | None
@@ -78,3 +80,6 @@ class Verdict:
     n: int
     p: float | None
     reason: str
+    mean: float | None = None
+    baseline_mean: float | None = None
+    baseline_n: int | None = None

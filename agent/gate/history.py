@@ -48,10 +48,22 @@ class History:
     def lowest(self) -> bool:
         return self.rules.kind == "lowest"
 
+    def deciding(self, name: str) -> dict[int, float]:
+        """Return by seed the values that a verdict on a variant, or on the baseline, rests on.
+
+        Of the baseline all runs, or for `lowest` the one on the screening seed; of a variant its confirmations, else
+        its screening run, which was selected. What failed keeps what it had.
+        """
+        if name == BASELINE:
+            return {seed: one for seed, one in self.base.values.items() if not self.lowest or seed == self.screen_seed}
+        values = self.tallies[name].values
+        confirmed = {seed: one for seed, one in values.items() if seed != self.screen_seed and not self.lowest}
+        return confirmed or {seed: one for seed, one in values.items() if seed == self.screen_seed}
+
     @property
     def reference(self) -> list[float]:
-        """What a variant is compared with: all baseline runs, or for `lowest` the one on the screening seed."""
-        return [value for seed, value in self.base.values.items() if not self.lowest or seed == self.screen_seed]
+        """What a variant is compared with."""
+        return list(self.deciding(BASELINE).values())
 
     def screen(self, name: str) -> float:
         """The variant's value on the screening seed; infinity where it has none or is out."""
@@ -60,12 +72,12 @@ class History:
 
     def confirmations(self, name: str) -> list[float]:
         """The variant's values on all other seeds; `lowest` looks at none."""
-        values = self.tallies[name].values
-        return [value for seed, value in values.items() if seed != self.screen_seed and not self.lowest]
+        return [value for seed, value in self.deciding(name).items() if seed != self.screen_seed]
 
-    def shown(self, values: Collection[float]) -> str:
-        """The mean as a researcher knows it, with the metric's own sign."""
-        return f"{_sign(self.rules) * mean(values):.6g}"
+    def mean_of(self, name: str) -> float | None:
+        """The mean of the values that decide, with the metric's own sign; None where there is none."""
+        values = self.deciding(name).values()
+        return _sign(self.rules) * mean(values) if values else None
 
 
 def _sign(rules: GateRules) -> int:
@@ -123,15 +135,13 @@ def leader_of(campaign: History) -> str | None:
     return min(ahead, key=campaign.screen, default=None)
 
 
-def decision_runs(variant: str, runs: Sequence[RunRecord]) -> list[RunRecord]:
-    """Return the runs of a variant that its published mean, its audit and its verdict rest on.
+def decision_runs(campaign: History, variant: str, runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return those of a variant's `runs` that its verdict, its published mean and its audit rest on.
 
-    Those that ended well, and no screening run where there are others, since that one was selected; a screening run of
-    the baseline never counts.
+    A history chooses the seeds (`deciding`); the last run of a seed that ended well is the one that it has measured.
     """
-    ok = [run for run in runs if run.status == "ok"]
-    unselected = [run for run in ok if run.role != "screen"]
-    return unselected if unselected or variant == BASELINE else ok
+    last = {run.seed: run for run in runs if run.status == "ok"}
+    return [last[seed] for seed in campaign.deciding(variant)]
 
 
 def contended(tokens_per_second: float, comparable: Sequence[float]) -> bool:

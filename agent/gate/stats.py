@@ -5,7 +5,7 @@ module against both.
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -95,12 +95,6 @@ def pool(groups: Iterable[Collection[float]]) -> Noise:
     return Noise(math.hypot(*off) / math.sqrt(dof) if dof else 0.0, dof)
 
 
-def spread(values: Sequence[float], groups: Sequence[Sequence[float]] = (), alpha: float = LEVEL) -> float | None:
-    """Return half the two-sided `1 - 2 alpha` interval of the mean of `values`, in the metric's units; None if unknown.
-
-    Sigma is pooled over `values` and `groups` (replicates of other models under the same conditions).
-    """
-    noise = pool([values, *groups])
-    if not values or noise.dof == 0:
-        return None
-    return float(quantile(noise.dof, 1 - alpha)) * noise.sigma / math.sqrt(len(values))
+def spread(noise: Noise, n: int, alpha: float = LEVEL) -> float | None:
+    """Return half the two-sided `1 - 2 alpha` interval of a mean of `n` runs, in units of the metric; None: unknown."""
+    return quantile(noise.dof, 1 - alpha) * noise.sigma / math.sqrt(n) if n and noise.dof else None

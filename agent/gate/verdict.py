@@ -10,7 +10,7 @@ promote a variant that is no better than the baseline (normal noise of one size)
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from agent.core.experiment import BASELINE, GateRules
@@ -83,49 +83,60 @@ def judge(
     return GateResult(_nobody(campaign) if leader is None else estimates[leader], tuple(estimates.values()))
 
 
-def _unmeasured(variant: str | None, decision: Decision, reason: str) -> Verdict:
-    return Verdict(variant, decision, None, None, 0, None, reason)
+def _unmeasured(campaign: History, variant: str | None, decision: Decision, reason: str) -> Verdict:
+    return _with_baseline(campaign, Verdict(variant, decision, None, None, 0, None, reason))
+
+
+def _with_baseline(campaign: History, verdict: Verdict) -> Verdict:
+    """Return a verdict with the baseline's numbers, where the baseline has any."""
+    mean, n = campaign.mean_of(BASELINE), len(campaign.reference)
+    return verdict if mean is None else replace(verdict, baseline_mean=mean, baseline_n=n)
 
 
 def _without_baseline(campaign: History) -> GateResult:
-    verdict = _unmeasured(None, "failed", f"{BASELINE}: {campaign.base.failure}, so there is nothing to compare with")
+    reason = f"{BASELINE}: {campaign.base.failure}, so there is nothing to compare with"
     why = {name: tally.failure or "there is no baseline to compare it with" for name, tally in campaign.tallies.items()}
-    return GateResult(verdict, tuple(_unmeasured(name, "failed", f"{name}: {why[name]}") for name in campaign.order))
+    variants = (_unmeasured(campaign, name, "failed", f"{name}: {why[name]}") for name in campaign.order)
+    return GateResult(_unmeasured(campaign, None, "failed", reason), tuple(variants))
 
 
 def _nobody(campaign: History) -> Verdict:
     """The verdict where no variant leads."""
     failed = [name for name in campaign.order if campaign.tallies[name].failure]
     if failed and len(failed) == len(campaign.order):
-        return _unmeasured(None, "failed", f"every variant failed; {failed[0]}: {campaign.tallies[failed[0]].failure}")
-    base = f"the baseline's {campaign.shown(campaign.reference)} (n={len(campaign.reference)})"
+        reason = f"every variant failed; {failed[0]}: {campaign.tallies[failed[0]].failure}"
+        return _unmeasured(campaign, None, "failed", reason)
+    base = f"the baseline's {campaign.mean_of(BASELINE):.6g} (n={len(campaign.reference)})"
     named = f"; {', '.join(failed)} failed" if failed else ""
-    return _unmeasured(None, "discard", f"no variant beat {base} in its first run{named}{_chance(campaign)}")
+    return _unmeasured(campaign, None, "discard", f"no variant beat {base} in its first run{named}{_chance(campaign)}")
 
 
 def _estimate(campaign: History, name: str, leader: str | None, noise: Noise) -> Verdict:
     """What is known of one variant. p is given for the leader only, since only one variant is tested."""
     if campaign.tallies[name].failure:
-        return _unmeasured(name, "failed", f"{name}: {campaign.tallies[name].failure}")
-    values, base = campaign.confirmations(name) or [campaign.screen(name)], campaign.reference
+        return _unmeasured(campaign, name, "failed", f"{name}: {campaign.tallies[name].failure}")
+    values, base = campaign.deciding(name).values(), campaign.reference
     estimate = _test(mean(base) - mean(values), len(base), len(values), noise)
     estimate = estimate if name == leader else estimate._replace(p=None)
     decision = _decide(campaign.rules, estimate)
     if campaign.lowest:
         decision = "keep" if name == leader else "discard"
     why = _why_leader(campaign, decision, values, noise) if name == leader else _why_other(decision, leader)
-    reason = f"{name}: {_numbers(campaign, name, values, estimate)}{why}"
-    return Verdict(name, decision, estimate.gain, estimate.interval, len(values), estimate.p, reason)
+    bare = Verdict(
+        name, decision, estimate.gain, estimate.interval, len(values), estimate.p, "", campaign.mean_of(name)
+    )
+    verdict = _with_baseline(campaign, bare)
+    return replace(verdict, reason=f"{name}: {_numbers(campaign, verdict)}{why}")
 
 
-def _numbers(campaign: History, name: str, values: Collection[float], estimate: _Gain) -> str:
-    """The numbers behind an estimate, in words."""
-    many = f"mean of {len(values)} confirmation{'s' if len(values) > 1 else ''}"
-    what = f"{many if campaign.confirmations(name) else 'one run'} {campaign.shown(values)}"
-    base = f"baseline {campaign.shown(campaign.reference)} (n={len(campaign.reference)})"
-    bounds = "" if estimate.interval is None else ", 90 % interval {:.3g} to {:.3g}".format(*estimate.interval)
-    p = "" if estimate.p is None else f", p={estimate.p:.2g}"
-    return f"{what} against {base}: gain {estimate.gain:.3g}{bounds}{p}"
+def _numbers(campaign: History, verdict: Verdict) -> str:
+    """The numbers of a verdict, in words."""
+    many = f"mean of {verdict.n} confirmation{'s' if verdict.n > 1 else ''}"
+    what = f"{many if campaign.confirmations(verdict.variant or '') else 'one run'} {verdict.mean:.6g}"
+    base = f"baseline {verdict.baseline_mean:.6g} (n={verdict.baseline_n})"
+    bounds = "" if verdict.interval is None else ", 90 % interval {:.3g} to {:.3g}".format(*verdict.interval)
+    p = "" if verdict.p is None else f", p={verdict.p:.2g}"
+    return f"{what} against {base}: gain {verdict.gain:.3g}{bounds}{p}"
 
 
 def _why_leader(campaign: History, decision: Decision, values: Collection[float], noise: Noise) -> str:

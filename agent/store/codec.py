@@ -12,12 +12,13 @@ from typing import Any, cast, get_args
 
 from pydantic import ConfigDict, TypeAdapter, with_config
 
-from agent.core.records import CampaignRecord, Record, RunRecord
+from agent.core.records import CampaignRecord, Record, RunRecord, VerdictRecord
 
 _SUM = ',"sum":"'  # begins the checksum, the last key of every line
 _TAIL = len(_SUM) + 16 + len('"}')
 _KIND = '"kind":"'  # a key of the record itself stands last: inside of a text its quotes are escaped
 _STORED = {"campaign_id": "campaign", "holdout_reads": "held_reads", "summary": "said"}  # field: its name in the file
+MEANS = ("mean", "baseline_mean", "baseline_n")  # of a verdict
 _CLASSES: Mapping[str, type[Record]] = {kind.kind: kind for kind in get_args(Record)}
 
 
@@ -35,7 +36,14 @@ def to_json(record: Record) -> dict[str, Any]:
     fields = {stored_name(name): value for name, value in asdict(record).items()}
     if isinstance(record, RunRecord | CampaignRecord):
         fields["conditions"]["budget"] = str(record.conditions.budget)
+    if isinstance(record, VerdictRecord):
+        fields["verdict"], *fields["variants"] = map(_known, (fields["verdict"], *fields["variants"]))
     return fields
+
+
+def _known(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a verdict without the numbers that it does not have: the first version wrote no key for them."""
+    return {name: value for name, value in verdict.items() if value is not None or name not in MEANS}
 
 
 def encode(record: Record) -> str:

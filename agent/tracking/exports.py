@@ -8,14 +8,15 @@ from agent.core.experiment import BASELINE, Shape
 from agent.core.records import CampaignRecord, RunRecord
 from agent.core.runs import Verdict
 from agent.core.sanitize import one_line
-from agent.store.codec import to_json
+from agent.store.codec import MEANS, to_json
 from agent.tracking.board import Board
 
 
 def verdict_json(verdict: Verdict | None) -> dict[str, object] | None:
-    """Return a verdict as --status prints it; None while there is none."""
+    """Return a verdict as --status prints it; None while there is none. A mean that it does not have has no key."""
     if verdict is None:
         return None
+    means = {name: getattr(verdict, name) for name in MEANS}
     return {
         "decision": verdict.decision,
         "variant": verdict.variant,
@@ -23,6 +24,7 @@ def verdict_json(verdict: Verdict | None) -> dict[str, object] | None:
         "interval": None if verdict.interval is None else list(verdict.interval),
         "n": verdict.n,
         "p": verdict.p,
+        **{name: value for name, value in means.items() if value is not None},
         "reason": verdict.reason,
     }
 

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from agent.app.doctor import cuda_probe, examine, verify
-from agent.core.experiment import GateRules
-from agent.core.records import CampaignRecord
 from agent.execution import sandbox
 from agent.execution.machine import Gpu, Machine
 from agent.execution.sandbox import Sandbox
 from agent.store.ledger import Ledger
 from agent.store.repository import Repository
-from tests.store.test_ledger import CONDITIONS, RUN
+from tests.campaign.test_evidence import CAMPAIGN
+from tests.store.test_ledger import RUN
 from tests.support.project import git
 
 
@@ -73,18 +72,6 @@ def test_a_run_whose_commit_is_not_what_it_was_is_found(project: Path, change: d
 
 def test_a_missing_baseline_is_found(project: Path) -> None:
     ledger = Ledger(project / "ledger.jsonl", project / "lock")
-    ledger.append(
-        CampaignRecord(
-            issue=3,
-            title="t",
-            body_sha256="s",
-            conditions=CONDITIONS,
-            gate=GateRules(),
-            base="b",
-            commits={},
-            trees={},
-            at="now",
-        )
-    )
+    ledger.append(replace(CAMPAIGN, commits={}, trees={}))
     with Repository(project) as repo:
         assert verify(repo, ledger) == ["branch autoresearch/baseline/main is missing"]

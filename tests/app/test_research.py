@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import faults
 from tests.campaign.test_freeform_campaign import billed, records
+from tests.faults.state import differs
+from tests.faults.state import state as left_behind
 from tests.support.author import Author, Work, dollars, swap
 from tests.support.claude import Claude, Fields, Reply
 from tests.support.project import agent, commit, edit, git, make, start
@@ -93,8 +94,8 @@ def lost(project: Path) -> Decimal:
 
 
 def state(project: Path) -> Mapping[str, object]:
-    """What `faults.state` compares, without money: `billed` and `lost` tell of that."""
-    whole = faults.state(project)
+    """What the fault matrix compares, without money: `billed` and `lost` tell of that."""
+    whole = left_behind(project)
     ledger = whole["ledger"]
     assert isinstance(ledger, list)
     rest = [{name: value for name, value in one.items() if name != "usd"} for one in ledger if one["kind"] != "spend"]
@@ -119,7 +120,7 @@ def test_ten_proposals_killed_in_the_middle_again_and_again_leave_what_they_leav
     killed_during_a_call(struck, claude, "fourteen blocks")
     second = agent(struck, *COMMAND, env=claude.environment)
     assert second.returncode == 0, second.stderr
-    assert faults.differs(state(struck), state(calm)) == ""
+    assert differs(state(struck), state(calm)) == ""
     assert billed(struck) - lost(struck) == dollars(disturbed.billed) == billed(calm)
     assert lost(struck) > 0
     assert [one["ended"] for one in records(struck, "loop")] == [False, True]  # its deadline is that of the first start
@@ -146,12 +147,12 @@ def test_a_word_or_the_money_ends_a_session_and_the_same_command_begins_another(
     remarks.write_text("/stop\n")
     stopped = agent(project, *COMMAND, env=claude.environment)
     assert (stopped.returncode, "reason: line-1 says /stop" in stopped.stdout) == (0, True), stopped.stderr
-    assert value.asked == []  # nobody was asked for anything
+    assert value.requests == []  # nobody was asked for anything
     poor = agent(project, *COMMAND[:-1], "0.01", env=claude.environment)
     assert (poor.returncode, "reason: the cap of $0.01 per campaign is reached" in poor.stdout) == (0, True)
     done = agent(project, *COMMAND, env=claude.environment)
     assert "reason: 3 rounds in a row" in done.stdout, done.stderr
-    assert value.asked == [
+    assert value.requests == [
         "round 1",
         "ten blocks",
         "round 2",

@@ -9,8 +9,9 @@ import pytest
 from agent.app.session import MAX_EMPTY_ROUNDS, RETRY_DELAYS_S, Limits, Session, current_session, run_rounds
 from agent.core.errors import NothingToRun, Paused, Stopped, Unreachable
 from agent.core.protocols import Event
-from agent.core.records import ProposalRecord, RoundRecord, SessionRecord, SpendRecord
+from agent.core.records import ProposalRecord, RoundRecord, SessionRecord
 from agent.store.ledger import Ledger
+from tests.store.test_ledger import SPEND
 from tests.store.test_rounds import IDEAS, SHA
 
 LONG_AGO = "2026-01-01T00:00:00+00:00"
@@ -41,7 +42,7 @@ def later(session: Session, minutes: float) -> datetime:
     return datetime.fromisoformat(session.began.at) + timedelta(minutes=minutes)
 
 
-def empty_round(ledger: Ledger, session: Session, number: int) -> None:
+def begin_round(ledger: Ledger, session: Session, number: int) -> None:
     ledger.append(
         RoundRecord(
             issue=5,
@@ -54,6 +55,9 @@ def empty_round(ledger: Ledger, session: Session, number: int) -> None:
             at=session.began.at,
         )
     )
+
+
+def refuse_idea(ledger: Ledger, session: Session, number: int) -> None:
     ledger.append(
         ProposalRecord(
             issue=5,
@@ -69,6 +73,11 @@ def empty_round(ledger: Ledger, session: Session, number: int) -> None:
             at=session.began.at,
         )
     )
+
+
+def empty_round(ledger: Ledger, session: Session, number: int) -> None:
+    begin_round(ledger, session, number)
+    refuse_idea(ledger, session, number)
 
 
 def test_a_restart_goes_on_with_the_session_that_has_not_ended(ledger: Ledger) -> None:
@@ -96,38 +105,10 @@ def test_no_round_begins_that_would_end_too_late(ledger: Ledger) -> None:
 
 
 def test_only_money_spent_since_it_began_counts(ledger: Ledger) -> None:
-    ledger.append(
-        SpendRecord(
-            issue=5,
-            call="old",
-            variant="1A",
-            model="m",
-            settled=True,
-            usd=50.0,
-            input_tokens=1,
-            output_tokens=1,
-            cache_write_tokens=0,
-            cache_read_tokens=0,
-            at=LONG_AGO,
-        )
-    )
+    ledger.append(replace(SPEND, issue=5, call="old", usd=50.0, at=LONG_AGO))
     session = begun(ledger, max_usd=1)
     assert session.stop_reason(None, later(session, 1)) == ""
-    ledger.append(
-        SpendRecord(
-            issue=5,
-            call="new",
-            variant="1A",
-            model="m",
-            settled=True,
-            usd=1.0,
-            input_tokens=1,
-            output_tokens=1,
-            cache_write_tokens=0,
-            cache_read_tokens=0,
-            at=session.began.at,
-        )
-    )
+    ledger.append(replace(SPEND, issue=5, call="new", usd=1.0, at=session.began.at))
     assert session.stop_reason(None, later(session, 1)) == "the money is used up: $1.00 of $1"
 
 
@@ -157,50 +138,11 @@ def test_a_pause_that_passes_does_not_end_the_session(ledger: Ledger) -> None:
 
 def test_a_round_that_a_crash_cut_short_has_its_end_though_the_money_is_used_up(ledger: Ledger) -> None:
     session = begun(ledger, hours=1, max_usd=1)
-    ledger.append(
-        RoundRecord(
-            issue=5,
-            body_sha256=SHA,
-            track="main",
-            round=1,
-            base="b" * 40,
-            ideas=IDEAS[:1],
-            failure="",
-            at=session.began.at,
-        )
-    )
-    ledger.append(
-        SpendRecord(
-            issue=5,
-            call="new",
-            variant="1A",
-            model="m",
-            settled=True,
-            usd=1.0,
-            input_tokens=1,
-            output_tokens=1,
-            cache_write_tokens=0,
-            cache_read_tokens=0,
-            at=session.began.at,
-        )
-    )
+    begin_round(ledger, session, 1)
+    ledger.append(replace(SPEND, issue=5, call="new", usd=1.0, at=session.began.at))
     assert session.stop_reason(1800, later(session, 31)) == ""
     assert session.stop_reason(1800, later(session, 61)).startswith("the time is used up")
-    ledger.append(
-        ProposalRecord(
-            issue=5,
-            round=1,
-            variant="1A",
-            accepted=False,
-            summary="",
-            commit="",
-            tree="",
-            failure="no",
-            attempts=1,
-            usd=1.0,
-            at=session.began.at,
-        )
-    )
+    refuse_idea(ledger, session, 1)
     assert session.stop_reason(1800, later(session, 1)) == "the money is used up: $1.00 of $1"
 
 

@@ -14,6 +14,7 @@ from agent.gate import schedule
 from agent.store.ledger import Ledger
 from tests.campaign.test_plan import model_code_in_base, plan
 from tests.store.test_ledger import CONDITIONS, RUN
+from tests.tracking.test_board import AUDIT
 
 TREES = {name: f"tree of {name}" for name in (BASELINE, "1A", "1B", "1C", "1D")}
 CAMPAIGN = CampaignRecord(
@@ -21,7 +22,7 @@ CAMPAIGN = CampaignRecord(
     title="t",
     body_sha256="s",
     conditions=CONDITIONS,
-    gate=None,
+    gate=GateRules(),
     base="b",
     commits={n: n for n in TREES},
     trees=TREES,
@@ -49,6 +50,11 @@ def run(name: str, seed: int, metric: float | None = 2.0, **more: object) -> Run
 
 def probe(name: str, number: int, step_seconds: float, **more: object) -> RunRecord:
     return run(name, number, None, role="probe", metrics={"step_seconds": step_seconds}, **more)
+
+
+def audit(name: str, status: str, **more: object) -> AuditRecord:
+    failed = {"issue": 3, "campaign_id": "now", "variant": name, "commit": name, "status": status, "failed": ("order",)}
+    return replace(AUDIT, **{**failed, **more})  # type: ignore[arg-type]
 
 
 def test_a_run_of_the_same_tree_counts_whoever_made_it_and_other_conditions_do_not(evidence: CampaignView) -> None:
@@ -121,22 +127,7 @@ def test_a_refusal_is_no_run_after_which_the_baseline_is_measured_again(evidence
     for seed in rules.seeds:
         evidence.ledger.append(run(BASELINE, seed, 2.0 + seed / 100, role="baseline"))
     evidence.ledger.append(run("1D", 0, 1.0))
-    evidence.ledger.append(
-        AuditRecord(
-            issue=3,
-            campaign_id="now",
-            variant="1D",
-            commit="1D",
-            status="failed",
-            failed=("order",),
-            checks={},
-            metrics={},
-            holdout_reads=1,
-            sandbox="none",
-            seconds=1.0,
-            at="now",
-        )
-    )
+    evidence.ledger.append(audit("1D", "failed"))
     assert {one.variant for one in evidence.measurements() if one.failure} == {"1D"}
     asked = schedule.next_runs(rules, ("1D", "1C"), evidence.measurements())
     assert [(one.variant, one.role) for one in asked] == [("1C", "screen")]
@@ -155,22 +146,7 @@ def test_what_an_audit_holds_against_a_tree_binds_every_later_campaign_under_its
         ("elsewhere", "2Z", "failed"),
         ("earlier", "2W", "failed"),  # a person made it the baseline all the same
     ]:
-        ledger.append(
-            AuditRecord(
-                issue=2,
-                campaign_id=at,
-                variant=name,
-                commit=name,
-                status=status,
-                failed=("order",),
-                checks={},
-                metrics={},
-                holdout_reads=1,
-                sandbox="none",
-                seconds=1.0,
-                at="1",
-            )
-        )  # type: ignore[arg-type]
+        ledger.append(audit(name, status, issue=2, campaign_id=at))
     assert [one.variant for one in evidence.measurements() if one.failure] == ["1D"]
     bound = {name: one and one.status for name in TREES if (one := evidence.standing_audit(name)) and name != BASELINE}
     assert bound == {"1D": "failed", "1C": "quarantined"}

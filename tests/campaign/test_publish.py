@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from agent.campaign.evidence import CampaignView
 from agent.campaign.plan import CampaignRequest
 from agent.campaign.publish import build_board
 from agent.core.experiment import BASELINE
+from agent.core.records import VerdictRecord
+from agent.core.runs import Verdict
 from agent.execution.locks import exclusive
 from agent.store.ledger import Ledger
 from tests.campaign.test_engine import STEPS
@@ -166,13 +169,43 @@ def test_exports_that_something_spoilt_are_written_anew(finished: Finished) -> N
     assert [path.read_bytes() for path in spoilt] == good
 
 
-def test_a_variants_published_value_is_its_confirmation_mean_never_the_screening_minimum(project: Path) -> None:
+@pytest.fixture
+def view(project: Path) -> CampaignView:
+    """A campaign of which all runs are in the ledger: the baseline has 4.0, 1D its confirmations, 1C one run."""
     ledger = Ledger(project / "ledger.jsonl", project / "lock")
-    view = CampaignView(plan(project, CampaignRequest(3, "mini", "stdlib")), CAMPAIGN, ledger)
+    for seed in range(3):
+        ledger.append(run(BASELINE, seed, 4.0, role="baseline"))
     for seed, (metric, role) in enumerate([(1.0, "screen"), (2.0, "confirm"), (3.0, "confirm")]):
         ledger.append(run("1D", seed, metric, role=role))
     ledger.append(run("1C", 0, 2.5, role="screen"))
-    rows = {row.name: row for row in build_board(view, "b" * 40, None, "command").rows}
-    assert (rows["1D"].mean, rows["1D"].n) == (2.5, 2)
-    assert (rows["1C"].mean, rows["1C"].n) == (2.5, 1)
-    assert rows[BASELINE].mean is None
+    return CampaignView(plan(project, CampaignRequest(3, "mini", "stdlib")), CAMPAIGN, ledger)
+
+
+def published(view: CampaignView) -> dict[str, tuple[float | None, int]]:
+    """Mean and number of runs by variant, as the board has them."""
+    return {row.name: (row.mean, row.n) for row in build_board(view, "b" * 40, None, "command").rows}
+
+
+def decide(view: CampaignView, verdict: Verdict, *variants: Verdict) -> None:
+    view.ledger.append(VerdictRecord(issue=3, campaign_id=CAMPAIGN.at, verdict=verdict, variants=variants, at="now"))
+
+
+def test_a_variants_published_value_is_its_confirmation_mean_never_the_screening_minimum(view: CampaignView) -> None:
+    assert published(view) == {BASELINE: (4.0, 3), "1D": (2.5, 2), "1C": (2.5, 1), "1A": (None, 0), "1B": (None, 0)}
+
+
+def test_a_decided_campaign_shows_what_its_verdict_rests_on_whatever_ran_later(view: CampaignView) -> None:
+    winner = Verdict("1D", "keep", 1.5, None, 2, 0.01, "", 2.5, 4.0, 3)
+    loser = replace(winner, variant="1C", n=1, mean=2.5)
+    decide(view, winner, winner, loser)
+    before = published(view)
+    view.ledger.append(run(BASELINE, 9, 9.0, role="baseline", campaign_id="later"))
+    view.ledger.append(run("1D", 9, 9.0, role="confirm", campaign_id="later"))
+    assert published(view) == before == {**before, BASELINE: (4.0, 3), "1D": (2.5, 2), "1C": (2.5, 1)}
+
+
+def test_a_verdict_of_the_first_version_is_shown_with_the_means_of_its_runs(view: CampaignView) -> None:
+    before = published(view)
+    winner = Verdict("1D", "keep", 1.5, None, 2, 0.01, "")
+    decide(view, winner, winner, replace(winner, variant="1C"))
+    assert published(view) == before

@@ -16,7 +16,7 @@ from agent.core.records import SpendRecord
 from agent.editors import models
 from agent.editors.anthropic import Claude
 from agent.editors.spending import Spending
-from tests.support.editing import AGAIN, BRIEF, DEEPER, IDEA, edit
+from tests.support.editing import BRIEF, DEEPER, IDEA, RESUME, edit
 from tests.support.elsewhere import free_port, serving
 
 pytestmark = pytest.mark.elsewhere
@@ -48,7 +48,7 @@ def editor(url: str, waits: list[float]) -> tuple[Claude, list[SpendRecord]]:
     environment = {"ANTHROPIC_API_KEY": "sk-ant-elsewhere", "ANTHROPIC_BASE_URL": url}
     spending = Spending(5, settings, [], records.append)
     clock = lambda: sum(waits)  # noqa: E731
-    claude = Claude(settings, spending, environment=environment, resume_command=AGAIN, clock=clock, sleep=waits.append)
+    claude = Claude(settings, spending, environment=environment, resume_command=RESUME, clock=clock, sleep=waits.append)
     return claude, records
 
 

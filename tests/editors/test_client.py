@@ -24,7 +24,7 @@ from agent.editors.spending import Spending
 from agent.store.ledger import Ledger
 from tests.support import claude
 from tests.support.claude import KEY, text, usage, use
-from tests.support.editing import AGAIN, BRIEF, DEEPER, IDEA, Bench, edit, opened
+from tests.support.editing import BRIEF, DEEPER, IDEA, RESUME, Bench, edit, opened
 from tests.support.project import ROOT
 
 
@@ -185,7 +185,7 @@ def test_a_fault_that_lasts_pauses_within_our_own_deadline_with_the_command_that
         bench.write()
     assert pause.value.exit_code == 3
     assert str(status) in str(pause.value)
-    assert AGAIN in str(pause.value)
+    assert RESUME in str(pause.value)
     assert sum(bench.waits) < 900
     assert len(bench.waits) < 30
     assert bench.usd <= 5
@@ -214,7 +214,7 @@ def test_a_call_that_was_surely_not_billed_costs_nothing(bench: Bench, status: i
     [
         (401, BadInput, "set ANTHROPIC_API_KEY"),
         (403, BadInput, "set ANTHROPIC_API_KEY"),
-        (402, Paused, f"go on with: {AGAIN}"),
+        (402, Paused, f"go on with: {RESUME}"),
         (404, BadInput, "has no model 'claude-sonnet-5-5'"),
         (400, BadInput, "models.yaml"),
     ],

@@ -14,6 +14,7 @@ from agent.core.records import SpendRecord
 from agent.editors import models
 from agent.editors.models import Settings
 from agent.editors.spending import Spending, Usage, check_cap, cost, dollars, spent, worst_case
+from tests.store.test_ledger import SPEND
 
 
 def settings(model: str = "claude-sonnet-5-5", /, **caps: object) -> Settings:
@@ -123,22 +124,9 @@ def test_one_variants_cap_leaves_the_others_their_own() -> None:
 
 def test_a_cap_is_reached_to_the_last_fraction_and_not_by_a_rounding_error() -> None:
     limits = settings(usd_per_campaign=Decimal("0.3"))
-    record = replace(
-        SpendRecord(
-            issue=5,
-            call="x",
-            variant="",
-            model="m",
-            settled=True,
-            usd=0.1,
-            input_tokens=0,
-            output_tokens=0,
-            cache_write_tokens=0,
-            cache_read_tokens=0,
-            at="now",
-        )
-    )
-    book, _ = spending(limits, [record, replace(record, call="y")])  # 0.1 + 0.1 + 0.1 > 0.3 in floats
+    book, _ = spending(
+        limits, [call("x", 0.1, settled=True), call("y", 0.1, settled=True)]
+    )  # 0.1 + 0.1 + 0.1 > 0.3 in floats
     book.reserve("", 0, 10_000)
     assert book.usd() == Decimal("0.3")
 
@@ -185,19 +173,7 @@ def test_a_cap_may_be_reached_and_not_exceeded() -> None:
 
 
 def call(name: str, usd: float, *, settled: bool, variant: str = "1A") -> SpendRecord:
-    return SpendRecord(
-        issue=5,
-        call=name,
-        variant=variant,
-        model="a-model",
-        settled=settled,
-        usd=usd,
-        input_tokens=1,
-        output_tokens=1,
-        cache_write_tokens=0,
-        cache_read_tokens=0,
-        at="2026-01-01T00:00:00+00:00",
-    )
+    return replace(SPEND, issue=5, call=name, variant=variant, usd=usd, settled=settled)
 
 
 def test_a_settled_call_costs_what_it_was_and_one_that_was_cut_off_what_it_could_have() -> None:

@@ -15,7 +15,7 @@ from agent.core.experiment import BASELINE, GateRules
 from agent.core.runs import Role, Verdict
 from agent.gate.history import Measurement, contended
 from agent.gate.schedule import ScheduledRun, next_runs, plan_size
-from agent.gate.stats import spread
+from agent.gate.stats import pool, spread
 from agent.gate.verdict import GateResult, judge
 
 RULES = GateRules()
@@ -404,11 +404,31 @@ def test_when_nothing_beats_the_baseline_nobody_is_named(rules: GateRules) -> No
 
 
 def test_lowest_names_its_winner_and_the_chance_that_it_is_none() -> None:
-    told = judge(LOWEST, ORDER, base(1.0) + screens(D1=0.9, C1=0.95, A1=1.3, B1=1.0))
-    assert told.verdict == told.variants[0]
-    assert replace(told.verdict, reason="") == Verdict("1D", "keep", pytest.approx(0.1), None, 1, None, "")
-    assert "were all 4 equal to the baseline, one would still win 80% of the time" in told.verdict.reason
-    assert [verdict.decision for verdict in told.variants] == ["keep", "discard", "discard", "discard"]
+    result = judge(LOWEST, ORDER, base(1.0) + screens(D1=0.9, C1=0.95, A1=1.3, B1=1.0))
+    assert result.verdict == result.variants[0]
+    expected = Verdict("1D", "keep", pytest.approx(0.1), None, 1, None, "", 0.9, 1.0, 1)
+    assert replace(result.verdict, reason="") == expected
+    assert "were all 4 equal to the baseline, one would still win 80% of the time" in result.verdict.reason
+    assert [verdict.decision for verdict in result.variants] == ["keep", "discard", "discard", "discard"]
+
+
+@pytest.mark.parametrize("goal", ["min", "max"])
+def test_a_verdict_has_the_means_that_it_rests_on_in_the_metrics_own_sign(goal: str) -> None:
+    rules, sign = replace(RULES, goal=goal), 1 if goal == "min" else -1  # type: ignore[arg-type]
+    seen = base(1.0, 1.1, 1.2) + screens(D1=0.5, C1=1.2, A1=None, B1=1.4) + confirms("1D", 0.7, 0.8, 0.9)
+    result = judge(rules, ORDER, [replace(one, value=one.value and sign * one.value) for one in seen])
+    means = {one.variant: (one.mean and pytest.approx(sign * one.mean), one.n) for one in result.variants}
+    assert means == {"1D": (0.8, 3), "1C": (1.2, 1), "1A": (None, 0), "1B": (1.4, 1)}
+    assert {one.baseline_mean for one in result.variants} == {result.verdict.baseline_mean}
+    assert (result.verdict.baseline_mean, result.verdict.baseline_n) == (pytest.approx(sign * 1.1), 3)
+    assert result.verdict.gain == pytest.approx(0.3)
+    assert f"mean of 3 confirmations {sign * 0.8:.6g} against baseline {sign * 1.1:.6g}" in result.verdict.reason
+
+
+def test_where_nobody_leads_the_verdict_has_the_baselines_mean_alone() -> None:
+    verdict = judge(RULES, ("1D",), base(1.0, 1.1, 1.2) + screens(D1=1.3)).verdict
+    assert (verdict.mean, verdict.baseline_mean, verdict.baseline_n) == (None, pytest.approx(1.1), 3)
+    assert judge(RULES, ("1D",), base(1.0, None, 1.2)).verdict.mean is None
 
 
 def test_to_judge_an_unfinished_campaign_is_an_error() -> None:
@@ -432,7 +452,7 @@ def test_a_verdict_is_finite_and_keep_means_significant_and_large_enough(
     confirmed = iter(values[3:])
     seen += [saw(request, next(confirmed)) for request in next_runs(rules, ["v0", "v1", "v2"], seen)]
     for verdict in verdicts(judge(rules, ["v0", "v1", "v2"], seen, groups)):
-        numbers = [verdict.gain, verdict.p, *(verdict.interval or ())]
+        numbers = [verdict.gain, verdict.p, *(verdict.interval or ()), verdict.mean, verdict.baseline_mean]
         assert all(number is None or math.isfinite(number) for number in numbers)
         assert "nan" not in verdict.reason
         if verdict.decision == "keep":
@@ -458,8 +478,14 @@ def four(
     return judge(rules, order, seen)
 
 
-def without_reasons(judgement: GateResult) -> list[Verdict]:
-    return [replace(verdict, reason="") for verdict in verdicts(judgement)]
+def compared(judgement: GateResult) -> list[Verdict]:
+    """The verdicts as far as they rest on differences alone."""
+    return [replace(verdict, reason="", mean=None, baseline_mean=None) for verdict in verdicts(judgement)]
+
+
+def means(judgement: GateResult, change: Callable[[float], float] = float) -> list[float | None]:
+    values = [one for verdict in verdicts(judgement) for one in (verdict.mean, verdict.baseline_mean)]
+    return [None if value is None else change(value) for value in values]
 
 
 @settings(max_examples=100, deadline=None)
@@ -467,13 +493,15 @@ def without_reasons(judgement: GateResult) -> list[Verdict]:
 def test_the_judgement_is_that_of_shifted_scaled_and_sign_turned_values(
     values: list[float], shift: int, power: int
 ) -> None:
-    plain = without_reasons(four(values, float, FOURS, "abcd"))
-    assert without_reasons(four(values, lambda v: v + shift, FOURS, "abcd")) == plain
-    assert without_reasons(four(values, lambda v: -v, replace(FOURS, goal="max"), "abcd")) == plain
-    scale = 2.0**power
-    scaled = without_reasons(four(values, lambda v: v * scale, FOURS, "abcd"))
+    plain, scale = four(values, float, FOURS, "abcd"), 2.0**power
+    changes: list[tuple[Callable[[float], float], GateRules]]
+    changes = [(lambda v: v + shift, FOURS), (lambda v: -v, replace(FOURS, goal="max"))]
+    for change, rules in changes:
+        assert compared(four(values, change, rules, "abcd")) == compared(plain)
+        assert means(four(values, change, rules, "abcd")) == means(plain, change)
+    scaled = compared(four(values, lambda v: v * scale, FOURS, "abcd"))
     assert [(v.decision, v.p, v.gain) for v in scaled] == [
-        (v.decision, v.p, None if v.gain is None else v.gain * scale) for v in plain
+        (v.decision, v.p, None if v.gain is None else v.gain * scale) for v in compared(plain)
     ]
 
 
@@ -508,11 +536,12 @@ def test_contended_is_slower_by_a_tenth_and_by_three_deviations(
 
 
 def test_spread_is_half_the_interval_of_a_mean() -> None:
-    assert spread([1.0, 1.1, 1.2]) == pytest.approx(t(2).ppf(0.95) * 0.1 / math.sqrt(3))
-    assert spread([1.0], [[1.0, 1.1, 1.2]]) == pytest.approx(t(2).ppf(0.95) * 0.1)
-    assert spread([1.0, 1.1, 1.2], (), 0.025) == pytest.approx(t(2).ppf(0.975) * 0.1 / math.sqrt(3))
-    assert spread([1.0]) is None
-    assert spread([], [[1.0, 2.0]]) is None
+    noise = pool([[1.0, 1.1, 1.2], [1.0]])
+    assert spread(noise, 3) == pytest.approx(t(2).ppf(0.95) * 0.1 / math.sqrt(3))
+    assert spread(noise, 1) == pytest.approx(t(2).ppf(0.95) * 0.1)
+    assert spread(noise, 3, 0.025) == pytest.approx(t(2).ppf(0.975) * 0.1 / math.sqrt(3))
+    assert spread(pool([[1.0]]), 1) is None
+    assert spread(noise, 0) is None
 
 
 def test_the_rules_own_seeds_come_first_and_in_their_order() -> None:

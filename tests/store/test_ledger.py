@@ -57,6 +57,19 @@ RUN = RunRecord(
     description="DEPTH=6 Wider — “quoted”\u2028",
 )
 VERDICT = Verdict("1A", "keep", 0.1, (0.05, 0.15), 3, 0.01, "1A is better")
+SPEND = SpendRecord(
+    issue=3,
+    call="call-1",
+    variant="1A",
+    model="a-model",
+    settled=True,
+    usd=0.0213,
+    input_tokens=100,
+    output_tokens=200,
+    cache_write_tokens=30,
+    cache_read_tokens=40,
+    at=RUN.at,
+)
 RECORDS: list[Record] = [
     RUN,
     replace(RUN, status="crash", metric=None, metrics={}, steps=None, reason="exit status 1"),
@@ -77,7 +90,7 @@ RECORDS: list[Record] = [
         issue=3,
         campaign_id=RUN.campaign_id,
         verdict=VERDICT,
-        variants=(VERDICT, replace(VERDICT, interval=None, p=None)),
+        variants=(replace(VERDICT, mean=0.0, baseline_mean=2.5, baseline_n=3), replace(VERDICT, interval=None, p=None)),
         at=RUN.at,
     ),
     HoldoutReadRecord(issue=3, campaign_id=RUN.campaign_id, variant="1A", at=RUN.at),
@@ -116,19 +129,7 @@ RECORDS: list[Record] = [
         at=RUN.at,
     ),
     DeliveryRecord(issue=3, what="comment", text="# A comment", done=False, reason="no network", at=RUN.at),
-    SpendRecord(
-        issue=3,
-        call="call-1",
-        variant="1A",
-        model="a-model",
-        settled=True,
-        usd=0.0213,
-        input_tokens=100,
-        output_tokens=200,
-        cache_write_tokens=30,
-        cache_read_tokens=40,
-        at=RUN.at,
-    ),
+    SPEND,
     RoundRecord(
         issue=3,
         body_sha256="s" * 64,

@@ -1,4 +1,4 @@
-"""An author on the stand-in for Claude: what it answers depends on what it is asked alone, so it may be asked again.
+"""An author on the stand-in for Claude: its answer depends on the request alone, so it may have the same one twice.
 
 Its ideas stand for a round each, its changes for a title each: the first draft's, and what it makes of a draft that
 goes back to it. It keeps what it was paid for, and says the key whenever it is done.
@@ -52,30 +52,30 @@ class Author:
     titles: Sequence[Sequence[str]]
     works: Mapping[str, Work]
     billed: list[Fields] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     passing: list[Reply] = field(default_factory=list)
 
     def __call__(self, body: Fields) -> Reply:
         if self.passing:
             return self.passing.pop(0)
         messages: Any = body["messages"]
-        told = "\n".join(block["text"] for block in messages[0]["content"])
-        found = self._ideas(told) if "Propose up to" in told else self._work(told, len(messages))
-        self.billed += _used(found)
-        return found
+        prompt = "\n".join(block["text"] for block in messages[0]["content"])
+        reply = self._ideas(prompt) if "Propose up to" in prompt else self._work(prompt, first=len(messages) == 1)
+        self.billed += _used(reply)
+        return reply
 
-    def _ideas(self, told: str) -> Reply:
-        number = max((int(name) for name in re.findall(r"^- #5 (\d+)[A-Z]", told, re.MULTILINE)), default=0)
-        self.asked.append(f"round {number + 1}")
+    def _ideas(self, prompt: str) -> Reply:
+        number = max((int(name) for name in re.findall(r"^- #5 (\d+)[A-Z]", prompt, re.MULTILINE)), default=0)
+        self.requests.append(f"round {number + 1}")
         titles = self.titles[number] if number < len(self.titles) else ()
         return message(ideas(*((title, "it should help", "0.01 lower") for title in titles)), used=THOUGHT)
 
-    def _work(self, told: str, turn: int) -> Reply:
-        title = next(name for name in self.works if f"\n{name}\n\nit should help" in told)
-        if turn > 1:
+    def _work(self, prompt: str, *, first: bool) -> Reply:
+        title = next(name for name in self.works if f"\n{name}\n\nit should help" in prompt)
+        if not first:
             return message(text(f"Done: {title}. The key is {KEY}."), used=SPOKE)
-        self.asked.append(title)
-        return self.works[title].mended if "Mend the draft" in told else self.works[title].first
+        self.requests.append(title)
+        return self.works[title].mended if "Mend the draft" in prompt else self.works[title].first
 
 
 def _used(reply: Reply) -> list[Fields]:

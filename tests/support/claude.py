@@ -41,8 +41,8 @@ _KINDS = {
 # --- what can be scripted ---------------------------------------------------------------------------------
 
 
-def text(said: str) -> Fields:
-    return {"type": "text", "text": said}
+def text(content: str) -> Fields:
+    return {"type": "text", "text": content}
 
 
 def thinking(thought: str = "let me see") -> Fields:
@@ -63,10 +63,10 @@ def usage(given: int = 100, out: int = 20, cached: int = 0, read: int = 0) -> Fi
     }
 
 
-def ideas(*found: tuple[str, str, str]) -> Fields:
+def ideas(*proposals: tuple[str, str, str]) -> Fields:
     """A text block with proposals: (title, hypothesis, expected)."""
     return text(
-        json.dumps({"ideas": [dict(zip(("title", "hypothesis", "expected"), one, strict=True)) for one in found]})
+        json.dumps({"ideas": [dict(zip(("title", "hypothesis", "expected"), one, strict=True)) for one in proposals]})
     )
 
 
@@ -204,11 +204,11 @@ class Claude:
 
     def _next(self, body: Fields) -> Reply:
         if self.author:
-            found = self.author(body)
+            reply = self.author(body)
         else:
-            found = self._script.pop(0) if self._script else _refusal(500, "the script is over")
-        self._paused = b'"pause_turn"' in found.body
-        return found
+            reply = self._script.pop(0) if self._script else _refusal(500, "the script is over")
+        self._paused = b'"pause_turn"' in reply.body
+        return reply
 
     def wait(self, seconds: float) -> None:
         """Let time pass, but not beyond the end of the test."""
@@ -216,8 +216,8 @@ class Claude:
 
 
 def _error(status: int, message: str) -> bytes:
-    told = {"type": "error", "error": {"type": _KINDS.get(status, "api_error"), "message": message}}
-    return json.dumps(told).encode()
+    body = {"type": "error", "error": {"type": _KINDS.get(status, "api_error"), "message": message}}
+    return json.dumps(body).encode()
 
 
 def _refusal(status: int, message: str) -> Reply:
@@ -326,21 +326,21 @@ def _check_schema(schema: Fields) -> None:
 
 def _check_messages(messages: Sequence[object], paused: bool) -> None:
     _need(bool(messages), "messages: at least one message is required")
-    asked: list[object] = []
+    uses: list[object] = []
     for number, message in enumerate(map(_dict, messages)):
         _need(not message.keys() - {"role", "content"}, f"messages.{number}: Extra inputs are not permitted")
         blocks = _blocks(message.get("content"), f"messages.{number}")
         role = message.get("role")
         _need(number > 0 or role == "user", "messages: first message must use the user role")
         answered = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
-        _need(sorted(map(str, answered)) == sorted(map(str, asked)), f"messages.{number}: tool_use ids {asked} without "
+        _need(sorted(map(str, answered)) == sorted(map(str, uses)), f"messages.{number}: tool_use ids {uses} without "
               f"tool_result blocks immediately after, or unexpected ones {answered}")  # fmt: skip
         _need(role == "assistant" or not _of(blocks, "tool_use", "thinking"), f"messages.{number}: not a user's block")
-        asked = [block["id"] for block in blocks if block["type"] == "tool_use"]
-        _need(len(set(map(str, asked))) == len(asked), f"messages.{number}: tool_use ids must be unique")
+        uses = [block["id"] for block in blocks if block["type"] == "tool_use"]
+        _need(len(set(map(str, uses))) == len(uses), f"messages.{number}: tool_use ids must be unique")
     last = _dict(messages[-1])
     _need(last.get("role") == "user" or paused, "messages: this model does not support assistant message prefill")
-    _need(not asked, "messages: tool_use without tool_result")
+    _need(not uses, "messages: tool_use without tool_result")
 
 
 def _of(blocks: Sequence[Fields], *kinds: str) -> list[Fields]:

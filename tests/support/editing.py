@@ -14,7 +14,7 @@ from tests.support.claude import Claude, use
 FILE = "DEPTH = 8\nWIDTH = 64\n"
 BRIEF = Brief("The rules.", "What about depth?", {"train.py": FILE})
 IDEA = Idea("1A", "deeper", "depth helps", "0.01 lower")
-AGAIN = "python agent/run.py --issue 5"
+RESUME = "python agent/run.py --issue 5"
 DEEPER = FILE.replace("8", "9")
 
 
@@ -40,7 +40,7 @@ class Bench:
             settings,
             spending,
             environment=chosen,
-            resume_command=AGAIN,
+            resume_command=RESUME,
             clock=lambda: sum(self.waits),
             sleep=self.waits.append,
         )

@@ -37,7 +37,7 @@ class Refused(Exception):
 class Fault:
     """What happens to the next `times` requests whose "METHOD path" matches: `how` is a status or a word below.
 
-    after-502 and after-drop do what was asked and then do not say so; drop says nothing at all; slow waits first.
+    after-502 and after-drop obey and then do not say so; drop does nothing and says nothing; slow waits first.
     """
 
     request: str
@@ -101,7 +101,7 @@ class GitHub:
         """The comments on an issue."""
         return [one for one in self.comments.values() if one["issue"] == number]
 
-    def asked(self, request: str) -> int:
+    def count(self, request: str) -> int:
         """How many requests matched."""
         return sum(re.fullmatch(request, one) is not None for one in self.requests)
 
@@ -118,26 +118,26 @@ class GitHub:
     def shown(self, number: int) -> dict[str, Any]:
         if number not in self.issues:
             raise Refused(404, "Not Found")
-        told = self.issues[number]
-        path = f"repos/{told.get('moved', REPOSITORY)}/issues/{number}"
-        labels = [self.labels[name] for name in told["labels"]]
-        pull = {"pull_request": {"url": f"{self.url}/{path}"}} if told.get("pull") else {}
-        return {**told, "labels": labels, "user": self.user(told["user"]), "url": f"{self.url}/{path}",
+        issue = self.issues[number]
+        path = f"repos/{issue.get('moved', REPOSITORY)}/issues/{number}"
+        labels = [self.labels[name] for name in issue["labels"]]
+        pull = {"pull_request": {"url": f"{self.url}/{path}"}} if issue.get("pull") else {}
+        return {**issue, "labels": labels, "user": self.user(issue["user"]), "url": f"{self.url}/{path}",
                 "html_url": f"https://github.invalid/{REPOSITORY}/{'pull' if pull else 'issues'}/{number}",
                 "created_at": AT, **pull}  # fmt: skip
 
     def shown_comment(self, key: int) -> dict[str, Any]:
         if key not in self.comments:
             raise Refused(404, "Not Found")
-        told = self.comments[key]
-        return {"id": key, "body": told["body"], "user": self.user(told["user"]), "created_at": AT, "updated_at": AT,
-                "url": f"{self.url}/repos/{REPOSITORY}/issues/comments/{key}",
-                "html_url": f"https://github.invalid/{REPOSITORY}/issues/{told['issue']}#comment-{key}"}  # fmt: skip
+        comment = self.comments[key]
+        return {"id": key, "body": comment["body"], "user": self.user(comment["user"]),
+                "created_at": AT, "updated_at": AT, "url": f"{self.url}/repos/{REPOSITORY}/issues/comments/{key}",
+                "html_url": f"https://github.invalid/{REPOSITORY}/issues/{comment['issue']}#comment-{key}"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request: its parts, and what the path's pattern found."""
+    """One request: its parameters and JSON, and what the path's pattern matched."""
 
     query: Mapping[str, str]
     sent: Any
@@ -170,101 +170,101 @@ def get_repo(hub: GitHub, _: Request) -> Answer:
     return 200, {"full_name": REPOSITORY, "name": "experiments", "owner": owner, "default_branch": "main", "url": url}
 
 
-def get_issues(hub: GitHub, asked: Request) -> Answer:
-    found = [hub.shown(number) for number in sorted(hub.issues)]
-    names = [name for name in asked.query.get("labels", "").split(",") if name]
-    state = asked.query.get("state", "open")
+def get_issues(hub: GitHub, request: Request) -> Answer:
+    issues = [hub.shown(number) for number in sorted(hub.issues)]
+    names = [name for name in request.query.get("labels", "").split(",") if name]
+    state = request.query.get("state", "open")
     return 200, [
-        one for one in found if state in ("all", one["state"]) and {*names} <= {x["name"] for x in one["labels"]}
+        one for one in issues if state in ("all", one["state"]) and {*names} <= {x["name"] for x in one["labels"]}
     ]
 
 
-def get_issue(hub: GitHub, asked: Request) -> Answer:
-    return 200, hub.shown(asked.number)
+def get_issue(hub: GitHub, request: Request) -> Answer:
+    return 200, hub.shown(request.number)
 
 
-def edit_issue(hub: GitHub, asked: Request) -> Answer:
-    shown = hub.shown(asked.number)
-    if asked.sent["state"] != "closed" or asked.sent.get("state_reason") not in (None, "completed"):
+def edit_issue(hub: GitHub, request: Request) -> Answer:
+    shown = hub.shown(request.number)
+    if request.sent["state"] != "closed" or request.sent.get("state_reason") not in (None, "completed"):
         raise Refused(422, "Validation Failed")
-    hub.issues[asked.number] |= asked.sent
-    return 200, {**shown, **asked.sent}
+    hub.issues[request.number] |= request.sent
+    return 200, {**shown, **request.sent}
 
 
-def get_comments(hub: GitHub, asked: Request) -> Answer:
-    hub.shown(asked.number)
-    return 200, [hub.shown_comment(one["id"]) for one in hub.on(asked.number)]
+def get_comments(hub: GitHub, request: Request) -> Answer:
+    hub.shown(request.number)
+    return 200, [hub.shown_comment(one["id"]) for one in hub.on(request.number)]
 
 
-def add_comment(hub: GitHub, asked: Request) -> Answer:
-    hub.shown(asked.number)
+def add_comment(hub: GitHub, request: Request) -> Answer:
+    hub.shown(request.number)
     me = "app[bot]" if hub.app else US
-    return 201, hub.shown_comment(hub.say(asked.number, me, _body(asked.sent["body"])))
+    return 201, hub.shown_comment(hub.say(request.number, me, _body(request.sent["body"])))
 
 
-def edit_comment(hub: GitHub, asked: Request) -> Answer:
-    hub.shown_comment(asked.number)
-    hub.comments[asked.number]["body"] = _body(asked.sent["body"])
-    hub.comments[asked.number]["edits"] += 1
-    return 200, hub.shown_comment(asked.number)
+def edit_comment(hub: GitHub, request: Request) -> Answer:
+    hub.shown_comment(request.number)
+    hub.comments[request.number]["body"] = _body(request.sent["body"])
+    hub.comments[request.number]["edits"] += 1
+    return 200, hub.shown_comment(request.number)
 
 
-def drop_comment(hub: GitHub, asked: Request) -> Answer:
-    hub.shown_comment(asked.number)
-    hub.comments[asked.number]["issue"] = 0  # gone from its issue; numbers are never given twice
+def drop_comment(hub: GitHub, request: Request) -> Answer:
+    hub.shown_comment(request.number)
+    hub.comments[request.number]["issue"] = 0  # gone from its issue; numbers are never given twice
     return 204, None
 
 
-def get_labels(hub: GitHub, asked: Request) -> Answer:
-    return 200, hub.shown(asked.number)["labels"]
+def get_labels(hub: GitHub, request: Request) -> Answer:
+    return 200, hub.shown(request.number)["labels"]
 
 
-def add_labels(hub: GitHub, asked: Request) -> Answer:
-    hub.shown(asked.number)
-    if not isinstance(asked.sent, list) or len(asked.sent) != 1 or asked.sent[0] not in hub.labels:
-        hub.complaints.append(f"labels {asked.sent}: one that the repository has")
+def add_labels(hub: GitHub, request: Request) -> Answer:
+    hub.shown(request.number)
+    if not isinstance(request.sent, list) or len(request.sent) != 1 or request.sent[0] not in hub.labels:
+        hub.complaints.append(f"labels {request.sent}: one that the repository has")
         raise Refused(422, "Validation Failed")
-    mine = hub.issues[asked.number]["labels"]
-    mine += [name for name in asked.sent if name not in mine]
-    return 200, hub.shown(asked.number)["labels"]
+    mine = hub.issues[request.number]["labels"]
+    mine += [name for name in request.sent if name not in mine]
+    return 200, hub.shown(request.number)["labels"]
 
 
-def drop_label(hub: GitHub, asked: Request) -> Answer:
-    mine = hub.shown(asked.number) and hub.issues[asked.number]["labels"]
-    if asked.name not in mine:
+def drop_label(hub: GitHub, request: Request) -> Answer:
+    mine = hub.shown(request.number) and hub.issues[request.number]["labels"]
+    if request.name not in mine:
         raise Refused(404, "Label does not exist")
-    mine.remove(asked.name)
-    return 200, hub.shown(asked.number)["labels"]
+    mine.remove(request.name)
+    return 200, hub.shown(request.number)["labels"]
 
 
-def get_label(hub: GitHub, asked: Request) -> Answer:
-    if asked.name not in hub.labels:
+def get_label(hub: GitHub, request: Request) -> Answer:
+    if request.name not in hub.labels:
         raise Refused(404, "Not Found")
-    return 200, hub.labels[asked.name]
+    return 200, hub.labels[request.name]
 
 
-def make_label(hub: GitHub, asked: Request) -> Answer:
-    if asked.sent["name"] in hub.labels:
+def make_label(hub: GitHub, request: Request) -> Answer:
+    if request.sent["name"] in hub.labels:
         raise Refused(
             422, "Validation Failed", errors=[{"resource": "Label", "code": "already_exists", "field": "name"}]
         )
-    hub.labels[asked.sent["name"]] = asked.sent
-    return 201, asked.sent
+    hub.labels[request.sent["name"]] = request.sent
+    return 201, request.sent
 
 
-def permission(hub: GitHub, asked: Request) -> Answer:
-    if asked.name not in hub.permissions:
-        raise Refused(404, f"{asked.name} is not a user")
-    return 200, {"permission": hub.permissions[asked.name], "role_name": hub.permissions[asked.name]}
+def permission(hub: GitHub, request: Request) -> Answer:
+    if request.name not in hub.permissions:
+        raise Refused(404, f"{request.name} is not a user")
+    return 200, {"permission": hub.permissions[request.name], "role_name": hub.permissions[request.name]}
 
 
-def get_pulls(hub: GitHub, asked: Request) -> Answer:
-    head, base = asked.query["head"], asked.query["base"]
+def get_pulls(hub: GitHub, request: Request) -> Answer:
+    head, base = request.query["head"], request.query["base"]
     return 200, [one for one in hub.pulls if f"lab:{one['head']['ref']}" == head and one["base"]["ref"] == base]
 
 
-def add_pull(hub: GitHub, asked: Request) -> Answer:
-    sent = asked.sent
+def add_pull(hub: GitHub, request: Request) -> Answer:
+    sent = request.sent
     known = hub.remote and subprocess.run(
         ["git", "rev-parse", "--verify", "--quiet", f"refs/heads/{sent['head']}"], cwd=hub.remote, capture_output=True
     )
@@ -326,11 +326,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        asked = f"{self.command} {urlsplit(self.path).path}"
-        self.hub.on_request(asked)
+        line = f"{self.command} {urlsplit(self.path).path}"
+        self.hub.on_request(line)
         with self.hub.lock:
-            self.hub.requests.append(asked)
-            fault = next((one for one in self.hub.faults if one.times and re.fullmatch(one.request, asked)), None)
+            self.hub.requests.append(line)
+            fault = next((one for one in self.hub.faults if one.times and re.fullmatch(one.request, line)), None)
             if fault:
                 fault.times -= 1
         how = fault.how if fault else ""
@@ -340,7 +340,7 @@ class _Handler(BaseHTTPRequestHandler):
             if fault:
                 self._fail_before(fault)
             with self.hub.lock:
-                status, data = self._answered(asked, sent)
+                status, data = self._answered(line, sent)
             if how == "after-502":
                 raise Refused(502, "Bad Gateway")
         except Refused as no:
@@ -364,31 +364,31 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.how == "drop":
             raise Refused(0, "")
 
-    def _answered(self, asked: str, sent: bytes) -> Answer:
+    def _answered(self, line: str, sent: bytes) -> Answer:
         if self.headers.get("Authorization") not in (f"token {TOKEN}", f"Bearer {TOKEN}"):
             raise Refused(401, "Bad credentials")
         how = self.headers.get("Accept", "*/*")
         if not self.headers.get("User-Agent") or not (how == "*/*" or "application/vnd.github" in how):
-            self._complain(f"{asked}: headers {dict(self.headers)}", 403)
+            self._complain(f"{line}: headers {dict(self.headers)}", 403)
         query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
         for route in ROUTES:
-            if found := re.fullmatch(route.request, asked):
-                told = self._sent(asked, route, sent)
+            if match := re.fullmatch(route.request, line):
+                content = self._sent(line, route, sent)
                 if not query.keys() <= route.query:
-                    self._complain(f"{asked}: parameters {sorted(query)}", 422)
-                parts = {name: unquote(text) for name, text in found.groupdict().items()}
-                return route.answer(self.hub, Request(query, told, **parts))
-        return self._complain(asked, 404)
+                    self._complain(f"{line}: parameters {sorted(query)}", 422)
+                groups = {name: unquote(text) for name, text in match.groupdict().items()}
+                return route.answer(self.hub, Request(query, content, **groups))
+        return self._complain(line, 404)
 
-    def _sent(self, asked: str, route: Route, sent: bytes) -> Any:
+    def _sent(self, line: str, route: Route, sent: bytes) -> Any:
         """The JSON of a request: an object or a list with no field beyond the route's."""
         if not sent:
-            return self._complain(f"{asked}: no JSON", 422) if route.fields else None
-        told = json.loads(sent)
-        fields = set(map(str, range(len(told)))) if isinstance(told, list) else set(told)
+            return self._complain(f"{line}: no JSON", 422) if route.fields else None
+        content = json.loads(sent)
+        fields = set(map(str, range(len(content)))) if isinstance(content, list) else set(content)
         if not fields <= route.fields or not self.headers.get("Content-Type", "").startswith("application/json"):
-            self._complain(f"{asked}: {sorted(fields)}", 422)
-        return told
+            self._complain(f"{line}: {sorted(fields)}", 422)
+        return content
 
     def _complain(self, text: str, status: int) -> Any:
         self.hub.complaints.append(text)
@@ -398,14 +398,14 @@ class _Handler(BaseHTTPRequestHandler):
         """The page of a list that is asked for, and the header that links the others."""
         if not isinstance(data, list) or self.command != "GET":
             return data, {}
-        parts = urlsplit(self.path)
-        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        url = urlsplit(self.path)
+        query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         size, page = min(100, int(query.get("per_page", 30))), int(query.get("page", 1))
         last = max(1, -(-len(data) // size))
 
         def link(number: int, name: str) -> str:
-            told = "&".join(f"{key}={quote(text)}" for key, text in {**query, "page": str(number)}.items())
-            return f'<{self.hub.url}{parts.path}?{told}>; rel="{name}"'
+            fields = "&".join(f"{key}={quote(text)}" for key, text in {**query, "page": str(number)}.items())
+            return f'<{self.hub.url}{url.path}?{fields}>; rel="{name}"'
 
         links = [link(page + 1, "next"), link(last, "last")] if page < last else []
         return data[(page - 1) * size : page * size], {"Link": ", ".join(links)} if links else {}

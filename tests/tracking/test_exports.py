@@ -20,6 +20,12 @@ def test_status_json_has_the_agreed_keys() -> None:
     assert runs[-1]["val_bpb"] is None
 
 
+def test_a_verdicts_means_are_shown_where_it_has_them() -> None:
+    shown = exports.verdict_json(replace(WON, mean=0.0, baseline_mean=2.5, baseline_n=3))
+    assert shown is not None
+    assert (shown["mean"], shown["baseline_mean"], shown["baseline_n"]) == (0.0, 2.5, 3)
+
+
 def test_results_tsv_has_the_columns_and_the_crash_row_that_users_know() -> None:
     runs = [run(BASELINE, 0, 2.5), run("1D", 3, 2.45), run("1C", 0, 2.57), run("1B", 0, None, "oom")]
     lines = exports.results_tsv([(WON, runs)]).splitlines()

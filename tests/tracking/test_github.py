@@ -57,7 +57,7 @@ def test_an_issue_without_a_body_is_an_empty_text(hub: GitHub, tracker: GitHubTr
 def test_an_issue_that_did_not_change_is_not_sent_again(hub: GitHub, tracker: GitHubTracker) -> None:
     first = tracker.fetch(3)
     assert tracker.fetch(3) == first
-    assert hub.asked(r"GET .*/issues/3 304") == 1
+    assert hub.count(r"GET .*/issues/3 304") == 1
     hub.issues[3]["body"] = "edited"
     assert tracker.fetch(3).body == "edited"
 
@@ -66,7 +66,7 @@ def test_an_issue_is_not_asked_for_more_often_than_it_has_to_be(hub: GitHub) -> 
     patient = make_tracker(hub, pace=0.01)
     for _ in range(5):
         patient.fetch(3)
-    assert hub.asked(r"GET .*/issues/3.*") == 1
+    assert hub.count(r"GET .*/issues/3.*") == 1
 
 
 @pytest.mark.parametrize("permission", ["admin", "maintain", "write"])
@@ -107,7 +107,7 @@ def test_a_permission_is_asked_for_once(hub: GitHub, tracker: GitHubTracker) -> 
     tracker.fetch(3)
     tracker.human_comments(3)
     tracker.human_comments(3)
-    assert hub.asked(r"GET .*/permission") == 1
+    assert hub.count(r"GET .*/permission") == 1
 
 
 def test_a_pull_request_is_no_issue(hub: GitHub, tracker: GitHubTracker) -> None:
@@ -189,7 +189,7 @@ def test_a_comment_whose_answer_is_lost_is_there_once(hub: GitHub, tracker: GitH
     hub.faults.append(Fault(COMMENT, how))
     tracker.comment(3, TEXT)
     assert [one["body"] for one in hub.on(3)] == [TEXT]
-    assert hub.asked(COMMENT) == (1 if how.startswith("after") else 2)
+    assert hub.count(COMMENT) == (1 if how.startswith("after") else 2)
 
 
 def test_a_restart_finds_the_comment_of_the_last_start(hub: GitHub) -> None:
@@ -210,7 +210,7 @@ def test_of_two_harnesses_that_comment_at_once_one_comment_stays(hub: GitHub, tr
     tracker.comment(3, TEXT + "ours")
     other.comment(3, TEXT + "ours")
     assert [one["body"] for one in hub.on(3)] == [TEXT + "ours"]
-    assert hub.asked(COMMENT) == 2
+    assert hub.count(COMMENT) == 2
 
 
 def test_an_app_finds_its_own_comment_without_being_a_user(hub: GitHub, tracker: GitHubTracker) -> None:
@@ -237,9 +237,9 @@ def test_a_status_replaces_the_one_before_and_leaves_the_other_labels(hub: GitHu
     for status in ("queued", "running", "review", "done", "done"):
         tracker.set_status(3, status)
         assert labels(hub) == sorted(["experiment", "priority: high", "status: blocked", f"status: {status}"])
-    assert hub.asked(r"(PUT|PATCH) .*") == 0
-    assert hub.asked(r"POST .*/issues/3/labels") == 4
-    assert hub.asked(r"POST .*/labels") - 4 == 4  # the repository had none of them
+    assert hub.count(r"(PUT|PATCH) .*") == 0
+    assert hub.count(r"POST .*/issues/3/labels") == 4
+    assert hub.count(r"POST .*/labels") - 4 == 4  # the repository had none of them
 
 
 def test_a_label_that_another_harness_just_made_or_took_away_is_no_error(hub: GitHub, tracker: GitHubTracker) -> None:
@@ -262,7 +262,7 @@ def test_an_issue_is_closed_once(hub: GitHub, tracker: GitHubTracker) -> None:
     tracker.close(3)
     tracker.close(3)
     assert hub.issues[3]["state"] == "closed"
-    assert hub.asked("PATCH .*") == 1
+    assert hub.count("PATCH .*") == 1
 
 
 def test_a_closed_pull_request_is_not_opened_again(hub: GitHub, tracker: GitHubTracker) -> None:
@@ -297,7 +297,7 @@ def test_what_will_not_pass_is_said_at_once_with_the_next_step(
         tracker.fetch(3)
     assert error.value.exit_code == 2
     assert TOKEN not in str(error.value)
-    assert hub.asked(r"GET .*/issues/3") == 1
+    assert hub.count(r"GET .*/issues/3") == 1
 
 
 def test_a_comment_that_github_does_not_take_is_an_error_with_its_reason(hub: GitHub, tracker: GitHubTracker) -> None:
@@ -316,7 +316,7 @@ def test_what_passes_is_waited_for_and_what_does_not_is_unreachable(
     with pytest.raises(Unreachable, match=r"issue 3: GitHub (answered 50|cannot be reached)") as error:
         tracker.fetch(3)
     assert error.value.exit_code == 3
-    assert hub.asked(r"GET .*/issues/3") == 3 + github_calls.MAX_ATTEMPTS
+    assert hub.count(r"GET .*/issues/3") == 3 + github_calls.MAX_ATTEMPTS
 
 
 @pytest.mark.parametrize("how", ["secondary", "primary"])

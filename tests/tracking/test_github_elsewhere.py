@@ -14,7 +14,7 @@ import requests
 from agent.core.errors import BadInput
 from agent.tracking.comment import marker
 from agent.tracking.github import GitHubTracker, Settings
-from tests.faults import ISSUE
+from tests.faults.bench import ISSUE
 from tests.support.elsewhere import free_port, serving
 from tests.support.project import agent, git, make
 

@@ -15,7 +15,7 @@ from agent.store.remote import Remote
 from agent.store.repository import Repository
 from agent.tracking.github import GitHubTracker, Settings
 from agent.tracking.outbox import Outbox
-from tests.faults import ISSUE as ONE_VARIANT
+from tests.faults.bench import ISSUE as ONE_VARIANT
 from tests.support.github import REPOSITORY, TOKEN, US, Fault, GitHub, serving
 from tests.support.project import ISSUE, agent, commit, edit, git, make, start
 from tests.support.prose import BODY, editor, prose_issue
