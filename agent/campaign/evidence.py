@@ -240,8 +240,8 @@ def _measurement(name: str, run: RunRecord) -> Measurement:
 
 
 def _failed_audit(audit: AuditRecord) -> Measurement:
-    failure = f"audit: {', '.join(audit.failed)}"
-    return Measurement(audit.variant, -1, "confirm", None, failure=failure)  # on no seed that any run has
+    failure = f"it failed its audit ({', '.join(audit.failed)})"
+    return Measurement(audit.variant, None, "confirm", None, failure=failure)
 
 
 def constants_set(plan: Plan, one: Resolved) -> dict[str, str]:

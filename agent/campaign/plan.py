@@ -183,7 +183,7 @@ def build_plan(
         variants=tuple(variants),
         clock=_clock(request, budget),
         budget=budget,
-        rules=_rules(request, spec, base.track),
+        rules=_rules(request, spec, base.track, selection),
     )
     estimate_s = campaign_seconds(plan.budget, plan.clock, plan.profile, plan.rules, plan.variant_count)
     _check_cap(spec, estimate_s)
@@ -327,13 +327,19 @@ def _clock(request: CampaignRequest, budget: Budget) -> Clock:
     return request.clock or ("wall" if request.profile == "full" else "calibrated")
 
 
-def _rules(request: CampaignRequest, spec: Spec, track: Track) -> GateRules:
-    kind, seeds = request.gate or spec.gate or "confirmed", spec.seeds or track.seeds
+def _rules(request: CampaignRequest, spec: Spec, track: Track, selection: Selection) -> GateRules:
+    kind, seeds = _gate(request, spec), spec.seeds or track.seeds
     return GateRules(
         kind=kind,
         seeds=seeds,
         baseline_runs=1 if kind == "lowest" else len(seeds),
-        confirm_runs=0 if kind == "lowest" else 3,
+        confirm_runs=3 if kind == "confirmed" else 0,
+        more=selection.more,
         min_gain=track.min_gain if spec.min_gain is None else spec.min_gain,
         goal=track.goal,
     )
+
+
+def _gate(request: CampaignRequest, spec: Spec) -> GateKind:
+    """Return the gate: that of an issue which only measures the baseline, else the user's, the issue's, the default."""
+    return "baseline" if spec.baseline_only else request.gate or spec.gate or "confirmed"

@@ -8,7 +8,7 @@ Constant = int | float | str | bool | None
 Profile = Literal["full", "mini"]
 Clock = Literal["wall", "calibrated", "steps"]
 BudgetKind = Literal["seconds", "steps", "tokens"]
-GateKind = Literal["confirmed", "lowest"]
+GateKind = Literal["confirmed", "lowest", "baseline"]  # the last where only the baseline is measured
 IssueStatus = Literal["queued", "running", "review", "done"]
 
 BASELINE = "baseline"  # the name the baseline goes by where a variant's name is expected
@@ -195,7 +195,9 @@ class GateRules:
     """The decision gate, fixed before the first run. `min_gain` is in units of the metric.
 
     `seeds` are used in this order, by the baseline first; when they run out, the smallest unused numbers follow. Runs
-    that the ledger has already are used before any is made, whatever their seeds.
+    that the ledger has already are used before any is made, whatever their seeds. kind `baseline` has no variants: the
+    baseline is measured on every one of `seeds`. `more` are the further runs of the leader and of the baseline that a
+    person asked for, one number for each inconclusive verdict.
     """
 
     kind: GateKind = "confirmed"
@@ -206,6 +208,7 @@ class GateRules:
     min_gain: float = 0.0
     goal: Literal["min", "max"] = "min"
     remeasure_every: int = 10
+    more: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

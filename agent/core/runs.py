@@ -10,7 +10,7 @@ from agent.core.experiment import Budget, Clock, Profile
 Role = Literal["baseline", "screen", "confirm"]
 JobRole = Literal["baseline", "screen", "confirm", "probe", "prepare", "audit", "smoke"]
 Status = Literal["ok", "crash", "oom", "timeout", "nan", "no_metric", "invalid", "contended"]
-Decision = Literal["keep", "discard", "inconclusive", "failed"]
+Decision = Literal["keep", "discard", "inconclusive", "failed", "measured"]
 AuditStatus = Literal["passed", "failed", "quarantined"]
 Delivery = Literal["comment", "status", "push", "pull", "close"]
 

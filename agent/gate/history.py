@@ -14,10 +14,10 @@ _HUGE = 1e300  # a run whose value is beyond this has diverged; below it no sum 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A run that happened. `value` is the metric, None where the run failed; a contended run is no evidence."""
+    """A run that happened, or another failure of a variant. `value` is the metric, None where the run failed; a contended run is no evidence."""
 
     variant: str
-    seed: int
+    seed: int | None  # None: it is not about one run
     role: Role
     value: float | None
     contended: bool = False
@@ -88,10 +88,11 @@ def _tally(measurements: Collection[Measurement], sign: int) -> VariantRuns:
     """Sort out one variant's runs. The last undisturbed run of a seed counts; one contended run may be repeated."""
     last = {one.seed: one for one in measurements if not one.contended}
     slowed = [one.seed for one in measurements if one.contended and one.seed not in last]
-    values = {seed: sign * v for seed, one in last.items() if (v := one.value) is not None and abs(v) <= _HUGE}
+    measured = ((seed, one.value) for seed, one in last.items() if seed is not None)
+    values = {seed: sign * v for seed, v in measured if v is not None and abs(v) <= _HUGE}
     failures = [_failure(one) for seed, one in last.items() if seed not in values]
     failures += [f"the run on seed {seed} was contended twice" for seed in slowed if slowed.count(seed) > 1]
-    repeats = tuple(seed for seed in slowed if slowed.count(seed) == 1)
+    repeats = tuple(seed for seed in slowed if seed is not None and slowed.count(seed) == 1)
     return VariantRuns(values, repeats, failures[0] if failures else "")
 
 
@@ -125,14 +126,22 @@ def baseline_runs(rules: GateRules) -> int:
 
 
 def _failure(one: Measurement) -> str:
+    if one.seed is None:
+        return one.failure
     return f"the run on seed {one.seed} failed" + (f" ({one.failure})" if one.failure else "")
 
 
 def leader_of(campaign: History) -> str | None:
     """The variant with the best screening run, if that beats the baseline; the earlier one in the order on a tie."""
+    if confirmed := [name for name in campaign.order if campaign.rules.more and _was_confirmed(campaign, name)]:
+        return min(confirmed, key=campaign.screen)  # further runs of the baseline choose no other leader
     limit = mean(campaign.reference)
     ahead = [name for name in campaign.order if campaign.screen(name) < limit]
     return min(ahead, key=campaign.screen, default=None)
+
+
+def _was_confirmed(campaign: History, name: str) -> bool:
+    return not campaign.tallies[name].failure and len(campaign.confirmations(name)) >= campaign.rules.confirm_runs
 
 
 def decision_runs(campaign: History, variant: str, runs: Sequence[RunRecord]) -> list[RunRecord]:

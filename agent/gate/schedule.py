@@ -30,19 +30,24 @@ def next_runs(rules: GateRules, order: Sequence[str], measurements: Sequence[Mea
     campaign = read_history(rules, order, measurements)
     if campaign.base.failure:
         return []
+    if rules.kind == "baseline":
+        missing = [seed for seed in rules.seeds if seed not in campaign.base.values]
+        return [ScheduledRun(BASELINE, seed, "baseline") for seed in missing]
     return _missing_baseline(campaign) or _missing_screens(campaign) or _missing_confirmations(campaign)
 
 
 def plan_size(rules: GateRules, variants: int) -> int:
     """The most runs that a campaign with so many variants takes when none fails and none is contended."""
+    if rules.kind == "baseline":
+        return len(rules.seeds)
     if rules.kind == "lowest":
         return 1 + variants
     repeats = variants // rules.remeasure_every if rules.remeasure_every > 0 else 0
-    return rules.baseline_runs + variants + repeats + rules.confirm_runs
+    return rules.baseline_runs + variants + repeats + rules.confirm_runs + 2 * sum(rules.more)
 
 
 def _missing_baseline(campaign: History) -> list[ScheduledRun]:
-    own = {one.seed for one in campaign.measurements if one.variant == BASELINE}
+    own = {one.seed for one in campaign.measurements if one.variant == BASELINE and one.seed is not None}
     short = baseline_runs(campaign.rules) - len(campaign.base.values)
     return [
         ScheduledRun(BASELINE, seed, "baseline") for seed in _seeds(campaign.rules, campaign.base.repeats, own, short)
@@ -68,8 +73,20 @@ def _missing_confirmations(campaign: History) -> list[ScheduledRun]:
     # A new baseline run can change whether the leader leads: it stands alone, before the first confirmation or never.
     if not done and not repeats and (baseline := _remeasurement(campaign, _since_baseline(campaign.measurements))):
         return baseline
-    short = campaign.rules.confirm_runs - len(done)
-    return [ScheduledRun(leader, seed, "confirm") for seed in _seeds(campaign.rules, repeats, _used(campaign), short)]
+    short = campaign.rules.confirm_runs + sum(campaign.rules.more) - len(done)
+    seeds = _seeds(campaign.rules, repeats, _used(campaign), short)
+    return [ScheduledRun(leader, seed, "confirm") for seed in seeds] + _further_baseline(campaign, seeds)
+
+
+def _further_baseline(campaign: History, taken: Sequence[int]) -> list[ScheduledRun]:
+    """Return the runs of the baseline that a person asked for beside those of the leader, on seeds of their own."""
+    short = campaign.rules.baseline_runs + sum(campaign.rules.more) - len(campaign.base.values)
+    if not campaign.rules.more:
+        return []
+    used = {*_used(campaign), *taken}
+    return [
+        ScheduledRun(BASELINE, seed, "baseline") for seed in _seeds(campaign.rules, campaign.base.repeats, used, short)
+    ]
 
 
 def _remeasurement(campaign: History, since: int, number: int = 0) -> list[ScheduledRun]:
@@ -81,7 +98,7 @@ def _remeasurement(campaign: History, since: int, number: int = 0) -> list[Sched
 
 
 def _used(campaign: History) -> set[int]:
-    return {one.seed for one in campaign.measurements}
+    return {one.seed for one in campaign.measurements if one.seed is not None}
 
 
 def _since_baseline(measurements: Sequence[Measurement]) -> int:

@@ -17,8 +17,9 @@ from agent.core.experiment import BASELINE, GateRules
 from agent.core.runs import Decision, Verdict
 from agent.gate.history import History, Measurement, leader_of, read_history
 from agent.gate.schedule import next_runs
-from agent.gate.stats import LEVEL, Noise, cdf, mean, pool, quantile
+from agent.gate.stats import LEVEL, Noise, cdf, mean, pool, quantile, spread
 
+FIRST_SHARE = 0.8  # of alpha
 _FURTHER = 50  # the most further runs of each that a verdict counts out
 
 
@@ -53,9 +54,25 @@ def _test(gain: float, n_base: int, n: int, noise: Noise) -> _Gain:
     return _Gain(gain, (gain - half, gain + half), p)
 
 
+def alpha_now(rules: GateRules) -> float:
+    """Return the level of the test at this look at the runs.
+
+    Whoever looks again after an inconclusive verdict (`more`) has one more chance to promote noise. So the first look
+    gets FIRST_SHARE of alpha, and each further one half of what is left: together at most alpha, whatever is asked for.
+    """
+    if not rules.more:
+        return FIRST_SHARE * rules.alpha
+    return float((1 - FIRST_SHARE) * rules.alpha / 2 ** len(rules.more))
+
+
 def _decide(rules: GateRules, estimate: _Gain) -> Decision:
     """keep: significant and large enough. discard: no gain, or even the interval's upper end is too small to count."""
-    if estimate.p is not None and estimate.p <= rules.alpha and estimate.gain >= rules.min_gain and estimate.gain > 0:
+    if (
+        estimate.p is not None
+        and estimate.p <= alpha_now(rules)
+        and estimate.gain >= rules.min_gain
+        and estimate.gain > 0
+    ):
         return "keep"
     too_small = estimate.interval is not None and estimate.interval[1] < max(rules.min_gain, 0.0)
     return "discard" if estimate.gain <= 0 or too_small else "inconclusive"
@@ -75,6 +92,8 @@ def judge(
         return _without_baseline(campaign)
     if waiting := next_runs(rules, order, measurements):
         raise ValueError(f"the campaign still needs {len(waiting)} runs, first {waiting[0]}")
+    if rules.kind == "baseline":
+        return GateResult(_measured(campaign, groups), ())
     leader = leader_of(campaign)
     sound = [name for name in order if not campaign.tallies[name].failure]  # what failed may have made its numbers up
     own = [campaign.reference, *(campaign.confirmations(name) for name in sound)]
@@ -98,6 +117,18 @@ def _without_baseline(campaign: History) -> GateResult:
     why = {name: tally.failure or "there is no baseline to compare it with" for name, tally in campaign.tallies.items()}
     variants = (_unmeasured(campaign, name, "failed", f"{name}: {why[name]}") for name in campaign.order)
     return GateResult(_unmeasured(campaign, None, "failed", reason), tuple(variants))
+
+
+def _measured(campaign: History, groups: Sequence[Sequence[float]]) -> Verdict:
+    """The verdict on a baseline that was only measured: its mean with the 90 % interval, and sigma."""
+    values, average = campaign.reference, campaign.mean_of(BASELINE)
+    assert average is not None
+    noise, half = pool([values, *groups]), spread(values, groups)
+    bounds = None if half is None else (average - half, average + half)
+    shown = "" if bounds is None else ", 90 % interval {:.6g} to {:.6g}".format(*bounds)
+    sigma = f", sigma {noise.sigma:.3g} with {noise.dof} degrees of freedom" if noise.dof else ", sigma unknown"
+    reason = f"{BASELINE}: mean {average:.6g} of {len(values)} run{'s' * (len(values) != 1)}{shown}{sigma}"
+    return _with_baseline(campaign, Verdict(None, "measured", None, bounds, len(values), None, reason))
 
 
 def _nobody(campaign: History) -> Verdict:
@@ -157,10 +188,11 @@ def _why_other(decision: Decision, leader: str | None) -> str:
 
 def _further(rules: GateRules, gain: float, n_base: int, n: int, noise: Noise) -> str:
     """How many more runs of baseline and variant would decide, were the gain and sigma to stay as they are."""
+    later = replace(rules, more=(*rules.more, 1))  # at the level of the next look
     for more in range(1, _FURTHER + 1) if noise.dof else ():
         estimate = _test(gain, n_base + more, n + more, Noise(noise.sigma, noise.dof + 2 * more))
-        if _decide(rules, estimate) != "inconclusive":
-            return f"about {more} further run{'s' if more > 1 else ''} of each"
+        if _decide(later, estimate) != "inconclusive":
+            return f"about {more} further run{'s' if more > 1 else ''} of each (--more {more})"
     return f"more than {_FURTHER} further runs of each" if noise.dof else "replicates, which tell the noise,"
 
 

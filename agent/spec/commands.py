@@ -17,7 +17,8 @@ from agent.core.sanitize import end_line, strip_hidden
 from agent.core.values import EXPECTED, NAMES, is_name, join, parse_as, suggest
 from agent.spec.amounts import parse_budget
 
-COMMANDS = "/stop, /skip 1B, /budget 120, /run 1E DEPTH=9 ASPECT_RATIO=128"
+COMMANDS = "/stop, /skip 1B, /budget 120, /run 1E DEPTH=9 ASPECT_RATIO=128, /more 2"
+MOST_MORE = 50  # further runs at a time
 LONGEST = 500  # characters of a command
 
 
@@ -48,13 +49,20 @@ class Add:
 
 
 @dataclass(frozen=True)
+class More:
+    """Run the leader and the baseline so often once more, after an inconclusive verdict."""
+
+    count: int
+
+
+@dataclass(frozen=True)
 class Refusal:
     """Why a command is not obeyed, and what would be."""
 
     reason: str
 
 
-Command = Stop | Skip | SetBudget | Add
+Command = Stop | Skip | SetBudget | Add | More
 
 
 @dataclass(frozen=True)
@@ -75,11 +83,12 @@ class Script:
 
 @dataclass(frozen=True)
 class Selection:
-    """What is to run by now: the variants that are left, those skipped, and the budget where it was changed."""
+    """What is to run by now: the variants that are left, those skipped, the budget where it was changed, more runs."""
 
     variants: tuple[Variant, ...]
     skipped: tuple[str, ...] = ()
     budget: Budget | None = None
+    more: tuple[int, ...] = ()  # further runs, for one inconclusive verdict after the other
 
 
 # --- lines ------------------------------------------------------------------------------------------------
@@ -151,6 +160,11 @@ def _budget(rest: str, _: Script) -> Command | Refusal:
         return Refusal(f"{error.problem}; {error.next_step}")
 
 
+def _more(rest: str, _: Script) -> Command | Refusal:
+    count = int(rest) if re.fullmatch(r"[0-9]{1,2}", rest) else 0
+    return More(count) if 1 <= count <= MOST_MORE else Refusal(f"say how many: /more 2, at most {MOST_MORE}")
+
+
 _SETTING = r"""([A-Za-z_][\w.]*)=("[^"]*"|'[^']*'|[^\s"']+)"""
 
 
@@ -193,6 +207,7 @@ _READERS: Mapping[str, Callable[[str, Script], Command | Refusal]] = {
     "/skip": _skip,
     "/budget": _budget,
     "/run": _run,
+    "/more": _more,
 }
 
 
@@ -213,6 +228,8 @@ def apply(selection: Selection, command: Command) -> Selection | Refusal:
             return _with(selection, variant)
         case SetBudget(budget):
             return replace(selection, budget=budget)
+        case More(count):
+            return replace(selection, more=(*selection.more, count))
     return selection
 
 

@@ -1,11 +1,10 @@
 """The settings block as a schema: what it may say, checked by pydantic. Imported only where an issue has a block."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, field_validator
 from pydantic_core import PydanticCustomError
 
-from agent.core.experiment import GateKind
 from agent.spec.amounts import read_budget
 
 MOST_PROPOSALS = 12  # of a round: each costs money, and the more there are the luckier is the best
@@ -46,7 +45,9 @@ class SettingsBlock(BaseModel):
     budget: Amount | None = Field(None, description="of one run: 300 (seconds), 5 minutes, 500steps, 5Mtok")
     cap: Amount | None = Field(None, description="of all runs together: 3600 (seconds), 2 hours")
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(None, description="the baseline's first seeds")
-    gate: GateKind | None = Field(None, description="confirmed, or lowest: one run each, the lowest wins")
+    gate: Literal["confirmed", "lowest"] | None = Field(
+        None, description="confirmed, or lowest: one run each, the lowest wins"
+    )
     min_gain: Annotated[StrictInt | StrictFloat, Field(ge=0)] | None = Field(
         None, description="the gain that a winner must reach, in units of the metric"
     )
