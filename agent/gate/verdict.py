@@ -123,7 +123,8 @@ def _measured(campaign: History, groups: Sequence[Sequence[float]]) -> Verdict:
     """The verdict on a baseline that was only measured: its mean with the 90 % interval, and sigma."""
     values, average = campaign.reference, campaign.mean_of(BASELINE)
     assert average is not None
-    noise, half = pool([values, *groups]), spread(values, groups)
+    noise = pool([values, *groups])
+    half = spread(noise, len(values))
     bounds = None if half is None else (average - half, average + half)
     shown = "" if bounds is None else ", 90 % interval {:.6g} to {:.6g}".format(*bounds)
     sigma = f", sigma {noise.sigma:.3g} with {noise.dof} degrees of freedom" if noise.dof else ", sigma unknown"
