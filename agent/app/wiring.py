@@ -11,16 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Self
 
-from agent.campaign import engine
 from agent.campaign.context import CampaignContext, Throttle
 from agent.campaign.plan import CampaignRequest, Plan, make_plan
+from agent.campaign.question import find_complete
 from agent.core.errors import BadInput
 from agent.core.protocols import Editor, Event, Executor, Notice, RunOutput, Tracker
 from agent.core.records import SpendRecord
-from agent.editors.command import Command
-from agent.editors.spending import Spending
 from agent.execution import machine as machine_module
-from agent.execution.local import LocalExecutor
 from agent.execution.locks import exclusive
 from agent.execution.machine import Machine
 from agent.execution.sandbox import NO_SANDBOX, Sandbox
@@ -36,7 +33,8 @@ Emit = Callable[[Event], None]
 
 def choose_tracker(args: argparse.Namespace, repo: Repository) -> Tracker:
     """Return where issues are. Raises BadInput for what only GitHub has where they are elsewhere."""
-    reason = address.automatic(repo.addresses("origin"), os.environ) if args.tracker == "auto" else None
+    look = args.tracker == "auto" and address.token(os.environ)  # without one, git need not be started to know
+    reason = address.automatic(repo.addresses("origin"), os.environ) if look else None
     if reason:
         print(reason, file=sys.stderr)
     tracker = _github(repo.root) if reason or args.tracker == "github" else _local(repo.root)
@@ -58,9 +56,12 @@ def _github(root: Path) -> Tracker:
 def make_editor(args: argparse.Namespace, issue: int, ctx: CampaignContext, since: str) -> Editor:
     """Return who writes the changes of an issue; money spent from `since` on counts. Raises BadInput without a key."""
     if args.editor != "anthropic":
+        from agent.editors.command import Command
+
         return Command(args.editor)
     from agent.editors import models  # with the SDK it takes a third of a second, and few commands need it
     from agent.editors.anthropic import Claude
+    from agent.editors.spending import Spending
 
     settings = models.read(os.environ, args.model, args.max_usd)
     before = [one for one in ctx.ledger.records_of(SpendRecord, issue) if one.at >= since]
@@ -119,7 +120,7 @@ class Workspace:
             repo=self.repo,
             ledger=self.ledger,
             tracker=self.tracker,
-            executor=self._executor(plan, emit, sandbox),
+            make_executor=lambda: self._executor(plan, emit, sandbox),
             machine=self.machine,
             sandbox=sandbox,
             python=sys.executable,
@@ -135,13 +136,15 @@ class Workspace:
     def is_answered(self, request: CampaignRequest) -> bool:
         """Return whether a request has its answer, with the promotion that follows. Raises BadInput as `plan` does."""
         plan = self.plan(request)
-        return engine.find_complete(self.context(plan), plan) is not None
+        return find_complete(self.context(plan), plan) is not None
 
     def has_verdict(self, issue: int) -> bool:
         """Return whether any campaign of an issue has its verdict."""
         return any(self.ledger.verdict(campaign) for campaign in self.ledger.campaigns(issue))
 
     def _executor(self, plan: Plan, emit: Emit, sandbox: Sandbox) -> Executor:
+        from agent.execution.local import LocalExecutor
+
         return LocalExecutor(
             self.machine.gpus if plan.profile == "full" else (),
             machine_module.locks(),
