@@ -20,6 +20,7 @@ from agent.app.wiring import Workspace, choose_tracker, make_editor, make_view
 from agent.campaign import steer
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
+from agent.campaign.further import further_plan, why_not_further
 from agent.campaign.plan import Plan, all_commands
 from agent.campaign.publish import latest_board, make_board, publish, report
 from agent.campaign.question import find_complete
@@ -37,6 +38,8 @@ from agent.tracking.terminal import board_text
 def dispatch(args: argparse.Namespace) -> int:
     """Carry out a command and return its exit status. Raises HarnessError for what is in its way."""
     options.validate(args)
+    if args.schema:
+        return _schema()
     if args.simulate:
         return _simulate(args)
     machine = detect()
@@ -65,8 +68,14 @@ def _answer(args: argparse.Namespace, workspace: Workspace, issue: int) -> int:
         plan = workspace.plan(make_request(args, workspace.machine, issue))
         ctx = replace(workspace.context(plan), pull=args.pr, close=args.close)
         complete = find_complete(ctx, plan)
-        if complete is not None and not args.loop:
-            return _show_again(args, ctx, CampaignView(plan, complete, workspace.ledger), blocked)
+        view = None if complete is None else CampaignView(plan, complete, workspace.ledger)
+        if view is not None and not args.loop:
+            further = further_plan(ctx, view, args.more) if blocked is None else None
+            if further is None:
+                return _show_again(args, ctx, view, blocked)
+            plan = further
+        elif args.more is not None and not plan.rules.more:
+            raise BadInput("there is no verdict yet that --more could settle", next_step="run the issue without --more")
         if blocked is not None:
             raise blocked
         if plan.profile == "full" and not workspace.machine.gpus:
@@ -102,7 +111,7 @@ def _show_again(
     elif blocked is not None:
         raise blocked
     else:
-        steer.answer_late_commands(ctx, view.plan)
+        steer.answer_late_commands(ctx, view.plan, undecided=not why_not_further(view))
         publish(ctx, replace(board, steering=tuple(all_commands(ctx.ledger, view.plan.spec))))
     return 0
 
@@ -223,6 +232,13 @@ def _show_session(summary: dict[str, object], args: argparse.Namespace) -> int:
         _print(summary)
     else:
         print("\n".join(f"{name}: {value}" for name, value in summary.items()))
+    return 0
+
+
+def _schema() -> int:
+    from agent.spec.schema import json_schema
+
+    _print(json_schema())
     return 0
 
 

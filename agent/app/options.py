@@ -4,6 +4,7 @@ import argparse
 import math
 
 from agent.core.errors import BadInput
+from agent.core.values import MOST_MORE
 
 EPILOG = """\
 exit status: 0 a verdict (or the question answered), 1 an error, 2 bad usage or a bad issue, 3 paused: run the same
@@ -37,6 +38,7 @@ def _actions(group: argparse._ArgumentGroup) -> None:
     only.add_argument("--report", action="store_true", help="the issue's comment, in Markdown")
     only.add_argument("--verify", action="store_true", help="compare the ledger with git")
     only.add_argument("--doctor", action="store_true", help="what this machine has and lacks")
+    only.add_argument("--schema", action="store_true", help="the JSON schema of an issue's settings block")
     only.add_argument("--simulate", action="store_true", help="run the gate on simulated noise and count its errors")
 
 
@@ -58,6 +60,10 @@ def _choices(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--executor", choices=("local",), default="local", help="where runs go (local)")
     group.add_argument("--committed", action="store_true", help="ignore uncommitted changes of the script")
     group.add_argument("--retry", action="store_true", help="ask again: what failed runs anew, what succeeded does not")
+    group.add_argument(
+        "--more", type=int, metavar="N", help="N further runs of leader and baseline, to settle a verdict"
+    )
+    group.add_argument("--confirm", action="store_true", help="run nothing before a person has commented /go")
     group.add_argument("--no-sandbox", action="store_true", help="run without a sandbox, code that a model wrote too")
     group.add_argument("--json", action="store_true", help="print JSON on standard output, events on standard error")
 
@@ -93,6 +99,8 @@ def validate(args: argparse.Namespace) -> None:
         raise BadInput(f"{own[0]} is for --editor anthropic", next_step="tell the command itself, in --editor")
     if args.loop and args.issue is None:
         raise BadInput("--loop needs an issue in prose", next_step="name it: --issue N")
+    if args.more is not None and (args.issue is None or not 1 <= args.more <= MOST_MORE):
+        raise BadInput(f"--more {args.more}", next_step=f"say --issue N --more 2, with 1 to {MOST_MORE} further runs")
     for name, value in (("--hours", args.hours), ("--max-usd", args.max_usd)):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise BadInput(f"{name} is {value:g}", next_step=f"give a number above 0, such as {name} 8")

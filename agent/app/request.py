@@ -25,6 +25,7 @@ def make_request(args: argparse.Namespace, machine: Machine, issue: int) -> Camp
         gate=args.gate,
         committed=args.committed,
         retry=args.retry,
+        confirm=args.confirm,
         in_series=args.loop or args.queue,
     )
 

@@ -48,6 +48,7 @@ def run_issue(options: RunOptions, plan: Plan, session: Session | None = None) -
     ctx = options.context(plan)
     with report_no_proposals(ctx, plan):
         propose.check(plan)
+    steer.check_confirmed(ctx, plan)
     _check_sandbox(options, plan)
     for line in (*preview.intent(plan), *_unsandboxed(options.sandbox)):
         options.emit(Notice(line))

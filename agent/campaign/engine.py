@@ -46,13 +46,18 @@ def run(ctx: CampaignContext, plan: Plan) -> Board:
 
 def _run_until_replan(ctx: CampaignContext, plan: Plan) -> Board:
     view = _find_verdict(ctx, plan) or _reach_verdict(ctx, plan)
-    stopped = steer.answer_late_commands(ctx, plan)
+    stopped = steer.answer_late_commands(ctx, plan, undecided=_is_undecided(view))
     promote(ctx, view)
     board = make_board(ctx, view)
     publish(ctx, board)
     if stopped is not None:
         raise stopped
     return board
+
+
+def _is_undecided(view: CampaignView) -> bool:
+    record = view.ledger.verdict(view.campaign)
+    return record is not None and record.verdict.decision == "inconclusive"
 
 
 def _find_verdict(ctx: CampaignContext, plan: Plan) -> CampaignView | None:

@@ -38,6 +38,7 @@ class CampaignRequest:
     retry: bool = False
     new_round: bool = False  # a finished round is followed by another (--loop)
     in_series: bool = False  # something else begins after it (--loop, --queue): /stop counts after the verdict too
+    confirm: bool = False  # a person's /go is waited for
     answered: bool = False  # by an earlier campaign that is only looked at: the issue may be closed
 
 
@@ -81,6 +82,11 @@ class Plan:
     @property
     def corpus(self) -> str:
         return self.request.corpus
+
+    @property
+    def confirm(self) -> bool:
+        """Whether nothing runs before a person has confirmed how the issue was read."""
+        return self.spec.confirm or self.request.confirm
 
     @property
     def complete(self) -> bool:

@@ -27,7 +27,13 @@ from agent.store.baseline import baseline_branch
 from agent.store.ledger import Ledger
 from agent.store.repository import NOTES
 from agent.tracking.board import Board, IssueSummary, Row
-from agent.tracking.comment import comment, comment_before_campaign, comment_without_proposals, marker
+from agent.tracking.comment import (
+    comment,
+    comment_before_campaign,
+    comment_before_confirmation,
+    comment_without_proposals,
+    marker,
+)
 from agent.tracking.exports import note, results_tsv
 
 # --- the board --------------------------------------------------------------------------------------------
@@ -115,10 +121,18 @@ def _notices(ledger: Ledger, view: CampaignView, here: str) -> list[str]:
         by_hand = _promote_by_hand(view, variant)
         notices.append(f"{variant} is not promoted: the baseline had moved to {here[:7]}; to promote it: {by_hand}")
     record = ledger.verdict(campaign)
+    if record and record.verdict.decision == "inconclusive" and not _waits_for_a_person(view, record):
+        number = view.plan.spec.issue.number
+        command = f"python agent/run.py --issue {number} --more 2"
+        notices.append(f"to settle it, run the leader and the baseline again: {command}, or comment /more 2")
     unpassed = {one.variant: one for one in view.audits() if one.status != "passed"}
     if record and any(one.decision == "failed" and one.variant not in unpassed for one in record.variants):
         notices.append("to run what failed once more, and only that, add --retry")
     return notices + [_unpassed_notice(view, one) for one in unpassed.values()]
+
+
+def _waits_for_a_person(view: CampaignView, record: VerdictRecord) -> bool:
+    return any(one.status == "quarantined" and one.variant == record.verdict.variant for one in view.audits())
 
 
 def _unpassed_notice(view: CampaignView, audit: AuditRecord) -> str:
@@ -164,6 +178,12 @@ def publish_replies(ctx: CampaignContext, plan: Plan, view: CampaignView | None)
     """Show in the comment what became of people's commands, before there is a verdict or even a campaign."""
     text = report(make_board(ctx, view)) if view else _redacted(comment_before_campaign(_summary(ctx, plan)))
     ctx.outbox.post(plan.spec.issue.number, "comment", text)
+
+
+def publish_waiting(ctx: CampaignContext, plan: Plan) -> None:
+    """Show how the issue was read, and that a person's /go is waited for."""
+    text = _redacted(comment_before_confirmation(_summary(ctx, plan), plan.spec))
+    ctx.outbox.post_all(plan.spec.issue.number, [("comment", text), ("status", "review")])
 
 
 def publish_no_proposals(ctx: CampaignContext, plan: Plan, reason: str) -> None:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
-from agent.campaign.plan import Plan, replan, script
-from agent.campaign.publish import publish_replies
+from agent.campaign.plan import Plan, all_commands, replan, script
+from agent.campaign.publish import publish_replies, publish_waiting
 from agent.core.errors import BadInput, Paused, Stopped, Unreachable
 from agent.core.experiment import HumanComment
 from agent.core.faults import fault_point
@@ -13,7 +13,7 @@ from agent.core.protocols import Notice
 from agent.core.records import CommandRecord, utc_now
 from agent.gate import schedule
 from agent.spec import commands
-from agent.spec.commands import Add, Command, Refusal, SetBudget, Skip, Stop
+from agent.spec.commands import Add, Command, Go, More, Refusal, SetBudget, Skip, Stop
 from agent.spec.parser import digest
 
 HUMAN = "human"  # the label by which a person takes over
@@ -62,8 +62,19 @@ def apply_commands(ctx: CampaignContext, plan: Plan, view: CampaignView | None =
         _apply_all(ctx, plan, pending, view)
 
 
-def answer_late_commands(ctx: CampaignContext, plan: Plan) -> Stopped | None:
+def unanswered(ctx: CampaignContext, plan: Plan) -> list[PendingCommand]:
+    """Return the commands to this issue that nobody has answered; none where the tracker is away."""
+    try:
+        return [one for one in _pending(ctx, plan) if not one.unaddressed]
+    except (Unreachable, BadInput) as error:
+        _report_unread(ctx, error)
+        return []
+
+
+def answer_late_commands(ctx: CampaignContext, plan: Plan, *, undecided: bool = False) -> Stopped | None:
     """Answer what was written after the verdict; what is unaddressed waits for the next campaign.
+
+    Where the verdict is `undecided`, /more is left to the next start of the command, which obeys it.
 
     Where something else begins after this campaign, a /stop is obeyed, and returned to be raised when all is published;
     and in the rounds of --loop other commands are left to the next round.
@@ -73,11 +84,13 @@ def answer_late_commands(ctx: CampaignContext, plan: Plan) -> Stopped | None:
     except (Unreachable, BadInput) as error:
         _report_unread(ctx, error)
         return None
-    stops = [one for one in pending if plan.request.in_series and isinstance(_parse(plan, one), Stop)]
+    if undecided:
+        pending = [one for one in pending if not isinstance(parsed(plan, one), More)]
+    stops = [one for one in pending if plan.request.in_series and isinstance(parsed(plan, one), Stop)]
     records = [_record(ctx, plan, one, "stopped after the verdict", obeyed=True) for one in stops]
     for one in pending:
         if one not in stops and not plan.request.new_round:
-            command = _parse(plan, one)
+            command = parsed(plan, one)
             _record(ctx, plan, one, command.reason if isinstance(command, Refusal) else _LATE, obeyed=False)
     return _stopped(plan, records[0]) if records else None
 
@@ -89,12 +102,29 @@ def check_stopped(ctx: CampaignContext, plan: Plan) -> None:
     """
     try:
         _check_issue(ctx, plan)
-        stops = [one for one in _pending(ctx, plan) if isinstance(_parse(plan, one), Stop)]
+        stops = [one for one in _pending(ctx, plan) if isinstance(parsed(plan, one), Stop)]
     except (Unreachable, BadInput) as error:
         _report_unread(ctx, error)
         return
     if stops:
         _apply_all(ctx, plan, stops[:1], None)
+
+
+def check_confirmed(ctx: CampaignContext, plan: Plan) -> None:
+    """Raise Paused where a person is to confirm what was read of the issue, by /go, and nobody has."""
+    given = all_commands(ctx.ledger, plan.spec)
+    if not plan.confirm or any(one.obeyed and commands.is_go(one) for one in given):
+        return
+    pending = [one for one in unanswered(ctx, plan) if isinstance(parsed(plan, one), Go)]
+    if pending:
+        _record(ctx, plan, pending[0], "what was read is confirmed", obeyed=True)
+        return
+    publish_waiting(ctx, plan)
+    raise Paused(
+        f"issue {plan.spec.issue.number} waits for a person to confirm how it was read",
+        where=plan.spec.issue.source,
+        next_step="look at its comment (or --plan), comment /go, and run the same command again",
+    )
 
 
 def guidance(ctx: CampaignContext, plan: Plan) -> str:
@@ -182,7 +212,7 @@ def _apply_one(
     ctx: CampaignContext, plan: Plan, pending: PendingCommand, view: CampaignView | None
 ) -> tuple[Plan, CommandRecord]:
     """Return the plan after a command, and its record: obeyed where there is such a plan, else refused with why."""
-    command = _parse(plan, pending)
+    command = parsed(plan, pending)
     try:
         outcome = command if isinstance(command, Refusal) else _changed(ctx, plan, command)
     except BadInput as error:
@@ -193,7 +223,8 @@ def _apply_one(
     return outcome, _record(ctx, plan, pending, _answer(command, plan, outcome, view), obeyed=True)
 
 
-def _parse(plan: Plan, pending: PendingCommand) -> Command | Refusal:
+def parsed(plan: Plan, pending: PendingCommand) -> Command | Refusal:
+    """Return the command that a pending one is, or why it is none of this issue's."""
     number = plan.spec.issue.number
     if pending.issue not in (None, number):
         return Refusal(f"this is issue {number}; say it there, on issue {pending.issue}")
@@ -202,6 +233,8 @@ def _parse(plan: Plan, pending: PendingCommand) -> Command | Refusal:
 
 def _changed(ctx: CampaignContext, plan: Plan, command: Command) -> Plan | Refusal:
     """Return the plan with a command, or why there is none. Raises BadInput where preflight refuses it."""
+    if isinstance(command, More):
+        return Refusal("there is no verdict yet; where it is inconclusive, say it then")
     selection = commands.apply(plan.selection, command)
     return selection if isinstance(selection, Refusal) else replan(plan, selection, ctx.machine)
 
@@ -217,6 +250,8 @@ def _answer(command: Command, before: Plan, after: Plan, view: CampaignView | No
             return f"{gone} is left out{led}; what it has run stays in the ledger"
         case Add(variant):
             return f"{variant.name} runs too: {', '.join(after.order)}"
+        case Go():
+            return "nothing waits for it any more"
         case SetBudget() if after.budget == before.budget:
             return f"{before.budget} a run is the budget already"
     return f"a new campaign begins, of {after.budget} a run: results under another budget are not compared"
@@ -228,8 +263,9 @@ def _leader(view: CampaignView) -> str | None:
     return scheduled[0].variant if scheduled and scheduled[0].role == "confirm" else None
 
 
-def _record(ctx: CampaignContext, plan: Plan, pending: PendingCommand, answer: str, obeyed: bool) -> CommandRecord:
-    record = CommandRecord(
+def answered(plan: Plan, pending: PendingCommand, answer: str, *, obeyed: bool) -> CommandRecord:
+    """Return the record of a command and its answer."""
+    return CommandRecord(
         issue=plan.spec.issue.number,
         body_sha256=plan.spec.body_sha256,
         remark=pending.comment.id,
@@ -240,6 +276,10 @@ def _record(ctx: CampaignContext, plan: Plan, pending: PendingCommand, answer: s
         at=utc_now(),
         round=plan.round.number if plan.spec.proposals else 0,
     )
+
+
+def _record(ctx: CampaignContext, plan: Plan, pending: PendingCommand, answer: str, obeyed: bool) -> CommandRecord:
+    record = answered(plan, pending, answer, obeyed=obeyed)
     fault_point("steer-before")
     ctx.ledger.append(record)
     fault_point("steer-after")

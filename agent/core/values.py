@@ -13,6 +13,7 @@ PRIORITY_RANK = {
     **{"LOWEST": 4, "": 4, "P4": 4, "4": 4, "P5": 5, "5": 5},
 }  # of priorities: lower is first; of several names of one rank the first is shown
 PRIORITIES = "write HIGH, MEDIUM or LOW (or P0 to P3, or 1 to 5)"
+MOST_MORE = 50  # further runs that --more or /more asks for at a time
 NAMES = f"an ID is like 1A: letters, digits and . _ - ; not {BASELINE}"
 
 

@@ -14,11 +14,10 @@ from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Constant, HumanComment, SetConstant, Variant
 from agent.core.records import CommandRecord
 from agent.core.sanitize import end_line, strip_hidden
-from agent.core.values import EXPECTED, NAMES, is_name, join, parse_as, suggest
+from agent.core.values import EXPECTED, MOST_MORE, NAMES, is_name, join, parse_as, suggest
 from agent.spec.amounts import parse_budget
 
-COMMANDS = "/stop, /skip 1B, /budget 120, /run 1E DEPTH=9 ASPECT_RATIO=128, /more 2"
-MOST_MORE = 50  # further runs at a time
+COMMANDS = "/stop, /skip 1B, /budget 120, /run 1E DEPTH=9 ASPECT_RATIO=128, /more 2, /go"
 LONGEST = 500  # characters of a command
 
 
@@ -49,6 +48,11 @@ class Add:
 
 
 @dataclass(frozen=True)
+class Go:
+    """Run what was read of the issue: a person has looked at it."""
+
+
+@dataclass(frozen=True)
 class More:
     """Run the leader and the baseline so often once more, after an inconclusive verdict."""
 
@@ -62,7 +66,7 @@ class Refusal:
     reason: str
 
 
-Command = Stop | Skip | SetBudget | Add | More
+Command = Stop | Skip | SetBudget | Add | More | Go
 
 
 @dataclass(frozen=True)
@@ -208,12 +212,18 @@ _READERS: Mapping[str, Callable[[str, Script], Command | Refusal]] = {
     "/budget": _budget,
     "/run": _run,
     "/more": _more,
+    "/go": lambda _, __: Go(),
 }
 
 
 def changes(record: CommandRecord) -> bool:
-    """Return whether a command that was obeyed changes what is to run; /stop does not."""
-    return _word(record.command).lower() != "/stop"
+    """Return whether a command that was obeyed changes what is to run; /stop and /go do not."""
+    return _word(record.command).lower() not in ("/stop", "/go")
+
+
+def is_go(record: CommandRecord) -> bool:
+    """Return whether a command says that what was read of an issue is to run."""
+    return _word(record.command).lower() == "/go"
 
 
 # --- the selection ----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ Texts of others (an issue's words, a run's reason, constants, names of machines)
 import re
 from collections.abc import Sequence
 
-from agent.core.experiment import BASELINE
+from agent.core.experiment import BASELINE, SetConstant, Spec, Variant
 from agent.core.records import AuditRecord, CommandRecord
 from agent.core.sanitize import fenced, make_postable, one_line
 from agent.store.rounds import RoundRow
@@ -38,7 +38,7 @@ def comment(board: Board) -> str:
         _rounds(board.rounds),
         _steering(board.steering),
         _conditions(board),
-        _read_as(board),
+        read_as(board.spec),
         _reproduce(board),
     )
 
@@ -46,6 +46,20 @@ def comment(board: Board) -> str:
 def comment_before_campaign(summary: IssueSummary) -> str:
     """Return the comment of an issue that people steered before its campaign began."""
     return _without_board(summary, "## Waiting\n\nThe campaign has not begun.")
+
+
+def comment_before_confirmation(summary: IssueSummary, spec: Spec) -> str:
+    """Return the comment of an issue that is not run before a person has confirmed how it was read."""
+    sets = [(one.name, _settings(one)) for one in spec.variants[:_MAX_READS]]
+    table = _markdown_table(("ID", "sets"), sets) if sets else ""
+    left_out = _left_out(len(spec.variants) - _MAX_READS).replace("earlier", "more")
+    headline = "## Waiting for /go\n\nThis is how the issue was read. Comment `/go` to run it."
+    return _join(_without_board(summary, headline), f"{table}{left_out}".strip(), read_as(spec, folded=False))
+
+
+def _settings(variant: Variant) -> str:
+    edits = [edit for edit in variant.edits if isinstance(edit, SetConstant)]
+    return ", ".join(f"{edit.name}={edit.value}" for edit in edits)
 
 
 def comment_without_proposals(summary: IssueSummary, reason: str) -> str:
@@ -203,15 +217,18 @@ def _conditions(board: Board) -> str:
     return "\n".join(f"- {fact}" for fact in facts) + notices
 
 
-def _read_as(board: Board) -> str:
-    """Return, folded, how the issue was read: each line of it that counts, and what it means."""
-    reads = board.spec.read_as[:_MAX_READS]
+def read_as(spec: Spec, *, folded: bool = True) -> str:
+    """Return how an issue was read: each line of it that counts, and what it means."""
+    reads = spec.read_as[:_MAX_READS]
     if not reads:
         return ""
     rows = [("" if one.line is None else str(one.line), one.text, one.means) for one in reads]
     table = _markdown_table(("line", "text", "means"), rows)
-    left_out = _left_out(len(board.spec.read_as) - _MAX_READS).replace("earlier", "more")
-    return f"<details><summary>Read as ({one_line(board.spec.read_by)})</summary>\n\n{table}{left_out}\n\n</details>"
+    left_out = _left_out(len(spec.read_as) - _MAX_READS).replace("earlier", "more")
+    title = f"Read as ({one_line(spec.read_by)})"
+    if not folded:
+        return f"### {title}\n\n{table}{left_out}"
+    return f"<details><summary>{title}</summary>\n\n{table}{left_out}\n\n</details>"
 
 
 def _sandbox_levels(board: Board) -> list[str]:
