@@ -16,7 +16,7 @@ from typing import TextIO
 
 from agent.app import options
 from agent.app.request import last_request, make_request
-from agent.app.wiring import Workspace, choose_tracker, make_editor, make_view
+from agent.app.wiring import Workspace, choose_readers, choose_tracker, make_editor, make_view
 from agent.campaign import steer
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
@@ -46,7 +46,7 @@ def dispatch(args: argparse.Namespace) -> int:
     if args.doctor:
         return _doctor(machine)
     with Repository(Path.cwd()) as repo:
-        workspace = Workspace(repo, choose_tracker(args, repo), machine)
+        workspace = Workspace(repo, choose_tracker(args, repo), machine, choose_readers(args))
         if args.verify:
             return _verify(workspace)
         if args.queue and not (args.status or args.report):

@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     _actions(top.add_argument_group("instead of running"))
     _choices(top.add_argument_group("how to run"))
     _editing(top.add_argument_group("with an issue in prose"))
+    _reading(top.add_argument_group("with an issue that strict reading refuses"))
     _simulation(top.add_argument_group("with --simulate"))
     return top
 
@@ -80,6 +81,15 @@ def _editing(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--loop", action="store_true", help="round after round, each from the baseline that is left")
     group.add_argument("--hours", type=float, metavar="H", help="with --loop: no round begins that would end later")
+
+
+def _reading(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--reader",
+        choices=("auto", "strict", "claude"),
+        default="auto",
+        help="who reads it then: Claude where a key is set (auto), nobody, or Claude",
+    )
 
 
 def _simulation(group: argparse._ArgumentGroup) -> None:

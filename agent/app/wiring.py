@@ -7,15 +7,16 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from agent.campaign.context import CampaignContext, Throttle
 from agent.campaign.plan import CampaignRequest, Plan, make_plan
 from agent.campaign.question import find_complete
+from agent.campaign.reading import Readers, reading_folder
 from agent.core.errors import BadInput
-from agent.core.protocols import Editor, Event, Executor, Notice, RunOutput, Tracker
+from agent.core.protocols import Editor, Event, Executor, Notice, Reader, RunOutput, Tracker
 from agent.core.records import SpendRecord
 from agent.execution import machine as machine_module
 from agent.execution.locks import exclusive
@@ -27,6 +28,10 @@ from agent.tracking import address
 from agent.tracking.local import MarkdownTracker
 from agent.tracking.outbox import Outbox
 from agent.tracking.terminal import PlainView, View
+
+if TYPE_CHECKING:
+    from agent.editors.anthropic import Claude
+    from agent.editors.models import Settings
 
 Emit = Callable[[Event], None]
 
@@ -59,14 +64,39 @@ def make_editor(args: argparse.Namespace, issue: int, ctx: CampaignContext, sinc
         from agent.editors.command import Command
 
         return Command(args.editor)
-    from agent.editors import models  # with the SDK it takes a third of a second, and few commands need it
-    from agent.editors.anthropic import Claude
+    return _claude(_models(args), issue, ctx.ledger, since)
+
+
+def choose_readers(args: argparse.Namespace) -> Callable[["Workspace"], Readers]:
+    """Return who reads an issue that strict reading refuses: by `auto`, Claude where a key is set."""
+    if args.reader == "strict" or (args.reader == "auto" and not os.environ.get("ANTHROPIC_API_KEY", "").strip()):
+        return lambda _: None
+    return lambda workspace: partial(_reader, args, workspace)
+
+
+def _reader(args: argparse.Namespace, workspace: "Workspace", issue: int) -> Reader:
+    """Return the reader of an issue. Raises BadInput without a key."""
+    from agent.editors.anthropic import ClaudeReader
+
+    settings = _models(args)
+    folder = reading_folder(workspace.repo.root / "logs", issue)
+    return ClaudeReader(_claude(settings, issue, workspace.ledger, ""), settings.model, folder)
+
+
+def _models(args: argparse.Namespace) -> "Settings":
+    from agent.editors import models
+
+    return models.read(os.environ, args.model, args.max_usd)
+
+
+def _claude(settings: "Settings", issue: int, ledger: Ledger, since: str) -> "Claude":
+    """Return Claude for an issue; the money spent on it from `since` on counts."""
+    from agent.editors.anthropic import Claude  # with the SDK it takes a third of a second, and few commands need it
     from agent.editors.spending import Spending
 
-    settings = models.read(os.environ, args.model, args.max_usd)
-    before = [one for one in ctx.ledger.records_of(SpendRecord, issue) if one.at >= since]
+    before = [one for one in ledger.records_of(SpendRecord, issue) if one.at >= since]
     resume_command = shlex.join(["python", "agent/run.py", *sys.argv[1:]])
-    return Claude(settings, Spending(issue, settings, before, ctx.ledger.append), resume_command=resume_command)
+    return Claude(settings, Spending(issue, settings, before, ledger.append), resume_command=resume_command)
 
 
 def make_view(stream: IO[str]) -> View:
@@ -91,6 +121,7 @@ class Workspace:
     repo: Repository
     tracker: Tracker
     machine: Machine
+    readers: Callable[["Workspace"], Readers] = lambda _: None  # who reads what strict reading refuses
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -112,7 +143,7 @@ class Workspace:
 
     def plan(self, request: CampaignRequest) -> Plan:
         """Return the plan that answers a request. Raises BadInput for whatever would stop its campaign."""
-        return make_plan(request, self.repo, self.ledger, self.tracker, self.machine)
+        return make_plan(request, self.repo, self.ledger, self.tracker, self.machine, self.readers(self))
 
     def context(self, plan: Plan, emit: Emit = print_notice, sandbox: Sandbox = NO_SANDBOX) -> CampaignContext:
         """Return what a plan's campaign works with; `emit` hears its events."""

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from agent.campaign.base import Base, check_branches, check_committed, read_base
 from agent.campaign.estimate import campaign_seconds
+from agent.campaign.reading import Readers, read_issue
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Clock, GateKind, GateRules, Issue, Profile, SetConstant, Spec, Track, Variant
 from agent.core.protocols import Strategy, Tracker
@@ -131,8 +132,18 @@ class Plan:
 # --- plans ------------------------------------------------------------------------------------------------
 
 
-def make_plan(request: CampaignRequest, repo: Repository, ledger: Ledger, tracker: Tracker, machine: Machine) -> Plan:
-    """Return the plan of a request. Raises BadInput for whatever would stop the campaign; nothing is written."""
+def make_plan(
+    request: CampaignRequest,
+    repo: Repository,
+    ledger: Ledger,
+    tracker: Tracker,
+    machine: Machine,
+    readers: Readers = None,
+) -> Plan:
+    """Return the plan of a request. Raises BadInput for whatever would stop the campaign.
+
+    Nothing is written, but what one of `readers` makes of an issue that strict reading refuses, and its cost.
+    """
     issue = tracker.fetch(request.issue)
     if request.answered or _closed_by_us(ledger, issue):
         issue = replace(issue, state="open", labels=("experiment",))
@@ -141,7 +152,7 @@ def make_plan(request: CampaignRequest, repo: Repository, ledger: Ledger, tracke
     check_branches(repo, track, issue.number)
     check_committed(repo, track, round.base, request.committed)
     base = read_base(repo, track, round.base)
-    spec = parser.parse(issue, track, base.baseline.constants, request.profile)
+    spec = read_issue(issue, track, base.baseline.constants, request.profile, ledger, readers)
     if spec.proposals:
         spec = replace(spec, variants=rounds.accepted_variants(repo, round))
     given = effective_commands(ledger, spec, request, round)

@@ -18,6 +18,10 @@ class BadInput(HarnessError):
     exit_code = 2
 
 
+class NotUnderstood(BadInput):
+    """The text of an issue cannot be read as exactly one experiment, and has no settings block that says what it is."""
+
+
 class Paused(HarnessError):
     """A limit was reached with work left; the same command goes on from here."""
 

@@ -41,6 +41,14 @@ class Draft:
 
 
 @dataclass(frozen=True)
+class BlockAnswer:
+    """The settings block that a model makes of an issue; where there is none, `failure` says why."""
+
+    block: str = ""
+    failure: str = ""
+
+
+@dataclass(frozen=True)
 class PastAttempt:
     """One earlier change and how it ended: its effect with bounds, or the kind of its failure."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agent.core.experiment import HumanComment, Issue, IssueStatus, Spec, Variant
-from agent.core.proposals import Brief, Draft, Idea, Ideas
+from agent.core.proposals import BlockAnswer, Brief, Draft, Idea, Ideas
 from agent.core.records import RunRecord
 from agent.core.runs import Job, Result
 
@@ -79,6 +79,15 @@ class Editor(Protocol):
 
     def write(self, brief: Brief, idea: Idea, failure: str, folder: Path) -> Draft:
         """Return the change to `brief.files`; with `failure`, revise a draft, now in the files, that failed so."""
+
+
+class Reader(Protocol):
+    """Writes the settings block that an issue means. Raises SpendingCapReached where the money does not allow it."""
+
+    name: str
+
+    def block(self, rules: str, question: str, earlier: Sequence[tuple[str, str]]) -> BlockAnswer:
+        """Return the block; `earlier` are those it wrote before, each with why it was refused."""
 
 
 # --- events of a campaign ---------------------------------------------------------------------------------

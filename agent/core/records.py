@@ -248,6 +248,20 @@ class ProposalRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadingRecord:
+    """A model has read an issue that strict reading refuses: the settings block that it wrote, and what that cost."""
+
+    issue: int
+    body_sha256: str
+    model: str
+    block: str
+    usd: float
+    at: str
+    kind: Literal["reading"] = "reading"
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionRecord:
     """The open-ended mode on an issue began, or ended for `reason`; its limits hold across restarts."""
 
@@ -274,5 +288,6 @@ Record = (
     | SpendRecord
     | RoundRecord
     | ProposalRecord
+    | ReadingRecord
     | SessionRecord
 )

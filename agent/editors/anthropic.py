@@ -5,8 +5,9 @@ TextEditor.
 """
 
 import os
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -20,7 +21,7 @@ from anthropic.types import (
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.core.errors import BadInput, SpendingCapReached
-from agent.core.proposals import Brief, Draft, Idea, Ideas
+from agent.core.proposals import BlockAnswer, Brief, Draft, Idea, Ideas
 from agent.core.records import utc_now
 from agent.core.sanitize import one_line, secrets, strip_hidden
 from agent.editors import prompt
@@ -123,6 +124,23 @@ class Claude:
             request["messages"] = [*request["messages"], *_next_messages(answer, editor)]
         raise CallFailed(f"not done after {self._settings.turns} replies")
 
+    # --- issues ---
+
+    def read_block(self, rules: str, question: str, earlier: Sequence[tuple[str, str]], folder: Path) -> BlockAnswer:
+        """Return the settings block that an issue means."""
+        messages: list[MessageParam] = [{"role": "user", "content": [_text(question, cached=True)]}]
+        for block, why in earlier:
+            messages += [{"role": "assistant", "content": [_text(block)]}]
+            messages += [{"role": "user", "content": [_text(prompt.reread(why, self._secrets))]}]
+        request: Request = {"system": [_text(rules, cached=True)], "messages": messages}
+        if self._settings.effort is not None:
+            request["output_config"] = {"effort": self._settings.effort}
+        try:
+            with self._conversation("", folder) as conversation:
+                return _parse_block(conversation.send(request))
+        except CallFailed as failure:
+            return BlockAnswer(failure=str(failure))
+
     # --- requests ---
 
     def _conversation(self, variant: str, folder: Path) -> Conversation:
@@ -174,6 +192,18 @@ def _parse_ideas(answer: Answer, count: int) -> Ideas:
     return Ideas(ideas, "" if ideas else "no change was proposed")
 
 
+def _parse_block(answer: Answer) -> BlockAnswer:
+    """Return the block of a reply, without the fence around it. Raises CallFailed where the reply is more or less."""
+    if answer.reply.stop_reason != "end_turn":
+        raise CallFailed(describe_stop(answer.reply))
+    text = answer.reply.text.strip()
+    fenced = re.fullmatch(r"```(?:ya?ml)?\s*\n(.*?)\n?```", text, re.DOTALL)
+    block = (fenced[1] if fenced else text).strip()
+    if "```" in block or not re.match(r"(?:# autoresearch\s*\n)?\s*[a-z_]+\s*:", block):
+        raise CallFailed(f"the reply is no settings block: {one_line(text, limit=100)!r}")
+    return BlockAnswer(strip_hidden(block))
+
+
 def _idea(proposal: _Proposal) -> Idea:
     return Idea(
         name="",
@@ -209,3 +239,14 @@ def _next_messages(answer: Answer, editor: TextEditor) -> list[MessageParam]:
 def _tool_result(use: Block, editor: TextEditor) -> ToolResultBlockParam:
     content, is_error = editor.execute(use.name, use.input)
     return {"type": "tool_result", "tool_use_id": use.id, "content": content, "is_error": is_error}
+
+
+class ClaudeReader:
+    """The Reader that is Claude, with its conversation in a folder."""
+
+    def __init__(self, claude: Claude, model: str, folder: Path) -> None:
+        self.name, self._claude, self._folder = model, claude, folder
+
+    def block(self, rules: str, question: str, earlier: Sequence[tuple[str, str]]) -> BlockAnswer:
+        """Return the settings block that an issue means."""
+        return self._claude.read_block(rules, question, earlier, self._folder)

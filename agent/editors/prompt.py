@@ -3,6 +3,7 @@
 Text that others wrote goes through core.sanitize and stands in fences: it is material, and no rule.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 
 from agent.core.experiment import Issue, Track
@@ -127,3 +128,33 @@ def preview(brief: Brief, count: int) -> str:
         f"[the file {path} follows here, {text.count(chr(10)):,} lines]" for path, text in brief.files.items()
     )
     return f"{brief.rules}\n\n{brief.question}\n\n{sizes}\n\n{propose(count)}"
+
+
+# --- reading an issue -------------------------------------------------------------------------------------
+
+
+def reading_rules(track: Track, constants: Mapping[str, object], schema: Mapping[str, object]) -> str:
+    """Return what a model is told that is to say which settings block an issue means."""
+    values = "\n".join(f"- {name} = {value!r}" for name, value in constants.items())
+    return (
+        "You read the issue of a researcher into the settings block of a harness that runs experiments. Answer with the "
+        "block alone: YAML whose first line is `# autoresearch`, no fence, no words beside it.\n\n"
+        "Rules. List every variant under `variants:` as {id, set, why}, or all combinations under `grid:`. Take IDs and "
+        "values from the issue as they stand there; invent none. Values that a table gives stay as they are. What the "
+        "issue leaves out, `skip:` with the reason. Write `budget:` only where the issue gives each run one. Leave out "
+        f"{', '.join(('track', 'gate', 'seeds', 'confirm'))} and whatever the issue does not say. Where the issue asks "
+        "for a change of code, or is no list of settings, answer with one line: unreadable: why.\n\n"
+        f"The constants of {track.script} that can be set, with the baseline's values:\n\n{values}\n\n"
+        f"The schema of the block:\n\n{json.dumps(schema)}"
+    )
+
+
+def reading_question(issue: Issue, refusal: str, secrets: Sequence[str]) -> str:
+    """Return the issue as material, and why strict reading refuses it."""
+    return redact(f"{_issue(issue)}\n\n## Why it is not read as it stands\n\n{fenced(refusal)}", secrets)
+
+
+def reread(why: str, secrets: Sequence[str]) -> str:
+    """Return the request to mend a block that is refused."""
+    end = redact(strip_hidden(why), secrets)[-FAILURE_CAP:]
+    return f"The harness refuses this block. Answer with one that is right, and nothing else.\n\n{fenced(end)}"

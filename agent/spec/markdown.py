@@ -3,7 +3,6 @@
 `parse_issue` is the door for what an issue says: whatever comes of a page, its issue included, is plain text.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,7 +11,7 @@ from itertools import pairwise
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from agent.core.errors import BadInput
+from agent.core.errors import BadInput, NotUnderstood
 from agent.core.experiment import Issue, ReadAs
 from agent.core.sanitize import describe_removed, end_line, strip_control, strip_hidden
 from agent.spec.layout import as_markdown
@@ -63,25 +62,30 @@ class IssueDocument:
     titles: tuple[tuple[int, str], ...]
     blocks: tuple[Token, ...]
     removed: str = ""
+    given: int = 0  # lines at the beginning that are a settings block which somebody else wrote
 
-    def number(self, line: int) -> int:
-        """Return the line of the source that a line here stands on, from 1."""
-        return self.issue.first_line + self.numbers[min(line, len(self.numbers) - 1)]
+    def number(self, line: int | None) -> int | None:
+        """Return the line of the source that a line here stands on, from 1; None where it is in no line of it."""
+        at = -1 if line is None else self.numbers[min(line, len(self.numbers) - 1)] - self.given
+        return None if at < 0 else self.issue.first_line + at
 
     def where(self, line: int | None) -> str:
         name = self.issue.source or f"issue #{self.issue.number}"
-        if line is None:
+        number = self.number(line)
+        if number is None:
             return name
-        return f"{name}:{self.number(line)}" if self.issue.source else f"{name}, line {self.number(line)}"
+        return f"{name}:{number}" if self.issue.source else f"{name}, line {number}"
 
     def error(self, problem: str, line: int | None, next_step: str) -> BadInput:
+        """Return why the issue is refused, at its line; a model may be asked what an issue without a block means."""
         unread = f"; not read of this issue: {self.removed}" if self.removed else ""
-        return BadInput(problem, where=self.where(line), next_step=next_step + unread)
+        kind = BadInput if self.blocks else NotUnderstood
+        return kind(problem, where=self.where(line), next_step=next_step + unread)
 
     def read_as(self, line: int | None, text: str, means: str) -> ReadAs:
         """Return what is shown of something that was read."""
         shown = " ".join(text.split())
-        return ReadAs(None if line is None else self.number(line), shown[:_LONGEST], means)
+        return ReadAs(self.number(line), shown[:_LONGEST], means)
 
     def line_of(self, prose: Paragraph, words: str) -> int:
         """Return the first line of a paragraph that holds `words` (or their first line), else the paragraph's first."""
@@ -91,8 +95,16 @@ class IssueDocument:
 
 
 @lru_cache(maxsize=2)  # a plan reads an issue twice: for its track, then for all else
-def parse_issue(issue: Issue) -> IssueDocument:
-    """Return the document of an issue as it was fetched: its own line numbers, and of its text what a person sees."""
+def parse_issue(issue: Issue, block: str = "") -> IssueDocument:
+    """Return the document of an issue as it was fetched: its own line numbers, and of its text what a person sees.
+
+    `block` is a settings block that somebody else wrote for it.
+    """
+    if block:
+        given = f"```yaml\n# autoresearch\n{block.removeprefix('# autoresearch').strip()}\n```\n\n"
+        page = parse_issue(replace(issue, body=given + issue.body))
+        own = replace(page.issue, body=strip_hidden(issue.body))
+        return replace(page, issue=own, given=given.count("\n"), removed=describe_removed(issue.title, issue.body))
     shown = replace(issue, title=" ".join(strip_hidden(issue.title).split()), body=strip_hidden(issue.body))
     source = shown.body.split("\n")
     lines = as_markdown(source, _code(source))

@@ -14,6 +14,7 @@ from agent.core.errors import BadInput
 from agent.core.experiment import (
     BASELINE,
     Budget,
+    Constant,
     Issue,
     Profile,
     ReadAs,
@@ -23,7 +24,7 @@ from agent.core.experiment import (
     Track,
     Variant,
 )
-from agent.core.values import NAMES, is_name
+from agent.core.values import EXPECTED, NAMES, is_name
 from agent.spec import budgets, orders, outcomes, settings, tables
 from agent.spec.cells import Misread, read_cell
 from agent.spec.markdown import IssueDocument, parse_issue
@@ -34,6 +35,7 @@ from agent.spec.settings import Settings
 from agent.spec.variants import VariantNames
 
 PROSE = "freeform"  # the strategy of an issue that has no table: an editor reads it
+PROFILES: tuple[Profile, ...] = ("full", "mini")
 MOST_VARIANTS = 10_000  # of a grid
 _CAPS = {"S": 3600.0, "M": 4 * 3600.0, "L": 12 * 3600.0}  # size of an experiment -> seconds it may take in all
 
@@ -49,16 +51,23 @@ class _Candidates:
     baseline_stated: tuple[StatedValue, ...] = ()
 
 
-def parse(issue: Issue, track: Track, constants: Mapping[str, object], profile: Profile = "full") -> Spec:
+def parse(
+    issue: Issue, track: Track, constants: Mapping[str, object], profile: Profile = "full", *, block: str = ""
+) -> Spec:
     """Read an issue as an experiment on `track`, whose script has the top-level `constants`, to run on `profile`.
+
+    `block` is a settings block that somebody else wrote for it.
 
     Raises BadInput, with the line, for whatever cannot be read as exactly one experiment: see the readers.
     """
     _check_open(issue)
-    page = parse_issue(issue)
-    block = settings.read_settings(page)
+    page = parse_issue(issue, block)
+    return _parse(issue, page, settings.read_settings(page), Vocabulary(track, constants, profile))
+
+
+def _parse(issue: Issue, page: IssueDocument, block: Settings, names: Vocabulary) -> Spec:
+    track = names.track
     _check_settings(page, block, track)
-    names = Vocabulary(track, constants, profile)
     reads = settings.read_as(page, block)
     listed = _listed(page, names, block, reads)
     seeds, only_baseline = _seeds(page, block, listed, reads)
@@ -101,6 +110,32 @@ def digest(body: str) -> str:
 def named_track(issue: Issue) -> str | None:
     """Return the track that the issue's yaml block names, to be loaded before `parse`. Raises BadInput."""
     return settings.read_settings(parse_issue(issue)).track
+
+
+def block_keys(block: str) -> list[str]:
+    """Return the keys that a settings block has at its margin."""
+    return settings.keys_of(block)
+
+
+def schema() -> dict[str, object]:
+    """Return the JSON schema of the settings block."""
+    from agent.spec.schema import json_schema
+
+    return json_schema()
+
+
+def settable(constants: Mapping[str, object], profile: Profile) -> dict[str, object]:
+    """Return the constants that an issue may set on a profile, by full name."""
+    others = tuple(f".{name}." for name in PROFILES if name != profile)
+    plain = {name: value for name, value in constants.items() if type(value) in EXPECTED}
+    return {name: value for name, value in plain.items() if not any(other in name for other in others)}
+
+
+def understood(
+    issue: Issue, track: Track, constants: Mapping[str, object], profile: Profile
+) -> dict[str, dict[str, Constant]]:
+    """Return the values that the tables of an issue give, by row and constant, as far as they can be read at all."""
+    return tables.understood_values(parse_issue(issue), Vocabulary(track, constants, profile))
 
 
 def _smallest(*caps: float | None) -> float | None:

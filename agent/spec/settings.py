@@ -68,6 +68,11 @@ def read_settings(page: IssueDocument) -> Settings:
     return _settings(page, _loaded(page, block, first), lines, first)
 
 
+def keys_of(block: str) -> list[str]:
+    """Return the keys that a block has at its margin."""
+    return re.findall(r"^(\w+)\s*:", block, re.MULTILINE)
+
+
 def _settings(page: IssueDocument, loaded: object, lines: Mapping[str, int], first: int) -> Settings:
     from pydantic import ValidationError  # a tenth of a second, and most issues have no block
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 
 from agent.core.errors import BadInput
-from agent.core.experiment import ReadAs
-from agent.core.values import join
-from agent.spec.cells import KEEP, bare
-from agent.spec.columns import read_column
+from agent.core.experiment import Constant, ReadAs
+from agent.core.values import is_name, join
+from agent.spec.cells import KEEP, Misread, bare, read_cell
+from agent.spec.columns import Column, read_column
 from agent.spec.layout import cells_of, is_id, is_row, is_ruler
 from agent.spec.markdown import IssueDocument, Table
 from agent.spec.names import Unknown, Vocabulary, normal_form
@@ -205,3 +205,31 @@ def like_a_table(page: IssueDocument, names: Vocabulary) -> int | None:
         if len(fields) > 1 and any(map(is_id, fields)) and any(names.knows(field) for field in fields):
             return at
     return None
+
+
+def understood_values(page: IssueDocument, names: Vocabulary) -> dict[str, dict[str, Constant]]:
+    """Return the values that tables with IDs give, by row and constant; cells and columns that cannot be read are not.
+
+    Tables with results are left out: they tell what was.
+    """
+    values: dict[str, dict[str, Constant]] = {}
+    for table in page.tables:
+        header = [read_column(cell, names) for cell in table.header]
+        at = next((at for at, column in enumerate(header) if isinstance(column, Column) and column.role == "id"), None)
+        if at is None or _has_results(table, names):
+            continue
+        for _, cells in table.rows[1:]:
+            if len(cells) > at and is_name(bare(cells[at])):
+                values.setdefault(bare(cells[at]), {}).update(_readable(header, cells, names))
+    return values
+
+
+def _readable(header: Sequence[Column | Unknown], cells: Sequence[str], names: Vocabulary) -> dict[str, Constant]:
+    """Return the constants that a row sets, as far as they can be read."""
+    found: dict[str, Constant] = {}
+    for column, cell in zip(header, cells, strict=False):
+        if isinstance(column, Column) and column.role == "set":
+            value = read_cell(cell, names.constants[column.target])
+            if value is not None and not isinstance(value, Misread):
+                found[column.target] = value
+    return found

@@ -16,6 +16,7 @@ from agent.core.records import (
     HoldoutReadRecord,
     PromotionRecord,
     ProposalRecord,
+    ReadingRecord,
     Record,
     RoundRecord,
     RunRecord,
@@ -38,6 +39,7 @@ _OfIssue = TypeVar(
     SpendRecord,
     RoundRecord,
     ProposalRecord,
+    ReadingRecord,
     SessionRecord,
 )
 
