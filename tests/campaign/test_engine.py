@@ -368,3 +368,20 @@ def inflate(path: Path, seconds: float) -> None:
     records = [decode(line) for line in path.read_text().splitlines()]
     longer = [replace(record, seconds=seconds) if isinstance(record, RunRecord) else record for record in records]
     path.write_text("".join(f"{encode(record)}\n" for record in longer if record is not None))
+
+
+def test_an_issue_that_only_measures_the_baseline_reports_its_mean_interval_and_sigma(project: Path) -> None:
+    path = project / "experiments" / "issues" / "0008-baseline.md"
+    header = "---\nnumber: 8\ntitle: How noisy is it?\nlabels: [experiment]\n---\n"
+    path.write_text(f"{header}Run the baseline with seeds 42, 43, 44. No code changes.\n")
+    done = agent(project, "--issue", "8", "--budget", "5steps")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(agent(project, "--issue", "8", "--status", "--json").stdout)
+    assert [(run["variant"], run["seed"]) for run in shown["runs"]] == [("baseline", seed) for seed in (42, 43, 44)]
+    assert shown["verdict"]["decision"] == "measured"
+    assert shown["verdict"]["interval"] is not None
+    assert "sigma" in shown["verdict"]["reason"]
+    again = agent(project, *STEPS)
+    assert again.returncode == 0, again.stderr
+    baseline = [run["seed"] for run in json.loads(agent(project, "--issue", "3", "--status", "--json").stdout)["runs"]]
+    assert {42, 43, 44} <= set(baseline)  # the gate uses what was measured
