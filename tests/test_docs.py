@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.app.options import parser
+from agent.spec.schema import json_schema
 from tests.support.project import ROOT, environment, git
 from tests.support.trial import text
 
@@ -104,6 +105,11 @@ def check_campaign(clone: Path, cache: Path) -> None:
 def test_make_test_is_what_ci_runs() -> None:
     assert "make test" in commands()
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-2:] == ["make check", "make test"]
+
+
+def test_the_schema_beside_the_documents_is_the_one_that_is_printed() -> None:
+    held = json.loads((ROOT / "docs" / "settings.schema.json").read_text())
+    assert held == json_schema()
 
 
 OTHERS = {
