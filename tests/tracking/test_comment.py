@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from agent.core.experiment import Outcome
+from agent.core.experiment import Outcome, ReadAs
 from agent.core.sanitize import one_line
 from agent.tracking.comment import _NUMBER, comment, marker
 from agent.tracking.terminal import board_text
-from tests.tracking.test_board import AUDIT, SPEC, WON, board
+from tests.tracking.test_board import AUDIT, SPEC, WON, board, row, run
 
 
 def test_the_comment_quotes_the_outcome_that_came_true_and_no_other() -> None:
@@ -82,3 +82,35 @@ def test_a_check_that_failed_is_told_with_its_evidence() -> None:
 
 def test_the_comment_names_the_sandbox_that_the_runs_were_in() -> None:
     assert "- sandbox none" in comment(board())
+
+
+def test_the_comment_says_why_a_variant_failed_and_where_its_log_is() -> None:
+    broken = replace(
+        run("1B", 0, None, "nan"), reason="loss diverged | at step 12", log="logs/issue-3/1B/seed-0/run.log"
+    )
+    rows = (*board().rows[:3], row("1B", None, broken))
+    text = comment(replace(board(), rows=rows))
+    assert "- 1B failed, nan: loss diverged \\| at step 12 (logs/issue-3/1B/seed-0/run.log)" in text
+
+
+def test_the_comment_has_folded_how_the_issue_was_read_and_names_what_did_not_run() -> None:
+    spec = replace(SPEC, read_as=(ReadAs(7, "Skip 1B.", "leaves out 1B"),), skipped={"1B": "'Skip 1B' (i.md:7)"})
+    text = comment(replace(board(), spec=spec))
+    assert "<details><summary>Read as (strict)</summary>" in text
+    assert "| 7 | Skip 1B. | leaves out 1B |" in text
+    assert "- 1B did not run: 'Skip 1B' (i.md:7)" in text
+
+
+def test_an_outcome_counts_where_its_bounds_hold_and_one_that_nobody_checked_says_so() -> None:
+    outcomes = (
+        Outcome("1D", "much", min_gain=0.1),
+        Outcome("1D", "some", min_gain=0.01),
+        Outcome("1D", "clear", unchecked="clearly"),
+    )
+    shown = replace(board(), spec=replace(SPEC, outcomes=outcomes)).expected_outcomes
+    assert shown == ("some", "clear (nobody checked whether it is 'clearly')")
+    nobody = replace(
+        board(replace(WON, variant=None, decision="discard", gain=None)),
+        spec=replace(SPEC, outcomes=(Outcome("", "stop"),)),
+    )
+    assert nobody.expected_outcomes == ("stop",)

@@ -8,7 +8,7 @@ from agent.core.protocols import Event, Notice, RunEnded, RunOutput, RunStarted
 from agent.core.runs import Job
 from agent.tracking.terminal import PlainView, board_text
 from tests.store.test_ledger import RUN
-from tests.tracking.test_board import board
+from tests.tracking.test_board import board, row, run
 
 JOB = Job("1A", "c" * 40, 0, "screen", ("python",), {}, Path("logs"), 60, "val_bpb")
 LINE = "step 00120 | 34.5% | loss 3.4120 | 12,034 tok/s | eta 13s"
@@ -44,3 +44,9 @@ def test_the_board_for_a_terminal_ends_with_verdict_reason_and_baseline() -> Non
         "baseline main: ddddddd",
         "a notice",
     ]
+
+
+def test_the_board_says_why_a_variant_failed_and_where_its_log_is() -> None:
+    broken = replace(run("1B", 0, None, "nan"), reason="loss diverged at step 12", log="logs/run.log")
+    text = board_text(replace(board(), rows=(*board().rows[:3], row("1B", None, broken))))
+    assert "1B failed, nan: loss diverged at step 12 (logs/run.log)" in text
