@@ -17,6 +17,7 @@ from agent.core.sanitize import strip_hidden
 from agent.execution.folders import KEEP_ALWAYS, KEEP_ON_SUCCESS, clean
 from agent.execution.outcome import LINE_CAP, ExitInfo, classify
 from agent.execution.sandbox import NO_SANDBOX, Sandbox
+from agent.execution.supervisor import FORKED
 from agent.execution.worker import Request, Supervised, Workers, pipe
 
 LOG_CAP = 8 << 20  # bytes of a run's output that are kept from its beginning
@@ -187,7 +188,9 @@ class RunningJob:
             timed_out = self._pump(on_line)
         finally:
             self._end()
-        result = replace(classify(self._job, self._exit_info(timed_out)), sandbox=self._sandbox.name)
+        result = replace(
+            classify(self._job, self._exit_info(timed_out)), sandbox=self._sandbox.name, worker=self._forked()
+        )
         if result.status != "ok":
             clean(self._job.run_dir, KEEP_ALWAYS)
         return result
@@ -202,6 +205,9 @@ class RunningJob:
         self._output.close()
         clean(self._job.run_dir, KEEP_ALWAYS + KEEP_ON_SUCCESS)
         self._log.close()
+
+    def _forked(self) -> bool:
+        return self._report.endswith(FORKED)
 
     def _exit_info(self, timed_out: bool) -> ExitInfo:
         lines = self._report.decode().splitlines()

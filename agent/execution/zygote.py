@@ -70,7 +70,9 @@ def _fork_each(requests: socket.socket, *private: int) -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             requests.close()
             _close(private)
-            _serve(_fork_zygote(fds) if kind == b"+" else None, *fds)
+            with suppress(BrokenPipeError):  # nobody waits for it any more: what has not begun does not begin
+                _serve(_fork_zygote(fds) if kind == b"+" else None, *fds)
+            os._exit(1)
         _close(fds)
 
 
