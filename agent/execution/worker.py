@@ -7,7 +7,7 @@ reads of the environment when it is loaded is the same as in a process of its ow
 the run does not come from a zygote. Whatever is not as expected ends in a process of its own, a zygote that dies too:
 a run has begun where its supervisor says that it has the request, and only there.
 
-The audit's scorer starts processes in turn, `beside` itself: from a zygote that is forked with it (zygote.py).
+The audit's scorer starts processes in turn, beside itself (beside.py): from a zygote that is forked with it.
 """
 
 import array
@@ -15,7 +15,6 @@ import fcntl
 import json
 import os
 import re
-import resource
 import select
 import socket
 import subprocess
@@ -26,7 +25,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any, Protocol
+from typing import IO
 
 from agent.execution.supervisor import BEGUN
 
@@ -235,59 +234,3 @@ class Workers:
 def _is_script(argv: Sequence[str], folder: Path) -> bool:
     """Return whether a command is this Python with a script and nothing between."""
     return len(argv) > 1 and argv[0] == sys.executable and argv[1].endswith(".py") and (folder / argv[1]).is_file()
-
-
-# --- beside a run that starts others ----------------------------------------------------------------------
-
-
-class Process(Protocol):
-    """A process with pipes to its standard input and output, and its error output here; subprocess.Popen is one."""
-
-    @property
-    def stdin(self) -> IO[bytes] | None: ...
-
-    @property
-    def stdout(self) -> IO[bytes] | None: ...
-
-    def kill(self) -> None: ...
-
-    def wait(self) -> Any: ...
-
-
-@dataclass(frozen=True)
-class _Forked:
-    """A process that was forked beside this one."""
-
-    stdin: IO[bytes]
-    stdout: IO[bytes]
-    run: Supervised
-
-    def kill(self) -> None:
-        self.run.control.close()
-
-    def wait(self) -> None:
-        """Wait until it has ended, and all that it started."""
-        with self.run.status as status:
-            status.read()
-
-
-def start_beside(command: Sequence[str]) -> Process:
-    """Start a command, from the zygote that this process inherited where there is one; its environment is ours."""
-    number = os.environ.get("AUTORESEARCH_ZYGOTE")
-    env = {name: value for name, value in os.environ.items() if name != "AUTORESEARCH_ZYGOTE"}
-    if number and "--" in command and (forked := _fork_beside(int(number), command, env)):
-        return forked
-    return subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-
-def _fork_beside(number: int, command: Sequence[str], env: Mapping[str, str]) -> _Forked | None:
-    limits = {"file": resource.getrlimit(resource.RLIMIT_FSIZE)[0]}  # the others are those of all of us together
-    request = Request(command, str(Path.cwd()), env, limits, "/")
-    (stdin, queries), (answers, stdout) = pipe(), pipe()
-    with stdin, stdout, socket.socket(fileno=os.dup(number)) as zygote:
-        run = begin(zygote, request, (stdin.fileno(), stdout.fileno(), sys.stderr.fileno()))
-    if run is None:
-        queries.close()
-        answers.close()
-        return None
-    return _Forked(queries, answers, run)

@@ -17,7 +17,7 @@ from agent.audit.reports import MODEL_SERVER, SCORER, ScoreReport, read_report
 from agent.core.runs import Job
 from agent.execution.local import LocalExecutor
 from tests.execution.test_zygote import LOOK
-from tests.support.forked import DONE, FORKED, FOUND, make_run, needs_sandbox
+from tests.support.forked import DONE, FORKED, FOUND, make_cold_run, make_run, needs_sandbox
 from tests.support.project import ROOT, copy_fixed
 from tests.support.scoring import VOCAB, make_corpus, make_request
 
@@ -25,7 +25,7 @@ from tests.support.scoring import VOCAB, make_corpus, make_request
 STARTS = f"""
 import json, os, sys
 sys.path.insert(0, {str(ROOT)!r})
-from agent.execution.worker import start_beside
+from agent.execution.beside import start_beside
 both = [start_beside(json.loads(sys.argv[1])) for _ in range(2)]
 def exchange(line):
     for one in both:
@@ -56,10 +56,8 @@ def both(tmp_path: Path) -> Callable[..., tuple[str, str]]:
 
     def run(text: str, beside: str, **env: str) -> tuple[str, str]:
         logs = []
-        for switch in ("1", "0"):
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("AUTORESEARCH_WORKER", switch)
-                one = make_run(tmp_path, files={"beside.py": beside})
+        for make in (make_run, make_cold_run):
+            one = make(tmp_path, files={"beside.py": beside})
             result, log = one(text, wrapped(tmp_path), "no one may know", audit=True, **env)
             assert result.status == "ok", log
             logs.append(log)
@@ -153,50 +151,46 @@ def test_a_limit_binds_all_of_them_together(tmp_path: Path) -> None:
 # --- the audit's own --------------------------------------------------------------------------------------
 
 TRAIN = f"""
+{FORKED}
 import torch
 
 class Config:
     pass
 
 def build_model(config):
-    model = torch.nn.Embedding({VOCAB}, {VOCAB})
-    return model
+    return torch.nn.Embedding({VOCAB}, {VOCAB})
 """
 
 
 @pytest.mark.slow
 @needs_sandbox
-@pytest.mark.parametrize("claimed", [True, False])
-def test_a_score_is_the_same_from_a_worker(tmp_path: Path, claimed: bool) -> None:
-    (tmp_path / "corpus").mkdir()
-    make_corpus(tmp_path / "corpus")
-    reports = []
-    for switch in ("1", "0"):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AUTORESEARCH_WORKER", switch)
-            reports.append(_score(tmp_path, claimed))
-    assert reports[0] == reports[1]
-    assert list(reports[0].checks.values()) == ["ok"] * (7 if claimed else 2)
+def test_a_score_is_the_same_from_a_worker(tmp_path: Path) -> None:
+    make_corpus(tmp_path)
+    (report, log), (other, own_log) = (_score(tmp_path, switch) for switch in ("1", "0"))
+    assert (log.count("forked True"), own_log.count("forked False")) == (2, 2)  # the models' processes
+    assert report == other
+    assert list(report.checks.values()) == ["ok"] * 7
 
 
-def _score(folder: Path, claimed: bool) -> ScoreReport:
-    """Score an honest checkpoint by the real scorer, in a run of the real executor."""
+def _score(folder: Path, switch: str) -> tuple[ScoreReport, str]:
+    """Score an honest checkpoint by the real scorer, in a run of the real executor; return the report and the log."""
     out, tree = folder / "run", folder / "run" / "tree"
 
     def export(commit: str, tree: Path) -> None:  # noqa: ARG001
         copy_fixed(tree)
         (tree / "train.py").write_text(TRAIN)
 
-    request = make_request(folder / "corpus", folder, "honest")
+    request = make_request(folder, folder, "honest")
     weight = torch.zeros(VOCAB, VOCAB)
     weight[:, 0] = torch.arange(VOCAB)
     torch.save({"model": {"weight": weight}, "config": {}}, request.checkpoint)
     argv = (sys.executable, str(MODEL_SERVER), request.checkpoint, "cpu")
     shown = (tree, MODEL_SERVER, Path(request.checkpoint))
     command = FOUND.wrap(argv, cwd=tree, readable=shown, writable=(), gpus=0)
-    request = replace(request, command=command, out=str(out), claimed=request.claimed if claimed else None)
-    executor = LocalExecutor((), folder / "locks", export, lambda *_: None, lambda _: None, FOUND)
-    score = (sys.executable, str(SCORER), request.to_json())
+    score = (sys.executable, str(SCORER), replace(request, command=command, out=str(out)).to_json())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTORESEARCH_WORKER", switch)
+        executor = LocalExecutor((), folder / "locks", export, lambda *_: None, lambda _: None, FOUND)
     [(_, result)] = executor.run([Job("1A", "c", 0, "audit", score, {}, out, 120, "m", trusted=True)])
-    assert result.worker == (os.environ["AUTORESEARCH_WORKER"] == "1")
-    return read_report(result, out)
+    assert result.worker == (switch == "1")
+    return read_report(result, out), Path(result.log).read_text()

@@ -4,8 +4,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pytest
 
 from agent.core.runs import Job, Result
 from agent.execution.local import LocalExecutor
@@ -46,3 +48,10 @@ def make_run(folder: Path, *, files: dict[str, str] | None = None, gpus: tuple[G
         return result, Path(result.log).read_text(errors="replace")
 
     return run
+
+
+def make_cold_run(folder: Path, **options: Any) -> Run:
+    """Return what `make_run` does where no run comes from a worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTORESEARCH_WORKER", "0")
+        return make_run(folder, **options)

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from agent.execution.worker import Process
+from agent.execution.beside import Process
 
 _ENDED = "the model's process ended before it answered (see the log)"
 _MAX_DIMS = 8  # of an answer; who claims more has no shape

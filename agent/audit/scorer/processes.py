@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent.execution.worker import Process, start_beside
+from agent.execution.beside import Process, start_beside
 
 
 def start_models(command: Sequence[str], claimed: str | None) -> list[Process]:

@@ -13,7 +13,7 @@ from agent.audit.rules import OK, SCORING
 from agent.audit.scorer.answers import Answers, beyond_noise
 from agent.audit.scorer.client import CheckFailed, ModelClient
 from agent.audit.scorer.plan import Query, QueryPlan, RowId, sample_rows, subset
-from agent.execution.worker import Process
+from agent.execution.beside import Process
 
 
 class Scorer:
