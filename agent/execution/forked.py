@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from agent.execution import supervisor
 
-HEIR = 3  # the descriptor of a run that has a zygote of its own
+HEIR = 3  # the descriptor by which a run has a zygote of its own
 Streams = tuple[int, int, int]
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NAMESPACES = 0x10000000 | 0x20000 | 0x20000000 | 0x40000000 | 0x8000000 | 0x4000000 | 0x2000000  # all but time
@@ -60,13 +60,13 @@ def _mirror(pid: int) -> NoReturn:
     os._exit(code)
 
 
-def take(streams: Streams, keep: int | None = None) -> None:
-    """Have these standard streams and nothing else open, but what to `keep`, which becomes HEIR."""
+def take(streams: Streams, heir: int | None = None) -> None:
+    """Have these standard streams and nothing else open, but for `heir`, which becomes HEIR."""
     for number, fd in enumerate(streams):
         os.dup2(fd, number)
-    if keep is not None:
-        os.dup2(keep, HEIR, inheritable=False)
-    os.closerange(HEIR + (keep is not None), 1 << 20)
+    if heir is not None:
+        os.dup2(heir, HEIR, inheritable=False)
+    os.closerange(HEIR + (heir is not None), 1 << 20)
 
 
 def confine(cwd: str, shell: str, streams: Streams) -> None:

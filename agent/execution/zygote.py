@@ -11,10 +11,11 @@ its control pipe, says so on its status pipe, and starts bubblewrap, as for any 
 sandbox open. It forks again; that child joins the shell's namespaces, gives up every privilege and becomes the run:
 the shell's environment, the script as `__main__`. What bubblewrap set up is what the run gets: a sandbox of its own,
 which ends with it. Where the child may not join, or a folder hides a module that is imported here, the supervisor
-starts the command as any run's does. A command of ours without bubblewrap (the audit's scorer) is forked as it is.
+starts the command as any run's does.
 
-The message `+` comes for a run that starts others (the audit's scorer): its supervisor first forks a zygote of its own,
-which has read no request either, and the run inherits the socket to that. All of it ends with the supervisor.
+The message `+` comes for a run of ours that starts others (the audit's scorer). It has no sandbox, but before its
+supervisor reads the request, it forks a zygote of its own, and the run inherits the socket to that. What it starts from
+there is a run like any other, and ends with the supervisor.
 """
 
 import array
@@ -114,23 +115,25 @@ def _serve(heir: int | None, control: int, stdin: int, stdout: int, stderr: int,
     request, streams = _request(), (stdin, stdout, stderr)
     os.write(status, supervisor.BEGUN)
     supervisor.adopt_orphans()
-    sandboxed = "--" in request["command"]  # as bubblewrap has it, before the run's own command
-    child = _Sandbox(request, streams).start() if sandboxed else _Forked(os.fork() or _run_bare(request, streams, heir))
-    _close(streams if heir is None else (*streams, heir))
+    if heir is None:
+        child: supervisor.Child = _Sandbox(request, streams).start()
+    else:
+        child = _Forked(os.fork() or _run_bare(request, streams, heir))
+        os.close(heir)
+    _close(streams)
     supervisor.supervise(child, request["limits"], request["disk"], status)
     if isinstance(child, _Forked):
         os.write(status, supervisor.FORKED)
     os._exit(0)
 
 
-def _run_bare(request: dict[str, Any], streams: forked.Streams, heir: int | None) -> NoReturn:
-    """Be a run that needs no sandbox."""
+def _run_bare(request: dict[str, Any], streams: forked.Streams, heir: int) -> NoReturn:
+    """Be a run that is code of ours: it has no sandbox, and may start others."""
     os.setsid()
     supervisor.restrict(request["limits"])
-    forked.take(streams, keep=heir)
-    own = {} if heir is None else {"AUTORESEARCH_ZYGOTE": str(forked.HEIR)}
+    forked.take(streams, heir)
     os.environ.clear()
-    os.environ.update(request["env"] | own)
+    os.environ.update({**request["env"], "AUTORESEARCH_ZYGOTE": str(forked.HEIR)})
     os.chdir(request["cwd"])
     forked.run(request["command"])
 

@@ -31,11 +31,11 @@ def cold(tmp_path: Path) -> Run:
 # --- the same run -----------------------------------------------------------------------------------------
 
 LOOK = """
-import gc, os, resource, signal, sys, threading
+import gc, os, re, resource, signal, sys, threading
 print(sys.argv, sys.path, sys.orig_argv, sys.executable, sys.prefix)
 print(__name__, __file__, sorted(globals()), type(__loader__), sys.modules["__main__"].__dict__ is globals())
 print(sorted(os.environ.items()), os.getcwd(), os.listdir(), os.getuid(), os.getgroups(), os.umask(0))
-print([line for line in open("/proc/self/status") if line.startswith(("Cap", "NoNew", "Seccomp", "Sig", "Threads"))])
+print([line for line in open("/proc/self/status") if re.match("Cap|NoNew|Seccomp|Sig[^Q]|Threads", line)])
 print({name: resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT")})
 print(sorted(os.listdir("/proc/self/fd")), os.readlink("/proc/self/fd/0"), sys.stdout.write_through, os.isatty(0))
 spaces = {kind: [os.readlink(f"/proc/{pid}/ns/{kind}") for pid in (1, "self")] for kind in os.listdir("/proc/self/ns")}
