@@ -36,7 +36,8 @@ Emit = Callable[[Event], None]
 
 def choose_tracker(args: argparse.Namespace, repo: Repository) -> Tracker:
     """Return where issues are. Raises BadInput for what only GitHub has where they are elsewhere."""
-    reason = address.automatic(repo.addresses("origin"), os.environ) if args.tracker == "auto" else None
+    look = args.tracker == "auto" and address.token(os.environ)  # without one, git need not be started to know
+    reason = address.automatic(repo.addresses("origin"), os.environ) if look else None
     if reason:
         print(reason, file=sys.stderr)
     tracker = _github(repo.root) if reason or args.tracker == "github" else _local(repo.root)

@@ -40,8 +40,8 @@ def check_branches(repo: Repository, track: Track, issue: int) -> None:
 
 def check_committed(repo: Repository, track: Track, base: str, committed: bool) -> None:
     """Raise BadInput where the work tree differs from what is committed: what runs must not be mistaken for it."""
-    changed = repo.uncommitted((track.script, *track.fixed))
-    if changed and not committed:
+    changed = [] if committed else repo.uncommitted((track.script, *track.fixed))
+    if changed:
         raise BadInput(
             f"uncommitted changes; a campaign runs the committed file (commit {base[:7]}) and not these",
             where=", ".join(changed),

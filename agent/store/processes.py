@@ -1,4 +1,4 @@
-"""Git's programs: one command at a time by GitPython, or one that stays and answers for as long as it is needed."""
+"""Git's programs: one command at a time, or one that stays and answers for as long as it is needed."""
 
 import os
 import subprocess
@@ -20,12 +20,21 @@ class GitError(HarnessError):
     """Git said no; the text is git's."""
 
 
-def run(root: Path, args: Sequence[str], env: Mapping[str, str] | None = None, strip: bool = True) -> str:
-    """Return the output of one command. Raises GitError where it fails."""
-    from git import Git, GitCommandError  # a tenth of a second, and a command that only shows may need none of it
+def query(root: Path, args: Sequence[str]) -> str:
+    """Return the output of one command that only reads. Raises GitError where it fails."""
+    env = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run([*NO_HOOKS, *args], cwd=root, env=env, capture_output=True)
+    if done.returncode != 0:
+        raise GitError(done.stderr.decode(errors="replace").strip(), where=f"git {args[0]}")
+    return done.stdout.decode(errors="surrogateescape").removesuffix("\n")
+
+
+def change(root: Path, args: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+    """Run one command that writes to the repository and return its output. Raises GitError where it fails."""
+    from git import Git, GitCommandError  # a tenth of a second, and most commands write by the processes that stay
 
     try:
-        out = Git(root).execute([*NO_HOOKS, *args], env=dict(env or {}), strip_newline_in_stdout=strip)
+        out = Git(root).execute([*NO_HOOKS, *args], env=dict(env or {}))
     except GitCommandError as error:
         raise GitError(str(error.stderr).strip().removeprefix("stderr: "), where=f"git {args[0]}") from None
     assert isinstance(out, str)

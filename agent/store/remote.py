@@ -5,13 +5,14 @@ import re
 import signal
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.core.errors import Unreachable
 from agent.core.protocols import Upstream
 from agent.core.sanitize import redact, strip_control
-from agent.store.processes import NO_HOOKS
+from agent.store.processes import NO_HOOKS, GitError
 from agent.store.repository import IDENTITY, NOTES, Repository
 
 INCOMING, OUTGOING = f"{NOTES}-incoming", f"{NOTES}-outgoing"  # while notes of a remote are merged
@@ -80,12 +81,13 @@ class Remote:
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", self.upstream.remote, f"+{NOTES}:{INCOMING}"
         )
         try:
-            self.repo.git("update-ref", OUTGOING, here)
-            self.repo.git("notes", f"--ref={OUTGOING}", "merge", "--quiet", "--strategy=ours", INCOMING, env=_MERGER)
-            return self.repo.git("rev-parse", OUTGOING)
+            self.repo.change("update-ref", OUTGOING, here)
+            self.repo.change("notes", f"--ref={OUTGOING}", "merge", "--quiet", "--strategy=ours", INCOMING, env=_MERGER)
+            return self.repo.query("rev-parse", OUTGOING)
         finally:
             for ref in (INCOMING, OUTGOING):
-                self.repo.try_git("update-ref", "-d", ref)
+                with suppress(GitError):
+                    self.repo.change("update-ref", "-d", ref)
 
     def _pushed(self, specs: Sequence[_Spec]) -> tuple[bool, list[str]]:
         """Push; return whether another moved one of them meanwhile, and what the remote refused for other reasons."""
@@ -115,7 +117,7 @@ class Remote:
 
     def _quiet(self) -> dict[str, str]:
         """Return the environment in which git asks nobody anything."""
-        ssh = os.environ.get("GIT_SSH_COMMAND") or self.repo.try_git("config", "--get", "core.sshCommand") or "ssh"
+        ssh = os.environ.get("GIT_SSH_COMMAND") or self.repo.try_query("config", "--get", "core.sshCommand") or "ssh"
         batch = {} if "GIT_SSH" in os.environ else {"GIT_SSH_COMMAND": f"{ssh} -o BatchMode=yes -o ConnectTimeout=20"}
         return {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "LC_ALL": "C", **batch}
 

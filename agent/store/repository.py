@@ -19,7 +19,7 @@ from typing import IO, Self
 from agent.core.errors import BadInput, HarnessError, Paused
 from agent.store import objects
 from agent.store.objects import Tree
-from agent.store.processes import NO_HOOKS, GitError, GitProcess, read_line, run
+from agent.store.processes import NO_HOOKS, GitError, GitProcess, change, query, read_line
 
 NOTES = "refs/notes/autoresearch"
 _BRANCH = re.compile(r"autoresearch/[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+")
@@ -56,14 +56,18 @@ class Repository:
         for process in (self._reader, self._refs, *self._writers.values()):
             process.close()
 
-    def git(self, *args: str, env: Mapping[str, str] | None = None, strip: bool = True) -> str:
-        """Return the output of one git command. Raises GitError where it fails."""
-        return run(self.root, args, env, strip)
+    def change(self, *args: str, env: Mapping[str, str] | None = None) -> str:
+        """Run one git command that writes and return its output. Raises GitError where it fails."""
+        return change(self.root, args, env)
 
-    def try_git(self, *args: str, strip: bool = True) -> str | None:
+    def query(self, *args: str) -> str:
+        """Return the output of one git command that only reads. Raises GitError where it fails."""
+        return query(self.root, args)
+
+    def try_query(self, *args: str) -> str | None:
         """Return the output of a git command whose failure is an answer: None."""
         try:
-            return self.git(*args, strip=strip)
+            return self.query(*args)
         except GitError:
             return None
 
@@ -104,14 +108,14 @@ class Repository:
 
     def uncommitted(self, paths: tuple[str, ...]) -> list[str]:
         """Return those of `paths` whose work-tree text differs from HEAD's, or that git does not track yet."""
-        lines = self.git("status", "--porcelain", "--", *paths).splitlines()
+        lines = self.query("status", "--porcelain", "--", *paths).splitlines()
         return sorted(line[2:].strip() for line in lines)
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Return whether `newer` contains `older`; a commit contains itself."""
         pair = (older, newer)
         if pair not in self._ancestors:
-            answer = older == newer or self.try_git("merge-base", "--is-ancestor", older, newer) is not None
+            answer = older == newer or self.try_query("merge-base", "--is-ancestor", older, newer) is not None
             if not all(map(_COMMIT.fullmatch, pair)):  # a name may come to mean another commit
                 return answer
             self._ancestors[pair] = answer
@@ -120,7 +124,7 @@ class Repository:
     def harness_commits(self, commit: str) -> list[str]:
         """Return the commits among `commit` and its ancestors that the harness made, whoever put them there."""
         if commit not in self._by_harness:
-            log = self.git("log", "--fixed-strings", f"--author=<{IDENTITY['EMAIL']}>", "--format=%H", commit)
+            log = self.query("log", "--fixed-strings", f"--author=<{IDENTITY['EMAIL']}>", "--format=%H", commit)
             self._by_harness[commit] = log.splitlines()
         return self._by_harness[commit]
 
@@ -137,11 +141,11 @@ class Repository:
 
     def branches(self, prefix: str) -> list[str]:
         """Return the branches whose names begin with `prefix`, which ends with a slash."""
-        return self.git("for-each-ref", "--format=%(refname)", f"refs/heads/{prefix}").splitlines()
+        return self.query("for-each-ref", "--format=%(refname)", f"refs/heads/{prefix}").splitlines()
 
     def addresses(self, remote: str) -> list[str]:
         """Return the URL of a remote as configured, and as git spells it out; none where there is no such remote."""
-        urls = (self.try_git("config", "--get", f"remote.{remote}.url"), self.try_git("remote", "get-url", remote))
+        urls = (self.try_query("config", "--get", f"remote.{remote}.url"), self.try_query("remote", "get-url", remote))
         return list(dict.fromkeys(url for url in urls if url))
 
     # --- writing objects and refs ---

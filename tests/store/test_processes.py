@@ -3,13 +3,14 @@
 import gc
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from agent.store.ledger import Ledger
-from agent.store.processes import GitError, GitProcess, read_line, run
+from agent.store.processes import GitError, GitProcess, change, query, read_line
 from tests.support.project import agent, git
 
 
@@ -40,10 +41,11 @@ def test_what_git_says_at_its_end_is_told_and_it_starts_anew(project: Path) -> N
     process.close()
 
 
-def test_one_command_that_fails_says_why(project: Path) -> None:
+@pytest.mark.parametrize("command", [query, change])
+def test_one_command_that_fails_says_why(project: Path, command: Callable[[Path, tuple[str, ...]], str]) -> None:
     with pytest.raises(GitError, match=r"git rev-parse: .*Needed a single revision"):
-        run(project, ("rev-parse", "--verify", "nothing"))
-    assert run(project, ("rev-parse", "HEAD")) == git(project, "rev-parse", "HEAD")
+        command(project, ("rev-parse", "--verify", "nothing"))
+    assert command(project, ("rev-parse", "HEAD")) == git(project, "rev-parse", "HEAD")
 
 
 def test_a_campaign_of_ten_runs_starts_git_no_more_often_than_it_must(project: Path, tmp_path: Path) -> None:
