@@ -11,6 +11,7 @@ from agent.campaign import engine, propose, steer
 from agent.campaign.context import CampaignContext
 from agent.campaign.plan import CampaignRequest, Plan, plan_round
 from agent.campaign.publish import publish_no_proposals
+from agent.campaign.question import find_answered
 from agent.core.errors import BadInput, NothingToRun
 from agent.core.experiment import Rewrite, Variant
 from agent.core.protocols import Editor, Notice
@@ -111,5 +112,5 @@ def _catch_up(ctx: CampaignContext, plan: Plan) -> None:
     """Do what a crash may have left to do at the end of the latest round."""
     with suppress(NothingToRun), report_no_proposals(ctx, plan):
         propose.check(plan)
-    if engine.find_answered(ctx, plan):
+    if find_answered(ctx, plan):
         engine.run(ctx, plan)

@@ -11,14 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Self
 
-from agent.campaign import engine
 from agent.campaign.context import CampaignContext, Throttle
 from agent.campaign.plan import CampaignRequest, Plan, make_plan
+from agent.campaign.question import find_complete
 from agent.core.errors import BadInput
 from agent.core.protocols import Editor, Event, Executor, Notice, RunOutput, Tracker
 from agent.core.records import SpendRecord
-from agent.editors.command import Command
-from agent.editors.spending import Spending
 from agent.execution import machine as machine_module
 from agent.execution.local import LocalExecutor
 from agent.execution.locks import exclusive
@@ -59,9 +57,12 @@ def _github(root: Path) -> Tracker:
 def make_editor(args: argparse.Namespace, issue: int, ctx: CampaignContext, since: str) -> Editor:
     """Return who writes the changes of an issue; money spent from `since` on counts. Raises BadInput without a key."""
     if args.editor != "anthropic":
+        from agent.editors.command import Command
+
         return Command(args.editor)
     from agent.editors import models  # with the SDK it takes a third of a second, and few commands need it
     from agent.editors.anthropic import Claude
+    from agent.editors.spending import Spending
 
     settings = models.read(os.environ, args.model, args.max_usd)
     before = [one for one in ctx.ledger.records_of(SpendRecord, issue) if one.at >= since]
@@ -136,7 +137,7 @@ class Workspace:
     def is_answered(self, request: CampaignRequest) -> bool:
         """Return whether a request has its answer, with the promotion that follows. Raises BadInput as `plan` does."""
         plan = self.plan(request)
-        return engine.find_complete(self.context(plan), plan) is not None
+        return find_complete(self.context(plan), plan) is not None
 
     def has_verdict(self, issue: int) -> bool:
         """Return whether any campaign of an issue has its verdict."""

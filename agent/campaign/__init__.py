@@ -1,3 +1,3 @@
 """One experiment from plan to verdict, promotion and publication; every step can be repeated."""
 
-__all__ = ["context", "engine", "evidence", "plan", "promote", "propose", "publish", "steer"]
+__all__ = ["context", "engine", "evidence", "plan", "promote", "propose", "publish", "question", "steer"]

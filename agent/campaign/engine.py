@@ -8,8 +8,9 @@ from agent.campaign.context import CampaignContext
 from agent.campaign.estimate import probe_seconds
 from agent.campaign.evidence import CampaignView, constants_set, why_not_auditable
 from agent.campaign.plan import Plan, message
-from agent.campaign.promote import pending_promotion, promote
+from agent.campaign.promote import promote
 from agent.campaign.publish import make_board, publish
+from agent.campaign.question import campaigns_of, conditions_of, find_answered
 from agent.campaign.steer import PlanChanged
 from agent.core.errors import HarnessError
 from agent.core.experiment import BASELINE
@@ -71,49 +72,14 @@ def _reach_verdict(ctx: CampaignContext, plan: Plan) -> CampaignView:
 # --- begin ------------------------------------------------------------------------------------------------
 
 
-def find_answered(ctx: CampaignContext, plan: Plan) -> CampaignRecord | None:
-    """Return the latest campaign that asked the same question, where it has its verdict and no retry is asked for."""
-    same = _campaigns_of(ctx, plan)
-    return same[-1] if same and ctx.ledger.verdict(same[-1]) and not plan.request.retry else None
-
-
-def find_complete(ctx: CampaignContext, plan: Plan) -> CampaignRecord | None:
-    """Return the campaign that answers a plan's question, where the winner of its verdict is promoted too."""
-    answered = find_answered(ctx, plan)
-    return None if answered is None or pending_promotion(ctx.ledger, answered) else answered
-
-
-def _campaigns_of(ctx: CampaignContext, plan: Plan) -> list[CampaignRecord]:
-    return [one for one in ctx.ledger.campaigns(plan.spec.issue.number) if _same_question(ctx, plan, one)]
-
-
-def _same_question(ctx: CampaignContext, plan: Plan, campaign: CampaignRecord) -> bool:
-    """Return whether a campaign is the plan's, whatever the corpus's fingerprint; other variants are a new question."""
-    name, _, fingerprint = campaign.conditions.corpus.rpartition(":")
-    frozen = (plan.spec.body_sha256, plan.base.commit, plan.rules, _conditions(ctx, plan, fingerprint))
-    same = (campaign.body_sha256, campaign.base, campaign.gate, campaign.conditions) == frozen
-    return same and name == plan.corpus and campaign.commits.keys() == {BASELINE, *plan.order}
-
-
-def _conditions(ctx: CampaignContext, plan: Plan, fingerprint: str) -> Conditions:
-    return Conditions(
-        track=plan.track.name,
-        corpus=f"{plan.corpus}:{fingerprint}",
-        profile=plan.profile,
-        clock=plan.clock,
-        budget=plan.budget,
-        machine=ctx.machine.name_for(plan.profile),
-    )
-
-
 def begin(ctx: CampaignContext, plan: Plan) -> CampaignView:
     """Go on with the campaign that has no verdict yet, or freeze the question and begin one."""
     writable(ctx.ledger.path.parent)
     fault_point("corpus-before")
     corpus = jobs.prepare_corpus(ctx, plan)
-    conditions = _conditions(ctx, plan, corpus.fingerprint)
+    conditions = conditions_of(ctx, plan, corpus.fingerprint)
     fault_point("corpus-known")
-    latest = next(reversed(_campaigns_of(ctx, plan)), None)
+    latest = next(reversed(campaigns_of(ctx, plan)), None)
     if latest is None or not _goes_on(ctx, plan, latest, conditions):
         latest = _freeze(ctx, plan, conditions, corpus)
     return CampaignView(plan, latest, ctx.ledger, corpus.folder)
