@@ -4,8 +4,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
-from agent.app import main, wiring
+from agent.app import main
 from agent.core.runs import Job, Result
+from agent.execution import local
 
 
 class InstantExecutor:
@@ -31,5 +32,5 @@ class InstantExecutor:
 
 
 if __name__ == "__main__":
-    vars(wiring)["LocalExecutor"] = InstantExecutor
+    vars(local)["LocalExecutor"] = InstantExecutor
     sys.exit(main.main())

@@ -18,7 +18,6 @@ from agent.core.errors import BadInput
 from agent.core.protocols import Editor, Event, Executor, Notice, RunOutput, Tracker
 from agent.core.records import SpendRecord
 from agent.execution import machine as machine_module
-from agent.execution.local import LocalExecutor
 from agent.execution.locks import exclusive
 from agent.execution.machine import Machine
 from agent.execution.sandbox import NO_SANDBOX, Sandbox
@@ -121,7 +120,7 @@ class Workspace:
             repo=self.repo,
             ledger=self.ledger,
             tracker=self.tracker,
-            executor=self._executor(plan, emit, sandbox),
+            make_executor=lambda: self._executor(plan, emit, sandbox),
             machine=self.machine,
             sandbox=sandbox,
             python=sys.executable,
@@ -144,6 +143,8 @@ class Workspace:
         return any(self.ledger.verdict(campaign) for campaign in self.ledger.campaigns(issue))
 
     def _executor(self, plan: Plan, emit: Emit, sandbox: Sandbox) -> Executor:
+        from agent.execution.local import LocalExecutor
+
         return LocalExecutor(
             self.machine.gpus if plan.profile == "full" else (),
             machine_module.locks(),

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from agent.core.protocols import Event, Executor, Tracker
@@ -43,7 +44,7 @@ class CampaignContext:
     repo: Repository
     ledger: Ledger
     tracker: Tracker
-    executor: Executor
+    make_executor: Callable[[], Executor]
     machine: Machine
     sandbox: Sandbox
     python: str
@@ -52,6 +53,11 @@ class CampaignContext:
     throttle: Throttle = field(default_factory=lambda: Throttle(0.0))
     pull: bool = False  # a promoted winner is proposed for merging
     close: bool = False  # an issue whose verdict waits for nobody is closed
+
+    @cached_property
+    def executor(self) -> Executor:
+        """What runs jobs, made for the first of them: it has locks, threads and warm workers."""
+        return self.make_executor()
 
     @property
     def outbox(self) -> Outbox:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from agent.audit import timing
 from agent.audit.integrity import HOLDOUT_FILE
 from agent.campaign.estimate import PROBE_ROUNDS
 from agent.campaign.plan import Plan
@@ -16,6 +15,9 @@ from agent.gate.history import History, Measurement, decision_runs, read_history
 from agent.spec.commands import changes
 from agent.spec.preflight import Resolved
 from agent.store.ledger import Ledger
+
+if TYPE_CHECKING:
+    from agent.audit.timing import Timing
 
 
 @dataclass
@@ -168,11 +170,13 @@ class CampaignView:
         """Return the runs that a verdict on a variant rests on."""
         return decision_runs(self.history(), name, self.runs(name))
 
-    def timed(self, name: str) -> timing.Timing:
+    def timed(self, name: str) -> "Timing":
         """Return what the audit's clock looks at."""
+        from agent.audit.timing import Timing
+
         flops = self._flops_per_token(name) / self._flops_per_token(BASELINE)
         runs, base_runs = self.decision_runs(name), self.decision_runs(BASELINE)
-        return timing.Timing(runs, base_runs, flops, self.plan.has_model_code(name))
+        return Timing(runs, base_runs, flops, self.plan.has_model_code(name))
 
     def replicate_groups(self) -> list[list[float]]:
         """Return the replicates of other trees under the same conditions: more degrees of freedom for sigma.

@@ -49,8 +49,8 @@ def make_board(ctx: CampaignContext, view: CampaignView) -> Board:
     """Return the board of a campaign as it stands."""
     plan = view.plan
     here = ctx.repo.resolve(f"refs/heads/{baseline_branch(plan.track.name)}") or plan.base.commit
-    shape = resolve_at(ctx.repo, plan.track, here).shapes.get("full")
-    return build_board(view, here, shape, _command(plan), _notices(ctx.ledger, view, here))
+    current = plan.baseline if here == plan.base.commit else resolve_at(ctx.repo, plan.track, here)
+    return build_board(view, here, current.shapes.get("full"), _command(plan), _notices(ctx.ledger, view, here))
 
 
 def build_board(

@@ -11,7 +11,6 @@ from agent.core.protocols import Event, Notice, Tracker
 from agent.core.records import CampaignRecord, DeliveryRecord, PromotionRecord, utc_now
 from agent.core.runs import Delivery
 from agent.store.ledger import Ledger
-from agent.store.remote import Remote
 from agent.store.repository import Repository
 
 ORDER: tuple[Delivery, ...] = ("push", "pull", "comment", "status", "close")  # a pull request needs its branch
@@ -123,6 +122,8 @@ class Outbox:
                 self.tracker.close(issue)
 
     def _push(self, issue: int, refs: list[str]) -> None:
+        from agent.store.remote import Remote
+
         if self.tracker.upstream is None:
             return
         for notice in Remote(self.repo, self.tracker.upstream).push(refs, _own_baselines(self.ledger, issue)):

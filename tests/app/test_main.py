@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import stat
 import subprocess
 import sys
@@ -327,26 +326,3 @@ def test_a_terminal_of_another_alphabet_ends_nothing(finished: Finished) -> None
     project = finished.project
     run = agent(project, "--issue", "3", "--status", env={"PYTHONIOENCODING": "ascii"})
     assert (run.returncode, "verdict: keep 1D" in run.stdout) == (0, True)
-
-
-TIDYING = """
-import time
-from agent.app.main import _signals
-with _signals():
-    try:
-        print("begun", flush=True)
-        time.sleep(60)
-    finally:
-        print("tidying", flush=True)
-        time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_ends_the_program_at_once_whatever_it_is_about(second: signal.Signals) -> None:
-    with subprocess.Popen([sys.executable, "-c", TIDYING], cwd=ROOT, stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
-        for heard, number in {"begun\n": signal.SIGINT, "tidying\n": second}.items():
-            assert program.stdout.readline() == heard
-            program.send_signal(number)
-        assert program.wait(timeout=10) == 130

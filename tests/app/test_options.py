@@ -1,16 +1,9 @@
-"""The command line's grammar: what goes together, and what is asked for."""
+"""The command line's grammar: what goes together."""
 
 import pytest
 
 from agent.app import options
 from agent.core.errors import BadInput
-from agent.core.experiment import Budget
-from agent.execution.machine import Machine, detect
-
-
-@pytest.fixture(scope="module")
-def here() -> Machine:
-    return detect()
 
 
 @pytest.mark.parametrize(
@@ -35,10 +28,3 @@ def test_what_goes_together_is_left_as_it_is() -> None:
     args = options.parser().parse_args(["--issue", "5", "--loop", "--hours", "8", "--max-usd", "10"])
     options.validate(args)
     assert (args.editor, args.model) == ("anthropic", None)
-
-
-def test_a_request_leaves_open_what_the_issue_may_choose(here: Machine) -> None:
-    asked = options.request(options.parser().parse_args(["--issue", "5", "--corpus", "stdlib"]), here, 5)
-    assert (asked.issue, asked.budget, asked.clock, asked.gate) == (5, None, None, None)
-    told = options.request(options.parser().parse_args(["--issue", "5", "--budget", "7steps"]), here, 5)
-    assert told.budget == Budget("steps", 7)

@@ -263,7 +263,7 @@ def test_a_tracker_that_cannot_be_reached_or_read_is_asked_again_the_next_time(p
             repo=repo,
             ledger=book,
             tracker=tracker,
-            executor=NoExecutor(),
+            make_executor=NoExecutor,
             machine=LAPTOP,
             sandbox=sandbox.NO_SANDBOX,
             python="python",

@@ -11,6 +11,7 @@ import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -81,7 +82,7 @@ class Court:
         def one(name: str) -> AuditRecord:
             executor = free.get()
             try:
-                return auditing.audit_winner(replace(self.ctx, executor=executor), self.view, name)
+                return auditing.audit_winner(replace(self.ctx, make_executor=lambda: executor), self.view, name)
             finally:
                 free.put(executor)
 
@@ -113,7 +114,7 @@ def open_campaign(project: Path, cache: Path, plan: Plan) -> Court:
     repo = Repository(project)
     ledger = Ledger(project / "experiments" / "ledger.jsonl", project / ".git" / "ledger.lock")
     env = {"AUTORESEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-    held = (repo, ledger, MarkdownTracker(project), _executor(repo), machine.detect(), needs.SANDBOX)
+    held = (repo, ledger, MarkdownTracker(project), partial(_executor, repo), machine.detect(), needs.SANDBOX)
     ctx = CampaignContext(*held, sys.executable, env, lambda _: None)
     return Court(ctx, engine.begin(ctx, plan))
 
