@@ -27,8 +27,9 @@ settings.register_profile("any machine", deadline=None)  # how fast an example r
 settings.load_profile("any machine")
 
 
-# What takes longest goes first, so that no worker is left alone with it in the end; what is not here comes after it.
-LONG = ("test_docs", "test_faults", "test_cheats", "test_train", "test_auditing", "test_research", "test_freeform_real")
+# What takes longest, in the order in which the workers get it: each begins with its share, and other tests follow, of
+# which a worker that is done early takes some over. What shares something dear stays together.
+LONG = ("test_faults", "test_cheats", "test_train", "test_docs", "test_auditing", "test_freeform_real", "test_research")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,12 +43,27 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put files in the order of LONG, and leave out what is for the night."""
-    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+    """Leave out what is for the night, and have each worker begin with its share of what takes long."""
     if not config.getoption("nightly"):
         kept = [item for item in items if not item.get_closest_marker("nightly")]
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("nightly")])
         items[:] = kept
+    items[:] = _shared_out(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def _shared_out(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Return the tests so that each worker's part of the list (they are cut alike) begins with a share of the long."""
+    long = {name: [item for item in items if item.path.stem == name] for name in LONG}
+    short = [item for item in items if item.path.stem not in LONG]
+    parts: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for at, name in enumerate(LONG):
+        parts[at % workers] += long[name]
+    size = len(items) // workers
+    for part in parts:
+        missing = max(0, size - len(part))
+        part += short[:missing]
+        del short[:missing]
+    return [item for part in parts for item in part] + short
 
 
 def pytest_sessionfinish() -> None:

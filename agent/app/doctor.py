@@ -2,12 +2,15 @@
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.core.experiment import BASELINE
+from agent.core.runs import Job
 from agent.execution import sandbox
+from agent.execution.local import LocalExecutor
 from agent.execution.machine import Machine
 from agent.execution.sandbox import Sandbox
 from agent.store.baseline import baseline_branch
@@ -35,6 +38,7 @@ def examine(machine: Machine, cache: Path, python: str) -> list[Finding]:
     findings.append(Finding("processor", True, f"{machine.name}, {machine.memory_mb:,} MB of memory"))
     findings.append(Finding("git", True, version_of("git")))
     findings.append(Finding("sandbox", box.level != "none", f"{box.name}: {box.reason}", box.advice))
+    findings.append(Finding("runs", True, _where_runs_come_from(machine, box, python)))
     prepared = sorted(path.parent.name for path in cache.glob("*/meta.json"))
     findings.append(Finding("corpora", True, f"prepared in {cache}: {', '.join(prepared) or 'none yet'}"))
     free = shutil.disk_usage(next(p for p in (cache, *cache.parents) if p.exists())).free >> 30
@@ -48,6 +52,24 @@ def cuda_probe(python: str, box: Sandbox) -> tuple[str, ...]:
     """Return the command that uses the GPU as a run would: inside the sandbox where there is one."""
     argv = (python, "-c", _CUDA_PROBE)
     return box.wrap(argv, cwd=Path("/tmp"), readable=(), writable=(), gpus=1)  # /tmp is one of its own
+
+
+def _where_runs_come_from(machine: Machine, box: Sandbox, python: str) -> str:
+    """Return whether a run is forked from a warm worker: where that may be, one is tried."""
+    own = "processes of their own (docs/sandbox.md says when)"
+    if machine.gpus or box.level == "none":
+        return own
+    with tempfile.TemporaryDirectory(prefix="doctor-") as name:
+        folder = Path(name)
+        job = Job("trial", "", 0, "prepare", (python, "trial.py"), {}, folder / "run", 60, "", gpus=0)
+        executor = LocalExecutor((), folder, _export_trial, lambda *_: None, lambda _: None, box)
+        [(_, result)] = executor.run([job])
+    return "forked from a warm worker" if result.worker else own
+
+
+def _export_trial(_: str, tree: Path) -> None:
+    tree.mkdir()
+    (tree / "trial.py").write_text("")
 
 
 def _gpus(machine: Machine, argv: Sequence[str], box: Sandbox) -> list[Finding]:

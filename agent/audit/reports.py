@@ -10,7 +10,8 @@ from agent.audit.rules import RULES
 from agent.core.runs import Result
 from agent.core.sanitize import one_line
 
-SCORER, MODEL_SERVER = (Path(__file__).with_name(name) for name in ("scorer", "model_server.py"))  # both are run
+# Both are run
+SCORER, MODEL_SERVER = Path(__file__).with_name("scorer") / "__main__.py", Path(__file__).with_name("model_server.py")
 
 
 @dataclass(frozen=True)

@@ -323,6 +323,7 @@ def _record(ctx: CampaignContext, view: CampaignView, job: Job, result: Result) 
         sandbox=result.sandbox,
         usd=view.plan.resolved(job.variant).variant.usd,
         cpu_s=result.cpu_s,
+        worker=result.worker,
     )
 
 

@@ -46,6 +46,7 @@ class RunRecord:
     sandbox: str = "none"
     usd: float = 0.0  # what the variant cost to write
     cpu_s: float = 0.0  # processor seconds of all that it started; 0 where nobody counted
+    worker: bool = False  # forked from a warm worker; the file says it of those alone
     kind: Literal["run"] = "run"
     schema: int = SCHEMA
 

@@ -62,6 +62,7 @@ class Result:
     log: str = ""
     sandbox: str = "none"  # the level it ran under
     cpu_s: float = 0.0  # processor seconds of all that it started; 0 where nobody counted
+    worker: bool = False  # forked from a warm worker, and no process of its own
 
 
 @dataclass(frozen=True)

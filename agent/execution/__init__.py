@@ -1,3 +1,3 @@
 """One job on this machine: sandbox, limits, locks, result."""
 
-__all__ = ["folders", "local", "locks", "machine", "process", "sandbox"]
+__all__ = ["beside", "folders", "local", "locks", "machine", "process", "sandbox"]

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -18,7 +17,8 @@ from agent.core.sanitize import strip_hidden
 from agent.execution.folders import KEEP_ALWAYS, KEEP_ON_SUCCESS, clean
 from agent.execution.outcome import LINE_CAP, ExitInfo, classify
 from agent.execution.sandbox import NO_SANDBOX, Sandbox
-from agent.execution.worker import HOLD, Workers, request
+from agent.execution.supervisor import FORKED
+from agent.execution.worker import Request, Supervised, Workers, pipe
 
 LOG_CAP = 8 << 20  # bytes of a run's output that are kept from its beginning
 LOG_TAIL = 256 << 10  # bytes that are kept from its end, beyond the cap
@@ -116,48 +116,61 @@ class RunningJob:
         """
         self._job, self._limits = job, limits
         self._sandbox = NO_SANDBOX if job.trusted else sandbox
+        self._process: subprocess.Popen[bytes] | None = None
         self._began = time.monotonic()
         self._oom_kills = _oom_kills()
         self._log = _Log(job.run_dir / "run.log")
-        (control, self._control), (self._output, output), (self._status, status) = _pipe(), _pipe(), _pipe()
-        with control, output, status:
-            try:
-                fds = [pipe.fileno() for pipe in (control, output, status)]
-                self._process = None if self._from_worker(folder, workers, fds) else self._start(folder, *fds)
-            except OSError as error:
-                self._log.close()
-                for pipe in (self._control, self._output, self._status):
-                    pipe.close()
-                raise HarnessError(f"cannot start a run: {error.strerror}", where=sys.executable) from None
+        try:
+            begun = self._from_worker(folder, workers, sandbox) or self._start(folder)
+        except OSError as error:
+            self._log.close()
+            raise HarnessError(f"cannot start a run: {error.strerror}", where=sys.executable) from None
+        self._control, self._status = begun.control, begun.status
         self._report = b""
 
     def _env(self) -> dict[str, str]:
         return environment({**self._job.env, "AUTORESEARCH_RUN_DIR": str(self._job.run_dir)})
 
-    def _start(self, folder: Path, control: int, output: int, status: int) -> subprocess.Popen[bytes]:
-        limits = [f"{name}={value}" for name, value in asdict(self._limits).items()]
-        watched = str(self._job.run_dir.absolute())
-        supervisor = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(status), *limits, watched]
-        return subprocess.Popen(
-            [*supervisor, "--", *self._inside(folder, self._job.argv)],
-            cwd=folder,
-            env=self._env(),
-            stdin=control,
-            stdout=output,
-            stderr=output,
-            pass_fds=[status],
-            start_new_session=True,
-        )
+    def _watched(self) -> str:
+        """Return the folder whose disk is watched."""
+        return str(self._job.run_dir.absolute())
 
-    def _from_worker(self, folder: Path, workers: Workers | None, fds: Sequence[int]) -> bool:
-        """Start the job from a warm worker where it can be; return whether it was."""
-        argv, env = self._job.argv, self._env()
-        if workers is None or self._sandbox.level == "none" or not workers.start(argv, folder, env, fds):
-            return False
-        sandbox, watched = self._inside(folder, (*HOLD, *argv)), str(self._job.run_dir.absolute())
-        with suppress(BrokenPipeError):  # it is gone already, and its output ends
-            self._control.write(request(argv, folder, env, sandbox, limits=asdict(self._limits), disk=watched))
-        return True
+    def _start(self, folder: Path) -> Supervised:
+        """Start the job as a process of its own."""
+        (control, ours), (self._output, output), (report, status) = pipe(), pipe(), pipe()
+        limits = [f"{name}={value}" for name, value in asdict(self._limits).items()]
+        supervisor = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(status.fileno()), *limits, self._watched()]
+        with control, output, status:
+            try:
+                self._process = subprocess.Popen(
+                    [*supervisor, "--", *self._inside(folder, self._job.argv)],
+                    cwd=folder,
+                    env=self._env(),
+                    stdin=control,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=[status.fileno()],
+                    start_new_session=True,
+                )
+            except OSError:
+                for one in (ours, self._output, report):
+                    one.close()
+                raise
+        return Supervised(ours, report)
+
+    def _from_worker(self, folder: Path, workers: Workers | None, sandbox: Sandbox) -> Supervised | None:
+        """Start the job from a warm worker where it can be: where runs have a sandbox, for that keeps them apart."""
+        job, audit = self._job, self._job.role == "audit"
+        if workers is None or sandbox.level == "none" or (job.trusted and not audit):
+            return None
+        command, limits = self._inside(folder, job.argv), asdict(self._limits)
+        request = Request(command, str(folder.absolute()), self._env(), limits, self._watched(), starts_others=audit)
+        self._output, output = pipe()
+        with output:
+            begun = workers.start(job.argv, request, output.fileno())
+        if begun is None:
+            self._output.close()
+        return begun
 
     def _inside(self, folder: Path, argv: Sequence[str]) -> Sequence[str]:
         """Return a command in the job's sandbox, where its log is read-only, so that it stays the file we write."""
@@ -175,7 +188,9 @@ class RunningJob:
             timed_out = self._pump(on_line)
         finally:
             self._end()
-        result = replace(classify(self._job, self._exit_info(timed_out)), sandbox=self._sandbox.name)
+        result = replace(
+            classify(self._job, self._exit_info(timed_out)), sandbox=self._sandbox.name, worker=self._forked()
+        )
         if result.status != "ok":
             clean(self._job.run_dir, KEEP_ALWAYS)
         return result
@@ -190,6 +205,9 @@ class RunningJob:
         self._output.close()
         clean(self._job.run_dir, KEEP_ALWAYS + KEEP_ON_SUCCESS)
         self._log.close()
+
+    def _forked(self) -> bool:
+        return self._report.endswith(FORKED)
 
     def _exit_info(self, timed_out: bool) -> ExitInfo:
         lines = self._report.decode().splitlines()
@@ -225,12 +243,6 @@ class RunningJob:
                 for raw in lines:
                     on_line(strip_hidden(raw[:LINE_CAP].decode(errors="replace"), LINE_CAP))
         return True
-
-
-def _pipe() -> tuple[IO[bytes], IO[bytes]]:
-    """Return the end to read from and the end to write to."""
-    read, write = os.pipe()
-    return os.fdopen(read, "rb", buffering=0), os.fdopen(write, "wb", buffering=0)
 
 
 def _oom_kills() -> int:

@@ -5,7 +5,7 @@
 Whatever the command forks, daemons included, is re-parented here (Linux) and killed when the command ends or when
 standard input closes. The harness holds the other end of that pipe, so a harness that is killed with SIGKILL takes
 its run along. STATUS_FD receives two lines: `cpu SECONDS`, of all processors for all that the command started, after
-`exit N`, `signal N`, or `limit NAME` where the run went beyond a limit:
+`exit N`, `signal N`, or `limit NAME` where the run went beyond a limit (from a warm worker BEGUN before, FORKED after):
 
     processes, threads   of all that the command started, at once
     memory               bytes that all of it holds
@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 PERIOD_S = 0.2  # between two looks at what the run takes
+BEGUN, FORKED = b"begun\n", b"forked\n"  # the request is read, nothing has run yet; the run was no process of its own
 _FEW_FILES = 1000  # a disk with fewer left is full, where it counts them at all
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LINUX = sys.platform == "linux"

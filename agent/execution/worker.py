@@ -4,7 +4,10 @@ A run that trains for a second must not pay two for `import torch`. A zygote (zy
 and forks each run into a sandbox of its own, the very one that bubblewrap makes for any run. It never reads a request
 or runs a script, so one run can leave nothing to another, and code that a model wrote may come from it. What a library
 reads of the environment when it is loaded is the same as in a process of its own: the zygote is started with it, or
-the run does not come from a zygote. Whatever is not as expected ends in a process of its own.
+the run does not come from a zygote. Whatever is not as expected ends in a process of its own, a zygote that dies too:
+a run has begun where its supervisor says that it has the request, and only there.
+
+The audit's scorer starts processes in turn, beside itself (beside.py): from a zygote that is forked with it.
 """
 
 import array
@@ -12,19 +15,23 @@ import fcntl
 import json
 import os
 import re
+import select
 import socket
 import subprocess
 import sys
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
+from typing import IO
+
+from agent.execution.supervisor import BEGUN
 
 PRELOAD = ("numpy", "torch")  # what takes long to import, in the order of import
-READY_S = 60  # after which a zygote that is still importing is given up
-# The sandbox's first command: it prints its number, and at a line it runs the job itself.
-HOLD = ("/bin/sh", "-c", 'echo $$; read -r _ && exec "$@" </dev/null >&2', "sh")
+READY_S = 60  # after which a zygote that is still importing, or that takes no request, is given up
+KEPT = 2  # zygotes of an executor: the runs' and the audit's may differ
 _ZYGOTE = Path(__file__).with_name("zygote.py")
 
 # Variables that a library looks at once, when it is loaded.
@@ -82,7 +89,7 @@ class _Zygote:
     def __init__(self, needs: Needs) -> None:
         """Start it and wait until it has imported its modules. Raises OSError where it cannot be had."""
         self.needs = needs
-        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         read, write = os.pipe()
         program = _sealed(Path(sys.executable))
         fds = (theirs.fileno(), read)
@@ -102,14 +109,10 @@ class _Zygote:
             theirs.close()
             os.close(read)
             os.close(program)
-        self.close = weakref.finalize(self, _close, process, self._requests, write)
-        self._requests.settimeout(READY_S)
-        if self._requests.recv(16) != b"ready":
+        self.close = weakref.finalize(self, _close, process, self.requests, write)
+        self.requests.settimeout(READY_S)
+        if self.requests.recv(16) != b"ready":
             raise OSError("the zygote ended")
-
-    def fork(self, fds: Sequence[int]) -> None:
-        """Have it fork a child with these descriptors. Raises OSError where it is gone."""
-        self._requests.sendmsg([b"!"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
 
 
 def _close(process: subprocess.Popen[bytes], requests: socket.socket, life: int) -> None:
@@ -135,44 +138,99 @@ def _sealed(program: Path) -> int:
     return copy
 
 
+# --- a request --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a supervisor is to run. command: argv, in bubblewrap where it needs a sandbox; disk: the folder watched."""
+
+    command: Sequence[str]
+    cwd: str
+    env: Mapping[str, str]
+    limits: Mapping[str, int]
+    disk: str
+    starts_others: bool = False
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """A run that has begun: it ends when `control` is closed; `status` has the supervisor's report, then its end."""
+
+    control: IO[bytes]
+    status: IO[bytes]
+
+
+def begin(zygote: socket.socket, request: Request, streams: Sequence[int]) -> Supervised | None:
+    """Have a zygote fork a run with these standard streams; return it, or None where nothing has been run."""
+    (theirs, control), (status, their_status) = pipe(), pipe()
+    with theirs, their_status, suppress(OSError):  # gone: what follows sees it
+        fds = array.array("i", [theirs.fileno(), *streams, their_status.fileno()])
+        kind = b"+" if request.starts_others else b"!"
+        zygote.sendmsg([kind], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+    with suppress(BrokenPipeError):
+        control.write(json.dumps(asdict(request)).encode() + b"\n")
+    if select.select([status], [], [], READY_S)[0] and status.read(len(BEGUN)) == BEGUN:
+        return Supervised(control, status)
+    control.close()
+    status.close()
+    return None
+
+
+def pipe() -> tuple[IO[bytes], IO[bytes]]:
+    """Return the end to read from and the end to write to."""
+    read, write = os.pipe()
+    return os.fdopen(read, "rb", buffering=0), os.fdopen(write, "wb", buffering=0)
+
+
+# --- the harness's workers --------------------------------------------------------------------------------
+
+
 class Workers:
-    """The zygote of an executor: started when the first run needs it, another one when a run needs another."""
+    """The zygotes of an executor: each is started when a run needs it first, and the one longest unused makes room."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._zygote: _Zygote | None = None
+        self._zygotes: dict[Needs, _Zygote] = {}
         self._enabled = sys.platform == "linux" and os.environ.get("AUTORESEARCH_WORKER") != "0"
 
-    def start(self, argv: Sequence[str], folder: Path, env: Mapping[str, str], fds: Sequence[int]) -> bool:
-        """Fork the supervisor of a run of `argv` in `folder`; it waits for its request on the first of `fds`.
+    def start(self, argv: Sequence[str], request: Request, output: int) -> Supervised | None:
+        """Begin a run of `argv`, whose output goes to the descriptor `output`.
 
-        Return False where the run must be a process of its own.
+        Return None where it must be a process of its own, because of what it is or because a zygote has failed.
         """
-        needs = self._enabled and _is_script(argv, folder) and needs_of(folder / argv[1], env)
+        folder = Path(request.cwd)
+        needs = self._enabled and _is_script(argv, folder) and needs_of(folder / argv[1], request.env)
         if not needs:
-            return False
-        with self._lock:
-            try:
-                self._fitting(needs).fork(fds)
-            except OSError:  # no memfd, no memory, killed: what a zygote cannot do, a process of its own can
-                self._enabled = False
-        return self._enabled
+            return None
+        with self._lock, open(os.devnull, "rb") as nothing:  # noqa: PTH123
+            begun = self._begin(needs, request, (nothing.fileno(), output, output))
+            if begun is None:
+                self._give_up()
+        return begun
+
+    def _begin(self, needs: Needs, request: Request, streams: Sequence[int]) -> Supervised | None:
+        try:
+            return begin(self._fitting(needs).requests, request, streams)
+        except OSError:  # no memfd, no memory: what a zygote cannot do, a process of its own can
+            return None
+
+    def _give_up(self) -> None:
+        """Have no zygote from now on: what failed once would cost every run the time to fail again."""
+        self._enabled = False
+        while self._zygotes:
+            self._zygotes.popitem()[1].close()
 
     def _fitting(self, needs: Needs) -> _Zygote:
-        if self._zygote is None or self._zygote.needs != needs:
-            if self._zygote is not None:
-                self._zygote.close()
-            self._zygote = None
-            self._zygote = _Zygote(needs)
-        return self._zygote
+        zygote = self._zygotes.pop(needs, None)
+        if zygote is None:
+            while len(self._zygotes) >= KEPT:
+                self._zygotes.pop(next(iter(self._zygotes))).close()
+            zygote = _Zygote(needs)
+        self._zygotes[needs] = zygote
+        return zygote
 
 
 def _is_script(argv: Sequence[str], folder: Path) -> bool:
     """Return whether a command is this Python with a script and nothing between."""
     return len(argv) > 1 and argv[0] == sys.executable and argv[1].endswith(".py") and (folder / argv[1]).is_file()
-
-
-def request(argv: Sequence[str], folder: Path, env: Mapping[str, str], sandbox: Sequence[str], **rest: object) -> bytes:
-    """Return the line that tells a supervisor what to run. `sandbox` is the command that holds one open (HOLD)."""
-    fields = {"argv": argv, "cwd": str(folder.absolute()), "env": env, "sandbox": sandbox, **rest}
-    return json.dumps(fields).encode() + b"\n"

@@ -38,6 +38,8 @@ def to_json(record: Record) -> dict[str, Any]:
         fields["conditions"]["budget"] = str(record.conditions.budget)
     if isinstance(record, VerdictRecord):
         fields["verdict"], *fields["variants"] = map(_known, (fields["verdict"], *fields["variants"]))
+    if isinstance(record, RunRecord) and not record.worker:
+        del fields["worker"]  # which the first version did not know
     return fields
 
 

@@ -113,13 +113,15 @@ class Repository:
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Return whether `newer` contains `older`; a commit contains itself."""
-        pair = (older, newer)
+        pair = self._commit_of(older), self._commit_of(newer)  # a name may come to mean another commit
         if pair not in self._ancestors:
-            answer = older == newer or self.try_query("merge-base", "--is-ancestor", older, newer) is not None
-            if not all(map(_COMMIT.fullmatch, pair)):  # a name may come to mean another commit
-                return answer
-            self._ancestors[pair] = answer
+            same = pair[0] == pair[1]
+            self._ancestors[pair] = same or self.try_query("merge-base", "--is-ancestor", *pair) is not None
         return self._ancestors[pair]
+
+    def _commit_of(self, revision: str) -> str:
+        """Return the commit that a revision names; what names none stays as it is."""
+        return revision if _COMMIT.fullmatch(revision) else self.resolve(revision) or revision
 
     def harness_commits(self, commit: str) -> list[str]:
         """Return the commits among `commit` and its ancestors that the harness made, whoever put them there."""

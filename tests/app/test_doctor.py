@@ -15,6 +15,7 @@ from agent.store.ledger import Ledger
 from agent.store.repository import Repository
 from tests.campaign.test_evidence import CAMPAIGN
 from tests.store.test_ledger import RUN
+from tests.support import needs
 from tests.support.project import git
 
 
@@ -48,6 +49,21 @@ def test_the_level_of_the_sandbox_is_named_with_how_to_raise_it(
     [found] = [one for one in examine(Machine("cpu", (), 2, 1), tmp_path, sys.executable) if one.name == "sandbox"]
     assert (found.ok, found.detail) == (False, "none: bubblewrap is not installed")
     assert "apt install bubblewrap" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("switch", "detail"),
+    [
+        pytest.param("1", "forked from a warm worker", marks=needs.sandbox),
+        ("0", "processes of their own (docs/sandbox.md says when)"),
+    ],
+)
+def test_a_run_is_tried_to_see_where_runs_come_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, switch: str, detail: str
+) -> None:
+    monkeypatch.setenv("AUTORESEARCH_WORKER", switch)
+    [found] = [one for one in examine(Machine("cpu", (), 2, 1000), tmp_path, sys.executable) if one.name == "runs"]
+    assert (found.ok, found.detail) == (True, detail)
 
 
 def test_prepared_corpora_are_listed(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from agent.execution.machine import detect
 from tests.support import project as stand_in
 
 HEAVY = {
+    "git",
     "torch",
     "numpy",
     "scipy",
@@ -25,8 +26,31 @@ HEAVY = {
     "filelock",
     "asyncio",
 }
-PACKAGES = {"git", "pydantic", "markdown_it", "yaml"}  # what a look at an issue needs: the test can fail
-IMPORT = "import json, sys, agent.app.main; print(json.dumps(sorted(sys.modules)))"
+PACKAGES = {"pydantic", "markdown_it", "yaml"}  # what a look at an issue needs: the test can fail
+RUNS = {  # what runs a campaign, and what few issues have
+    "agent.app.preview",
+    "agent.app.research",
+    "agent.audit.rules",
+    "agent.campaign.auditing",
+    "agent.campaign.engine",
+    "agent.campaign.jobs",
+    "agent.campaign.propose",
+    "agent.editors.command",
+    "agent.execution.local",
+    "agent.execution.process",
+    "agent.execution.worker",
+    "agent.spec.settings",
+    "agent.store.remote",
+}
+IMPORT = "import json, sys, agent.app.dispatch; print(json.dumps(sorted(sys.modules)))"
+HELP = """
+import json, sys
+from agent.app.main import main
+try:
+    main(["--help"])
+except SystemExit:
+    print(json.dumps(sorted(sys.modules)))
+"""
 RUN = """
 import json, sys
 from agent.app.main import main
@@ -37,7 +61,7 @@ sys.exit(status)
 
 
 def loaded(code: str, folder: Path, *args: str) -> set[str]:
-    """Return the packages that a child process has loaded at its end."""
+    """Return the packages and modules that a child process has loaded at its end."""
     child = subprocess.run(
         [sys.executable, "-c", code, *args],
         cwd=folder,
@@ -46,7 +70,8 @@ def loaded(code: str, folder: Path, *args: str) -> set[str]:
         text=True,
         check=True,
     )
-    return {name.split(".")[0] for name in json.loads(child.stdout.splitlines()[-1])}
+    names = json.loads(child.stdout.splitlines()[-1])
+    return {name.split(".")[0] for name in names} | {*names}
 
 
 def heavy() -> set[str]:
@@ -56,7 +81,14 @@ def heavy() -> set[str]:
 
 
 def test_the_command_line_is_imported_without_what_only_few_commands_use(tmp_path: Path) -> None:
-    assert loaded(IMPORT, tmp_path) & heavy() == set()
+    assert loaded(IMPORT, tmp_path) & (heavy() | RUNS) == set()
+
+
+def test_help_is_shown_without_any_library_and_almost_nothing_of_the_harness(tmp_path: Path) -> None:
+    modules = loaded(HELP, tmp_path)
+    assert modules & (heavy() | PACKAGES | {"psutil"}) == set()
+    own = {name for name in modules if name.startswith("agent.")}
+    assert own == {"agent.app", "agent.app.main", "agent.app.options", "agent.core", "agent.core.errors"}
 
 
 @pytest.fixture(scope="module")
@@ -73,5 +105,11 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("show", ["--status", "--report"])
 def test_an_answer_is_shown_without_what_only_a_campaign_uses(answered: Path, show: str) -> None:
     modules = loaded(RUN, answered, "--issue", "5", show)
-    assert modules & heavy() == set()
+    assert modules & (heavy() | RUNS) == set()
     assert modules >= PACKAGES
+
+
+def test_an_answer_that_is_there_is_given_again_without_what_runs_a_campaign(answered: Path) -> None:
+    modules = loaded(RUN, answered, "--issue", "5", "--budget", "1steps", "--gate", "lowest")
+    assert modules & ((heavy() - {"filelock"}) | RUNS) == set()
+    assert modules >= PACKAGES | {"filelock"}  # it holds the repository while it publishes

@@ -1,7 +1,7 @@
 """Makes six optimizer steps for each that it counts, but only one in a probe, by which the steps are allotted."""
 
 CAUGHT_BY = "clock"
-STEPS = 60
+STEPS = 20
 EDITS = (
     (
         "            loss = accumulate(graph, model, batches, count)\n",

@@ -28,7 +28,7 @@ ALL = cheats()
 CHEATS, HONEST = ([one for one in ALL if bool(one.caught_by) is caught] for caught in (True, False))
 RUNNING = [one for one in ALL if one.caught_by != "edit"]  # the others are refused before they run
 WHOLE = ("slow_clock", "rewritten_val", "forged_result", "seed_in_two_words")  # time, sandbox, number; before any run
-SCORED = [one for one in RUNNING if one.caught_by != "sandbox"]
+SCORED = [one for one in RUNNING if one.caught_by != "sandbox" and one.name not in WHOLE]
 
 
 def named(one: Cheat) -> str:

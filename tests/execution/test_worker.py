@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
+from agent.execution import worker
 from agent.execution.machine import Gpu
 from agent.execution.worker import needs_of
 from tests.support.forked import DONE, FORKED, make_run, needs_sandbox, zygotes
@@ -130,6 +132,63 @@ def test_a_zygote_that_is_killed_costs_no_run(tmp_path: Path) -> None:
     zygote.wait()
     result, log = warm(FORKED + DONE)
     assert (result.status, log.split("\n")[0]) == ("ok", "forked False")
+
+
+@needs_sandbox
+def test_a_zygote_that_dies_while_it_takes_a_request_costs_no_run(tmp_path: Path) -> None:
+    """It is stopped, so that the request waits for it, and killed then: the run is a process of its own, once."""
+    others, warm = zygotes(), make_run(tmp_path)
+    warm(FORKED + DONE)
+    [zygote] = zygotes() - others
+    zygote.suspend()
+    with ThreadPoolExecutor() as pool:
+        run = pool.submit(warm, FORKED + DONE)
+        assert within_20_s(lambda: (tmp_path / "logs" / "run" / "tree" / "script.py").exists())
+        time.sleep(0.5)
+        assert not run.done()
+        zygote.kill()
+        result, log = run.result(30)
+    assert (result.status, result.worker, log) == ("ok", False, "forked False\nMETRIC m=1.0\n")
+
+
+# A zygote that goes wrong where it takes its first request, which it has received.
+GONE = {
+    "before it forks": "os._exit(1)",
+    "once it has forked": "if os.fork():\n    os._exit(1)\ntime.sleep(1)\nos.read(fds[0], 9)",
+    "with the supervisor that has the request": "if not os.fork(): os.read(fds[0], 9)\nos._exit(1)",
+    "never, and takes no request": "time.sleep(600)",
+}
+
+
+@needs_sandbox
+@pytest.mark.parametrize("how", GONE)
+def test_a_run_that_has_not_begun_begins_as_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    stand_in = tmp_path / "zygote.py"
+    stand_in.write_text(
+        "import array, os, socket, sys, time\n"
+        "requests = socket.socket(fileno=int(sys.argv[1]))\n"
+        "requests.send(b'ready')\n"
+        "fds, (_, ancillary, _, _) = array.array('i'), requests.recvmsg(1, 1000)\n"
+        "fds.frombytes(ancillary[0][2])\n" + GONE[how]
+    )
+    monkeypatch.setattr(worker, "_ZYGOTE", stand_in)
+    monkeypatch.setattr(worker, "READY_S", 3)
+    began, warm = time.monotonic(), make_run(tmp_path)
+    for _ in range(2):
+        result, log = warm(FORKED + DONE)
+        assert (result.status, result.worker, log) == ("ok", False, "forked False\nMETRIC m=1.0\n")
+    assert time.monotonic() - began < 20
+
+
+@needs_sandbox
+def test_a_zygote_that_no_run_has_needed_for_longest_makes_room(tmp_path: Path) -> None:
+    others, warm = zygotes(), make_run(tmp_path)
+    for needs in "1", "2", "1", "3", "1":
+        result, _ = warm(FORKED + DONE, OMP_NUM_THREADS=needs)
+        assert result.worker
+    assert {one.environ()["OMP_NUM_THREADS"] for one in zygotes() - others} == {"1", "3"}
 
 
 @needs_sandbox

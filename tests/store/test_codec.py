@@ -5,6 +5,7 @@ after it, the winner's git note and the issue's comment.
 """
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import get_args
@@ -17,7 +18,7 @@ from agent.store.codec import decode, encode, stored_name, to_json
 from agent.store.ledger import Ledger
 from agent.tracking.comment import marker
 from agent.tracking.exports import note
-from tests.store.test_ledger import RECORDS
+from tests.store.test_ledger import RECORDS, RUN
 
 FIRST = Path(__file__).parent / "first_version"
 LINES = (FIRST / "ledger.jsonl").read_text().splitlines()
@@ -69,10 +70,16 @@ def test_a_comment_of_the_first_version_is_known_as_ours() -> None:
     assert (FIRST / "comment.md").read_text().startswith(marker(3))
 
 
+def test_that_a_run_came_from_a_worker_is_kept_and_else_nothing_is_said_of_it() -> None:
+    own, forked = (replace(RUN, worker=worker) for worker in (False, True))
+    assert [decode(encode(run)) for run in (own, forked)] == [own, forked]
+    assert ['"worker"' in encode(run) for run in (own, forked)] == [False, True]
+
+
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.kind)
 def test_what_is_shown_as_json_has_the_stored_names(record: Record) -> None:
     fields = to_json(record)
-    assert {stored_name(name) for name in vars(record)} == fields.keys()
+    assert {stored_name(name) for name in vars(record)} - fields.keys() <= {"worker"}
     if isinstance(record, RunRecord | CampaignRecord):
         assert fields["conditions"]["budget"] == str(record.conditions.budget)
     json.dumps(fields)

@@ -1,10 +1,13 @@
-"""`python path/to/scorer REQUEST` (the JSON of a ScoreRequest), in an export whose prepare.py and fixed/ are pinned."""
+"""`python scorer/__main__.py REQUEST` (a ScoreRequest as JSON), in an export whose prepare.py and fixed/ are pinned."""
 
 import json
 import os
 import sys
 import time
 from pathlib import Path
+
+# Read when torch is loaded: threads that wait by spinning would take the processor from the model's process
+os.environ["GOMP_SPINCOUNT"] = "1000"
 
 
 def main() -> None:
@@ -13,10 +16,9 @@ def main() -> None:
     from agent.audit.scorer.processes import start_models
 
     fields = json.loads(sys.argv[1])
-    # before torch is loaded here: so all load it at once, which takes each of them two seconds
+    # before torch is loaded here: where nobody has it yet all load it at once, which takes each of them two seconds
     processes = start_models(fields["command"], fields["claimed"])
-    # read when torch is loaded: threads that wait by spinning would take the processor from the model's process
-    os.environ["GOMP_SPINCOUNT"] = "1000"
+    import numpy  # noqa: F401 (as a run's script does, so that one worker can serve both)
     import torch  # noqa: F401 (before the export is on the path, where something may have its name)
 
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 (where the export is, with its prepare.py)

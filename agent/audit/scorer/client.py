@@ -3,11 +3,12 @@
 import contextlib
 import math
 import struct
-import subprocess
 from typing import BinaryIO
 
 import torch
 from torch import Tensor
+
+from agent.execution.beside import Process
 
 _ENDED = "the model's process ended before it answered (see the log)"
 _MAX_DIMS = 8  # of an answer; who claims more has no shape
@@ -24,7 +25,7 @@ class CheckFailed(Exception):
 class ModelClient:
     """A process that has the model: `send` it int64 tokens (rows, T), `receive` what came back as logits."""
 
-    def __init__(self, process: subprocess.Popen[bytes], vocab: int) -> None:
+    def __init__(self, process: Process, vocab: int) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process, self._vocab = process, vocab

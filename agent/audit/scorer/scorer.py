@@ -1,7 +1,6 @@
 """The checks of one checkpoint, from what its processes answer."""
 
 import math
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,12 +13,13 @@ from agent.audit.rules import OK, SCORING
 from agent.audit.scorer.answers import Answers, beyond_noise
 from agent.audit.scorer.client import CheckFailed, ModelClient
 from agent.audit.scorer.plan import Query, QueryPlan, RowId, sample_rows, subset
+from agent.execution.beside import Process
 
 
 class Scorer:
     """One checkpoint: `checks` fills up as each is made, `metrics` with what was scored."""
 
-    def __init__(self, request: ScoreRequest, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    def __init__(self, request: ScoreRequest, processes: Sequence[Process]) -> None:
         self.request, self.corpus = request, prepare.load(Path(request.corpus))
         self.rules = SCORING[self.corpus.profile]
         self.rng = np.random.default_rng(request.seed)

@@ -12,8 +12,16 @@ from tests.support.project import ROOT
 
 @pytest.mark.parametrize(("claimed", "count"), [(None, 1), ("losses.npz", 2)])
 def test_a_winner_has_two_processes_and_a_baseline_one(claimed: str | None, count: int) -> None:
-    processes = start_models([sys.executable, "-c", "print(input())"], claimed)
-    assert [process.communicate(b"a line")[0] for process in processes] == [b"a line\n"] * count
+    answers = []
+    for process in start_models([sys.executable, "-c", "print(input())"], claimed):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with process.stdout as stdout, process.stdin as stdin:
+            stdin.write(b"a line\n")
+            stdin.flush()
+            answers.append(stdout.read())
+        process.wait()
+    assert answers == [b"a line\n"] * count
 
 
 def test_they_begin_before_anything_that_takes_long_is_loaded() -> None:
