@@ -39,7 +39,7 @@ RUNS = {  # what runs a campaign, and what few issues have
     "agent.execution.local",
     "agent.execution.process",
     "agent.execution.worker",
-    "agent.spec.settings",
+    "agent.spec.schema",
     "agent.store.remote",
 }
 IMPORT = "import json, sys, agent.app.dispatch; print(json.dumps(sorted(sys.modules)))"
