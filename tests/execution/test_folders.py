@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from agent.execution.folders import JSON_CAP, KEEP_ALWAYS, KEEP_ON_SUCCESS, clean, discard, fresh_folder
 
 
@@ -26,6 +28,17 @@ def test_a_link_is_discarded_and_not_what_it_leads_to(tmp_path: Path) -> None:
 def test_folders_that_nobody_may_enter_are_discarded(tmp_path: Path) -> None:
     (tmp_path / "run" / "deep").mkdir(parents=True)
     (tmp_path / "run" / "deep").chmod(0)
+    discard(tmp_path / "run")
+    assert names(tmp_path) == []
+
+
+def test_folders_nested_a_thousand_deep_are_discarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")
+    for _ in range(1200):
+        os.mkdir("deep")  # noqa: PTH102 (no path so long has a name)
+        os.chdir("deep")
+    os.chdir(tmp_path)
     discard(tmp_path / "run")
     assert names(tmp_path) == []
 
