@@ -1,9 +1,11 @@
 """The folder of a run: empty before it, and only known plain files after it, whatever the run did there."""
 
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 JSON_CAP = 1 << 20  # bytes of what a run reports of itself; more is not read
@@ -23,6 +25,8 @@ def discard(path: Path) -> None:
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return
+    with suppress(OSError, RecursionError):  # most hold a few files, and a process takes longer than they do
+        shutil.rmtree(path)
     for argv in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
         if path.exists():
             subprocess.run([*argv, "--", str(path)], capture_output=True, check=False)

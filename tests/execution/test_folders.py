@@ -1,7 +1,10 @@
 """The folder of a run: nothing old in it before, and only known plain files after."""
 
 import os
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from agent.execution.folders import JSON_CAP, KEEP_ALWAYS, KEEP_ON_SUCCESS, clean, discard, fresh_folder
 
@@ -28,6 +31,19 @@ def test_folders_that_nobody_may_enter_are_discarded(tmp_path: Path) -> None:
     (tmp_path / "run" / "deep").chmod(0)
     discard(tmp_path / "run")
     assert names(tmp_path) == []
+
+
+def test_folders_nested_a_thousand_deep_are_discarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")
+    for _ in range(1200):
+        os.mkdir("deep")  # noqa: PTH102 (no path so long has a name)
+        os.chdir("deep")
+    os.chdir(tmp_path)
+    discard(tmp_path / "run")
+    left = names(tmp_path)
+    subprocess.run(["rm", "-rf", str(tmp_path / "run")], check=True)  # pytest could not remove it, now or ever after
+    assert left == []
 
 
 def test_what_is_kept_are_plain_files_with_known_names(tmp_path: Path) -> None:
