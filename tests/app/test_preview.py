@@ -50,7 +50,7 @@ Adopt only if val_bpb improves by at least 0.02.
 """
 
 
-def test_every_value_that_a_variant_sets_and_every_choice_is_in_the_plan(project: Path) -> None:
+def test_plan_blind_no_more_every_value_that_a_variant_sets_and_every_choice_is_in_the_plan(project: Path) -> None:
     (project / "experiments" / "issues" / "0009-rates.md").write_text(OVER_A_RATE)
     plan = json.loads(agent(project, "--issue", "9", "--plan", "--json").stdout)
     assert {one["id"]: one["set"] for one in plan["variants"]} == {

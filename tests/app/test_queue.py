@@ -54,7 +54,7 @@ def test_a_queue_runs_by_priority_and_dependency_and_goes_on_after_a_broken_issu
     assert (begun(nothing.stdout), nothing.returncode) == ([], 0)
 
 
-def test_the_plan_of_a_queue_shows_the_order_and_why_and_writes_nothing(queue: Path) -> None:
+def test_the_plan_of_a_queue_shows_the_order_what_it_refuses_and_why_and_writes_nothing(queue: Path) -> None:
     run = agent(queue, *QUEUE, "--plan")
     assert run.returncode == 2, run.stderr
     lines = run.stdout.splitlines()

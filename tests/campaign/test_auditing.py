@@ -106,6 +106,19 @@ def test_one_forged_run_of_three_is_found_whichever_is_drawn(forged: Path) -> No
     assert "agreement" in audits[0]["failed"]
 
 
+def test_internal_seed_no_number_of_the_harness_own_reaches_a_person(forged: Path) -> None:
+    shown = agent(forged, "--issue", "3", "--status").stdout + agent(forged, "--issue", "3", "--report").stdout
+    assert "seed -1" not in shown
+    assert "it failed its audit (agreement" in shown + json.dumps(verdicts(forged))
+
+
+def verdicts(project: Path) -> list[str]:
+    """The reasons of every variant's verdict in the ledger."""
+    lines = (project / "experiments" / "ledger.jsonl").read_text().splitlines()
+    records = [one for line in lines if (one := json.loads(line))["kind"] == "verdict"]
+    return [variant["reason"] for record in records for variant in record["variants"]]
+
+
 def test_what_failed_its_audit_is_not_drawn_again_by_a_retry(forged: Path) -> None:
     again = agent(forged, *STEPS, "--retry").stdout
     assert "verdict: keep 1C" in again

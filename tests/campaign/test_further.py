@@ -34,7 +34,7 @@ def undecided(project: Path) -> Path:
     return project
 
 
-def test_more_runs_both_so_often_again_and_judges_anew(undecided: Path) -> None:
+def test_inconclusive_more_runs_both_so_often_again_and_judges_anew(undecided: Path) -> None:
     before = counts(undecided)
     done = agent(undecided, *STEPS, "--more", "2")
     assert done.returncode == 0, done.stderr

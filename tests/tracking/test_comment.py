@@ -84,7 +84,7 @@ def test_the_comment_names_the_sandbox_that_the_runs_were_in() -> None:
     assert "- sandbox none" in comment(board())
 
 
-def test_the_comment_says_why_a_variant_failed_and_where_its_log_is() -> None:
+def test_reasons_lost_no_more_the_comment_says_why_a_variant_failed_and_where_its_log_is() -> None:
     broken = replace(
         run("1B", 0, None, "nan"), reason="loss diverged | at step 12", log="logs/issue-3/1B/seed-0/run.log"
     )

@@ -16,7 +16,17 @@ def test_status_json_has_the_agreed_keys() -> None:
     assert status["baseline"] == {"commit": "d" * 40, "model_dim": 768}
     runs = status["runs"]
     assert isinstance(runs, list)
-    assert list(runs[0]) == ["variant", "seed", "status", "val_bpb", "tokens_per_second", "seconds", "commit", "reason", "log"]
+    assert list(runs[0]) == [
+        "variant",
+        "seed",
+        "status",
+        "val_bpb",
+        "tokens_per_second",
+        "seconds",
+        "commit",
+        "reason",
+        "log",
+    ]
     assert runs[-1]["val_bpb"] is None
 
 
@@ -48,7 +58,7 @@ def test_a_note_names_every_run_and_the_gates_word() -> None:
     assert '"decision": "keep"' in text
 
 
-def test_why_a_run_failed_is_in_results_tsv_and_in_the_status() -> None:
+def test_reasons_lost_no_more_why_a_run_failed_is_in_results_tsv_and_in_the_status() -> None:
     broken = replace(run("1B", 0, None, "nan"), reason="loss diverged", log="logs/run.log")
     assert exports.results_tsv([(WON, [broken])]).splitlines()[1].endswith(": nan, loss diverged")
     shown = exports.status_json(replace(board(), rows=(row("1B", None, broken),)))

@@ -46,7 +46,7 @@ def test_the_board_for_a_terminal_ends_with_verdict_reason_and_baseline() -> Non
     ]
 
 
-def test_the_board_says_why_a_variant_failed_and_where_its_log_is() -> None:
+def test_reasons_lost_no_more_the_board_says_why_a_variant_failed_and_where_its_log_is() -> None:
     broken = replace(run("1B", 0, None, "nan"), reason="loss diverged at step 12", log="logs/run.log")
     text = board_text(replace(board(), rows=(*board().rows[:3], row("1B", None, broken))))
     assert "1B failed, nan: loss diverged at step 12 (logs/run.log)" in text
