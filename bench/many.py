@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.support import project as stand_in
 
 SIZES = (50, 500, 5000)
-HEADER = "---\nnumber: 5\ntitle: Many variants\nlabels: [experiment]\n---\n| ID | SIGMA |\n|---|---|\n"
+_HEADER = "---\nnumber: 5\ntitle: Many variants\nlabels: [experiment]\n---\n| ID | SIGMA |\n|---|---|\n"
 COMMAND = ("--issue", "5", "--budget", "1steps", "--gate", "lowest")
 
 
@@ -21,11 +21,16 @@ def measure(sizes: tuple[int, ...] = SIZES) -> dict[str, float]:
     return {name: value for size in sizes for name, value in _measure(size).items()}
 
 
+def write_issue(project: Path, size: int) -> None:
+    """Write an issue whose variants set a constant that no model's shape depends on: any number fits the machine."""
+    rows = "".join(f"| 5-{n} | {(1001 + n) / 1e6:.6f} |\n" for n in range(size))
+    (project / "experiments" / "issues" / "0005-many.md").write_text(_HEADER + rows)
+
+
 def _measure(size: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         project = stand_in.make(Path(folder) / "project")
-        rows = "".join(f"| 5-{n} | {(1001 + n) / 1e6:.6f} |\n" for n in range(size))
-        (project / "experiments" / "issues" / "0005-many.md").write_text(HEADER + rows)
+        write_issue(project, size)
         return {
             f"{size} variants, processor s a run": _spent(project, *COMMAND) / (size + 1),
             f"{size} variants, --status, processor s": _spent(project, "--issue", "5", "--status"),

@@ -7,23 +7,20 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench import many
 from tests.support import project as stand_in
 
 VARIANTS = 50
-HEADER = (
-    "---\nnumber: 5\ntitle: Many variants\nlabels: [experiment]\n---\n| ID | DEPTH | ASPECT_RATIO |\n|---|---|---|\n"
-)
 
 
 def measure() -> dict[str, float]:
     """Seconds a run, in a campaign with one run of the baseline and of each variant."""
     with tempfile.TemporaryDirectory() as folder:
         project = stand_in.make(Path(folder) / "project")
-        rows = "".join(f"| 5-{n} | {8 + n} | 128 |\n" for n in range(VARIANTS))
-        (project / "experiments" / "issues" / "0005-many.md").write_text(HEADER + rows)
+        many.write_issue(project, VARIANTS)
         alone = _alone(project)
         began = time.monotonic()
-        run = stand_in.agent(project, "--issue", "5", "--budget", "1steps", "--gate", "lowest")
+        run = stand_in.agent(project, *many.COMMAND, fresh=True)
         whole = time.monotonic() - began
         assert run.returncode == 0, run.stderr
     runs = VARIANTS + 1

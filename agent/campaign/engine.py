@@ -196,18 +196,21 @@ def _calibrate(ctx: CampaignContext, view: CampaignView) -> None:
         return
     if count := len(view.missing_probes()):
         ctx.emit(Notice(f"calibrating: {count} probes of {probe_seconds(view.plan.budget):g} s, interleaved"))
-    while probes := view.missing_probes():
+    probes = view.missing_probes()
+    while probes:
         steer.apply_commands(ctx, view.plan, view)
-        _probe(ctx, view, *probes[0])
+        ok = _probe(ctx, view, *probes.pop(0))
+        probes = probes if ok and probes else view.missing_probes()
 
 
-def _probe(ctx: CampaignContext, view: CampaignView, name: str, number: int) -> None:
+def _probe(ctx: CampaignContext, view: CampaignView, name: str, number: int) -> bool:
+    """Run and record one probe; return whether it ended well."""
     jobs.check_disk(ctx, view.plan)
     job = jobs.make_job(ctx, view, name, number, "probe")
     fault_point("probe-start")
     result = jobs.run_one(ctx, job)
     fault_point("probe-result")
-    jobs.record_result(ctx, view, job, result)
+    return jobs.record_result(ctx, view, job, result).status == "ok"
 
 
 def _measure(ctx: CampaignContext, view: CampaignView) -> None:

@@ -30,6 +30,7 @@ class _Snapshot:
     read: int = 0  # runs under the campaign's conditions that were looked at
     runs: dict[str, list[RunRecord]] = field(default_factory=dict)  # that count, by tree
     probes: dict[str, list[RunRecord]] = field(default_factory=dict)  # by tree
+    failed_probes: dict[str, RunRecord] = field(default_factory=dict)  # the first of a tree
     measurements: list[Measurement] = field(default_factory=list)  # of the runs that count
     slowest: float | None = None  # seconds that one unit of work took the slowest run
 
@@ -68,6 +69,8 @@ class CampaignView:
         if run.role == "probe":
             if own:
                 snapshot.probes.setdefault(run.tree, []).append(run)
+            if own and run.status != "ok":
+                snapshot.failed_probes.setdefault(run.tree, run)
         elif (run.status == "ok" or own) and not self._ran_unsandboxed(name, run):
             snapshot.runs.setdefault(run.tree, []).append(run)
             snapshot.measurements.append(_measurement(name, run))
@@ -125,9 +128,7 @@ class CampaignView:
         run: before the first measurement of the baseline they are not among those after which it is measured again.
         """
         snapshot = self._snapshot()
-        failed = [probe for probes in snapshot.probes.values() for probe in probes if probe.status != "ok"]
-        first = {probe.tree: probe for probe in reversed(failed)}
-        probes = [self._failed_probe(name, first[tree]) for tree, name in snapshot.names.items() if tree in first]
+        probes = [self._failed_probe(snapshot.names[tree], one) for tree, one in snapshot.failed_probes.items()]
         audits = [_failed_audit(one) for one in self.audits() if one.status == "failed" and one.variant != BASELINE]
         return probes + audits + snapshot.measurements
 
@@ -135,7 +136,7 @@ class CampaignView:
         """Return the audits of this campaign's chain, after those of others that stand against its variants."""
         chain, standing = self._snapshot().chain, self._standing_audits()
         own = [one for one in self.ledger.records_of(AuditRecord, self.campaign.issue) if one.campaign_id in chain]
-        others = [standing[name] for name in self.campaign.trees if name in standing]
+        others = [standing[name] for name in self.campaign.trees if name in standing] if standing else []
         return [one for one in others if one not in own and one.campaign_id not in chain] + own
 
     def standing_audit(self, name: str) -> AuditRecord | None:

@@ -117,8 +117,7 @@ def check_pins(ctx: CampaignContext, view: CampaignView, commit: str) -> None:
 def check_disk(ctx: CampaignContext, plan: Plan) -> None:
     """Raise Paused without room for a run: one that dies of a full disk would be taken for a variant that fails."""
     ctx.logs.mkdir(exist_ok=True)
-    shapes = [shape for one in (plan.baseline, *plan.variants) if (shape := one.shapes.get(plan.profile))]
-    needed = MIN_FREE_MB + max((4 * shape.params >> 20 for shape in shapes), default=0)
+    needed = MIN_FREE_MB + (4 * plan.most_params >> 20)
     free = shutil.disk_usage(ctx.logs).free >> 20
     if free < needed:
         raise Paused(
@@ -130,8 +129,8 @@ def check_disk(ctx: CampaignContext, plan: Plan) -> None:
 
 def check_time_cap(view: CampaignView, name: str) -> None:
     """Raise Paused before a run that would go over the time that the issue's size label allows."""
-    cap, spent = view.plan.spec.cap_s, view.spent()
-    if cap is not None and spent + (expected_seconds(view, name) or 0.0) > cap:
+    cap = view.plan.spec.cap_s
+    if cap is not None and (spent := view.spent()) + (expected_seconds(view, name) or 0.0) > cap:
         raise Paused(
             f"the campaign has used {spent / 60:.0f} of the {cap / 60:.0f} minutes that its size label allows",
             where=view.plan.spec.issue.source,

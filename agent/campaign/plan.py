@@ -104,6 +104,12 @@ class Plan:
         return tuple(dict.fromkeys(edit.name for edit in edits if isinstance(edit, SetConstant)))
 
     @cached_property
+    def most_params(self) -> int:
+        """The parameters of the largest model that runs; 0 where no script has a shape."""
+        shapes = (one.shapes.get(self.profile) for one in (self.baseline, *self.variants))
+        return max((shape.params for shape in shapes if shape), default=0)
+
+    @cached_property
     def _by_name(self) -> dict[str, Resolved]:
         return {one.variant.name: one for one in (self.baseline, *self.variants)}
 

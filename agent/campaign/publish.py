@@ -164,8 +164,7 @@ def publish(ctx: CampaignContext, board: Board) -> None:
     """Write notes, results.tsv and the comment. All are derived from the ledger, and written only where they differ."""
     decided = _decided(ctx.ledger)
     notes = _notes(decided, board)
-    changed = {commit: text for commit, text in notes.items() if ctx.repo.read_note(commit) != text}
-    if changed:
+    if changed := ctx.repo.changed_notes(notes):
         fault_point("note-before")
         ctx.repo.write_notes(changed)
         fault_point("note-after")

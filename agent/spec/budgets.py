@@ -1,4 +1,4 @@
-"""What the prose of an issue says of time: the budget of a run, the cap of all runs, or a sentence that is refused. Pure.
+"""What the prose of an issue says of time: the budget of a run, the cap of all runs. Pure.
 
 The documented forms are in docs/writing-issues.md. In a clause, `@` stands for the amount.
 """
@@ -22,16 +22,18 @@ _TAKES = r"(?:is|are|takes?|lasts?|gets?|has|have|runs?|trains?|runs? for|trains
 _BUDGET_FORMS = (
     rf"(?:(?:each|every|a|one|all|the|per)\s+)*{_RUN} {_TAKES} {_ABOUT}@{_TRAINING}{_ON}",
     rf"(?:each|every|per) {_RUN}\s*[:=]\s*{_ABOUT}@{_TRAINING}",
-    rf"(?:run|train) (?:each|every|all)(?: (?:of (?:the|them)|the|four|three|two|{_RUN}))* (?:for|at|with) {_ABOUT}@{_TRAINING}{_ON}",
+    rf"(?:run|train) (?:each|every|all)(?: (?:of (?:the|them)|the|four|three|two|{_RUN}))* (?:for|at|with) "
+    rf"{_ABOUT}@{_TRAINING}{_ON}",
     rf"{_ABOUT}@{_TRAINING}\s*(?:each|apiece|a run|/\s*run|(?:per|for each) {_RUN})",
-    rf"(?:(?:training|time|run|the)\s+)*budget(?: per {_RUN}| a run| each| for each {_RUN}| of a run)?\s*(?::|=|is|of)\s*{_ABOUT}@"
-    rf"{_TRAINING}(?: (?:each|a run|per {_RUN}))?",
+    rf"(?:(?:training|time|run|the)\s+)*budget(?: per {_RUN}| a run| each| for each {_RUN}| of a run)?"
+    rf"\s*(?::|=|is|of)\s*{_ABOUT}@{_TRAINING}(?: (?:each|a run|per {_RUN}))?",
     rf"(?:use|with) {_ABOUT}@[- ]runs?",
 )
 _CAP_FORMS = (
     rf"(?:(?:the )?(?:total|overall|whole)(?: time)?(?: budget)?)\s*(?::|=|is|of)?\s*{_ABOUT}@",
     rf"(?:at most )?{_ABOUT}@ (?:in all|in total|altogether|overall|total)",
-    rf"(?:everything|all of it|the campaign|the whole campaign|the experiment) (?:takes|gets|has|may take) (?:at most )?{_ABOUT}@",
+    r"(?:everything|all of it|the campaign|the whole campaign|the experiment) (?:takes|gets|has|may take) "
+    rf"(?:at most )?{_ABOUT}@",
 )
 _MENTION = re.compile(r"\bthe @[\s-]+(?:training |time |fixed )?budget\b")
 # What is no budget: the past (but where it says what to do), a part of a run, an interval within it.
@@ -40,7 +42,8 @@ _PAST = re.compile(
 )
 _ASIDE = (
     r"@ (?:to (?:compile|start|load|warm up|evaluate|prepare|import|boot|tokeni[sz]e)|ago|later|earlier)\b",
-    r"@ of (?:\w+ )?(?:warm-?up|compil\w+|evaluation|eval|overhead|start-?up|set-?up|cool-?down|warm-?down|loading|waiting)\b",
+    r"@ of (?:\w+ )?(?:warm-?up|warm-?down|cool-?down|start-?up|set-?up|compil\w+|evaluation|eval|overhead|loading"
+    r"|waiting)\b",
     r"\b(?:every|after|last|first|until|by) @",
 )
 _SPEAKS = re.compile(r"\b(?:runs?|variants?|trials?|budgets?|each|train(?:s|ed)?)\b", re.IGNORECASE)
@@ -92,10 +95,11 @@ def stated_time(page: IssueDocument, settled: Budget | None, cap_s: float | None
 
 def _unclear(page: IssueDocument, one: _Amount) -> Exception:
     plain = one.sentence.plain[:100]
+    ways = f"budget: {one.text} for each run, cap: for all of them"
     return page.error(
         f"{plain!r} may give a budget, and is in no form that is read",
         one.sentence.line,
-        f"write: Each run is 5 minutes. Or in the settings block: budget: {one.text} for each run, cap: for all of them",
+        f"write: Each run is 5 minutes. Or in the settings block: {ways}",
     )
 
 
@@ -135,9 +139,9 @@ def _amounts(page: IssueDocument) -> Iterator[_Amount]:
         text = sentence.plain
         if not _SPAN.search(text):
             continue
-        found = [one for clause in _clauses(text) for one in _classified(clause, sentence)]
+        stated = [one for clause in _clauses(text) for one in _classified(clause, sentence)]
         speaks = sentence.in_execution or (_SPEAKS.search(text) and not sentence.in_the_past)
-        yield from (one if one.kind != "unclear" or speaks else replace(one, kind="aside") for one in found)
+        yield from (one if one.kind != "unclear" or speaks else replace(one, kind="aside") for one in stated)
 
 
 def _clauses(text: str) -> list[str]:

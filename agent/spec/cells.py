@@ -71,7 +71,8 @@ def _advice(text: str, present: object) -> str:
     if isinstance(present, str | bool):
         return usual
     if _COMMA.fullmatch(text):
-        return f"a point parts the decimals, and nothing the thousands: write {text.replace(',', '.')} or {text.replace(',', '')}"
+        ways = f"{text.replace(',', '.')} or {text.replace(',', '')}"
+        return f"a point parts the decimals, and nothing the thousands: write {ways}"
     if re.fullmatch(rf"\+\s*{_NUMBER}", text) or re.fullmatch(rf"[-\u2212]\s*=\s*{_NUMBER}", text):
         return f"a difference? write the value itself: {_sum(present, number(text.lstrip('+ ')))}"
     if times := re.fullmatch(rf"(?:x|\u00d7|\*)\s*({_NUMBER})|({_NUMBER})\s*(?:x|\u00d7)", text, re.IGNORECASE):

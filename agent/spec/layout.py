@@ -1,4 +1,4 @@
-"""Tables in whatever layout people write them, as Markdown's: HTML, tabs, no ruler, rows with blank lines between. Pure.
+"""Tables in whatever layout people write them, as Markdown's: HTML, tabs, no ruler, blank lines between rows. Pure.
 
 Every line keeps the number that it has in the issue. What stands in code is left as it is.
 """
@@ -69,10 +69,10 @@ class _Table(HTMLParser):
 def _without_html(lines: list[Line], code: frozenset[int]) -> list[Line]:
     """Replace each HTML table by its rows, but one whose cells span others: that is refused where it is looked for."""
     text = "\n".join("" if line.number in code else line.text for line in lines)
-    for found in reversed(list(_HTML.finditer(text))):
-        first, last = text.count("\n", 0, found.start()), text.count("\n", 0, found.end())
+    for match in reversed(list(_HTML.finditer(text))):
+        first, last = text.count("\n", 0, match.start()), text.count("\n", 0, match.end())
         table = _Table()
-        table.feed(found[0])
+        table.feed(match[0])
         rows = [(at, cells) for at, cells in table.rows if cells]
         if rows and not table.spans:
             markdown = [Line(_row(cells), lines[first + at].number) for at, cells in rows]

@@ -1,4 +1,4 @@
-"""What the names in an issue stand for: a script's constants, by whatever spelling, and the aliases of a track. Pure."""
+"""What the names in an issue stand for: a script's constants, however they are spelled, and a track's aliases. Pure."""
 
 import difflib
 import re
@@ -81,8 +81,8 @@ class Vocabulary:
         """Return the target, unless what is in brackets names another: `learning rate (head)` is none of matrices."""
         for inner in in_brackets(name):
             word = normal_form(inner)
-            parts = [name for name in self.constants if word in name.casefold().rpartition(".")[2].split("_")]
-            others = [*self._targets.get(word, []), *parts]
+            entries = [name for name in self.constants if word in name.casefold().rpartition(".")[2].split("_")]
+            others = [*self._targets.get(word, []), *entries]
             if any(other.rpartition(".")[2] != target.rpartition(".")[2] for other in others):
                 both = " or ".join(dict.fromkeys([target, *others]))
                 return Unknown(f"{name} may be {both}", "write the constant's own name")

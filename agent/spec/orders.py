@@ -62,7 +62,8 @@ _WORDS: Mapping[str, str] = {
     ),
 }
 _ORDER = re.compile(
-    r"(?P<lead>[fl]c?)?(?P<verb>v)?(?P<list>i(?:gi)?(?:(?:ca|c|a)i(?:gi)?)*|t)(?P<late>v)?(?P<mark>[fl])?(?P<next>n)?(?=$|[cnua])"
+    r"(?P<lead>[fl]c?)?(?P<verb>v)?(?P<list>i(?:gi)?(?:(?:ca|c|a)i(?:gi)?)*|t)"
+    r"(?P<late>v)?(?P<mark>[fl])?(?P<next>n)?(?=$|[cnua])"
 )
 _ONE_LIST = re.compile("t|i(?:gi)?(?:ai(?:gi)?)*|(?:i(?:gi)?c)+i(?:gi)?c?ai(?:gi)?")  # 1D, 1C and 1A; not 1D, 1C
 _SEPARATOR = re.compile(r"c?a?n|[cua]c?u?")
@@ -78,7 +79,8 @@ _FORMS = {
 _TOKEN = re.compile(r"\x00[0-9]+\x00|->|=>|[A-Z]{3,}|[a-z']+|\S")
 _STEERS = re.compile(  # a sentence that names no variant, and yet says what runs and when
     r"^(?:please )?(?:only|just|skip|omit|exclude|leave|don't|do not|never)\b"
-    r"|^(?:please )?(?:run|start|train|begin|execute|do)\b.*\b(?:first|last|before|after|then|only|except|until|order|skip)\b",
+    r"|^(?:please )?(?:run|start|train|begin|execute|do)\b"
+    r".*\b(?:first|last|before|after|then|only|except|until|order|skip)\b",
     re.IGNORECASE,
 )
 _DOES = re.compile(r"^(?:please )?(?:run|start|train|skip|omit|exclude|only|don't|do not|never|leave)\b",
@@ -253,16 +255,16 @@ def _placed(words: _Words, names: VariantNames) -> list[tuple[int, str]] | None:
 
 def _expanded(words: _Words, span: tuple[int, int], names: VariantNames) -> list[str] | None:
     """Return the variants in a part of a sentence, ranges in full; None for a range that runs backwards."""
-    found, order = list[str](), list(names.all)
+    expanded, order = list[str](), list(names.all)
     for at, name in ((at, name) for at, name in words.names.items() if span[0] <= at < span[1]):
         if at > span[0] and words.letters[at - 1] == "g":
-            first, last = order.index(found[-1]), order.index(name)
+            first, last = order.index(expanded[-1]), order.index(name)
             if last < first:
                 return None
-            found += order[first + 1 : last + 1]
+            expanded += order[first + 1 : last + 1]
         else:
-            found.append(name)
-    return found
+            expanded.append(name)
+    return expanded
 
 
 def _phrased(text: str) -> str:

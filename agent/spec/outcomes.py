@@ -71,19 +71,30 @@ def _winners(page: IssueDocument, prose: Paragraph, names: VariantNames, who: st
 
 _VERB = r"(?:adopt|accept|keep|promote|merge|take|ship|count)(?:ed|s)?"
 _WHAT = r"(?:\s+(?:it|them|the winner|a winner|a variant|the variant|the change|a change|the best|only))*"
-_BETTER = r"(?:improves|improved|drops|decreases|falls|is (?:better|lower)|gets (?:better|lower)|gains|goes down|beats the baseline)"
+_BETTER = (
+    r"(?:improves|improved|drops|decreases|falls|is (?:better|lower)|gets (?:better|lower)|gains|goes down"
+    r"|beats the baseline)"
+)
 _BY = r"(?:by\s+)?(?:at least|more than|a minimum of|no less than|>=?|\u2265)\s*"
 _GAIN = r"(?:min[_ ]?gain|minimum gain|minimal gain|smallest gain|(?:gain|improvement) threshold|threshold|margin)"
-_REQUIRE = r"(?:requires?|needs?|demands?|must have|wants?)\s+(?:an?\s+)?(?:gain|improvement)\s+of\s+(?:at least|more than|>=?|\u2265)\s*"
+_REQUIRE = (
+    r"(?:requires?|needs?|demands?|must have|wants?)\s+(?:an?\s+)?(?:gain|improvement)\s+of\s+"
+    r"(?:at least|more than|>=?|\u2265)\s*"
+)
 _THRESHOLD_FORMS = (
     rf"{_VERB}{_WHAT}\s+(?:only\s+)?(?:if|when|where)\s+(?P<metric>\S+)\s+{_BETTER}\s+{_BY}{_NUMBER}",
-    rf"(?:the )?(?:winner|variant|change)\s+(?:is|counts|must be)\s+{_VERB}{_WHAT}\s+(?:only\s+)?(?:if|when)\s+(?P<metric>\S+)\s+{_BETTER}\s+{_BY}{_NUMBER}",
+    rf"(?:the )?(?:winner|variant|change)\s+(?:is|counts|must be)\s+{_VERB}{_WHAT}\s+(?:only\s+)?(?:if|when)\s+"
+    rf"(?P<metric>\S+)\s+{_BETTER}\s+{_BY}{_NUMBER}",
     rf"(?:the )?{_GAIN}\s*(?::|=|is|of)?\s*(?:at least\s+)?{_NUMBER}",
     rf"(?:we |the winner |a winner |a variant |adoption )?{_REQUIRE}{_NUMBER}",
-    rf"(?:a |any )?(?:gain|improvement)s? (?:below|under|smaller than|of less than) {_NUMBER}(?: \w+)? (?:does not|do not|doesn't|don't) count",
+    rf"(?:a |any )?(?:gain|improvement)s? (?:below|under|smaller than|of less than) {_NUMBER}(?: \w+)? "
+    r"(?:does not|do not|doesn't|don't) count",
 )
-_LOOKS = re.compile(r"\b(?:improv\w*|gains?|better|lower|beats?|threshold|margin|delta|at least|more than|less than|p\s*[<=])|[<>\u2264\u2265]",
-                    re.IGNORECASE)  # fmt: skip
+_LOOKS = re.compile(
+    r"\b(?:improv\w*|gains?|better|lower|beats?|threshold|margin|delta|at least|more than|less than|p\s*[<=])"
+    r"|[<>\u2264\u2265]",
+    re.IGNORECASE,
+)
 _ADVICE = "write: Adopt only if {metric} improves by at least 0.002. Or in the settings block: min_gain: 0.002"
 
 

@@ -68,10 +68,10 @@ def parse(issue: Issue, track: Track, constants: Mapping[str, object], profile: 
     time = budgets.stated_time(page, block.budget or listed.budget, block.cap_s)
     demanded = outcomes.threshold(page, track, given=block.min_gain is not None)
     variants = VariantNames(tuple(one.name for one in listed.variants))
-    said = orders.read_instructions(page, variants, given=bool(block.order or block.skip or block.only))
+    instructions = orders.read_instructions(page, variants, given=bool(block.order or block.skip or block.only))
     expected = list(outcomes.outcomes(page, variants))
-    reads += [*time.reads, *said.reads, *([demanded.read] if demanded else []), *(read for _, read in expected)]
-    kept, skipped = _selected(page, listed, block, said)
+    reads += [*time.reads, *instructions.reads, *([demanded.read] if demanded else []), *(read for _, read in expected)]
+    kept, skipped = _selected(page, listed, block, instructions)
     return Spec(
         issue=page.issue,
         track=track.name,
@@ -138,25 +138,25 @@ def _listed(page: IssueDocument, names: Vocabulary, block: Settings, reads: list
         return _Candidates(variants, [0] * len(variants))
     if block.strategy not in (None, "table") and not block.tables:
         return _Candidates()
-    found = tables.find_tables(page, names, block, reads)
-    tables.check_tables(page, names, found)
-    for table in found:
+    chosen = tables.find_tables(page, names, block, reads)
+    tables.check_tables(page, names, chosen)
+    for table in chosen:
         table.check_seeds(block.seeds)
         reads += table.read_as()
-    variants = [variant for table in found for variant in table.variants()]
-    _check_distinct(page, variants)
-    given = [budget for table in found if (budget := table.budget())]
+    variants = [variant for table in chosen for variant in table.variants()]
+    _check_distinct(variants)
+    given = [budget for table in chosen if (budget := table.budget())]
     reads += [read for _, read in given]
     return _Candidates(
         variants,
-        [rank for table in found for rank in table.ranks()],
-        {name: why for table in found for name, why in table.skipped().items()},
+        [rank for table in chosen for rank in table.ranks()],
+        {name: why for table in chosen for name, why in table.skipped().items()},
         given[0][0] if given else None,
-        tuple(stated for table in found for stated in table.baseline_stated()),
+        tuple(stated for table in chosen for stated in table.baseline_stated()),
     )
 
 
-def _check_distinct(page: IssueDocument, variants: Sequence[Variant]) -> None:
+def _check_distinct(variants: Sequence[Variant]) -> None:
     seen: dict[str, Variant] = {}
     for variant in variants:
         twin = seen.setdefault(variant.name.lower(), variant)
@@ -172,7 +172,7 @@ def _from_block(page: IssueDocument, names: Vocabulary, block: Settings) -> list
             raise page.error(f"{one.name[:80]!r} cannot be an ID", one.line, NAMES)
         edits = [_set(page, names, one.line, f"variant {one.name}", name, value) for name, value in one.values.items()]
         variants.append(Variant(one.name, tuple(edits), why=one.why, where=page.where(one.line)))
-    _check_distinct(page, variants)
+    _check_distinct(variants)
     return variants
 
 
@@ -205,7 +205,7 @@ def _from_grid(page: IssueDocument, names: Vocabulary, block: Settings) -> list[
 
 
 def _selected(
-    page: IssueDocument, listed: _Candidates, block: Settings, said: Instructions
+    page: IssueDocument, listed: _Candidates, block: Settings, instructions: Instructions
 ) -> tuple[tuple[Variant, ...], dict[str, str]]:
     """Return the variants that run, in order, and why the others do not."""
     by_name = {variant.name: variant for variant in listed.variants}
@@ -221,11 +221,11 @@ def _selected(
         name: why or "the settings block leaves it out"
         for name, why in zip(named("skip", list(block.skip)), block.skip.values(), strict=True)
     }
-    only = {name: "the settings block" for name in named("only", block.only)} or said.only
+    only = {name: "the settings block" for name in named("only", block.only)} or instructions.only
     why_others = next(iter(only.values()), "")
     others = {name: f"not among those that run: {why_others}" for name in by_name if only and name not in only}
-    skipped = {**others, **listed.skipped, **said.skipped, **skip}
-    order = orders.in_order(page, list(by_name), listed.ranks, said)
+    skipped = {**others, **listed.skipped, **instructions.skipped, **skip}
+    order = orders.in_order(page, list(by_name), listed.ranks, instructions)
     first = named("order", block.order)
     order = [*first, *(name for name in order if name not in first)]
     kept = tuple(by_name[name] for name in order if name not in skipped)

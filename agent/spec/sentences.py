@@ -8,8 +8,10 @@ from agent.spec.markdown import IssueDocument, Paragraph
 
 _ABBREVIATED = re.compile(r"\b(e\.g|i\.e|vs|approx|incl|resp|etc|no|fig|cf|ca|max|min|est)\.$", re.IGNORECASE)
 _END = re.compile(r"(?<=[.!?;])\s+|\n(?=[-*\u2022]\s)")
-_REASON = re.compile(r",?\s+(?:because|since|so that|in order to|to (?:see|test|check|learn|find out|verify|know|measure))\b.*$",
-                     re.IGNORECASE | re.DOTALL)  # fmt: skip
+_REASON = re.compile(
+    r",?\s+(?:because|since|so that|in order to|to (?:see|test|check|learn|find out|verify|know|measure))\b.*$",
+    re.IGNORECASE | re.DOTALL,
+)
 _PAREN = re.compile(r"\s*[(\[][^()\[\]]*[)\]]")
 # In brackets, these words instruct: what holds them is no mere description.
 _INSTRUCTS = re.compile(

@@ -1,4 +1,4 @@
-"""The settings block of an issue: fenced yaml whose first line is `# autoresearch`. Every error names its line. Pure."""
+"""The settings block of an issue: fenced yaml whose first line is `# autoresearch`. Errors name the line. Pure."""
 
 import difflib
 import re
@@ -11,8 +11,8 @@ from agent.spec.markdown import IssueDocument, lines_of
 
 PROPOSALS = 3  # of an issue in prose, where it does not say how many
 _KEYS = (
-    "track, strategy, budget, cap, seeds, gate, min_gain, order, skip, only, table, describe, grid, space, claims, variants, "
-    "baseline_only, confirm"
+    "track, strategy, budget, cap, seeds, gate, min_gain, order, skip, only, table, describe, grid, space, claims, "
+    "variants, baseline_only, confirm"
 )
 _HELP = f"keys: {_KEYS}; `--schema` says what each takes, such as budget: 5 minutes, seeds: [0, 1], gate: lowest"
 Value = int | float | str | bool

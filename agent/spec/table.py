@@ -106,10 +106,9 @@ class ExperimentTable:
         for row in rows:
             for name, value, column in self._settings(row):
                 if value != self.names.constants[name]:
-                    problem = f"row {self._id(row)}, column {column}: the baseline's {name} is {self.names.constants[name]}, not {value}"
-                    raise self.page.error(
-                        problem, row.line, f"write {self.names.constants[name]}, or give the row an ID of its own"
-                    )
+                    true = self.names.constants[name]
+                    problem = f"row {self._id(row)}, column {column}: the baseline's {name} is {true}, not {value}"
+                    raise self.page.error(problem, row.line, f"write {true}, or give the row an ID of its own")
         return tuple(stated for row in rows for stated in self._stated(row))
 
     def _is_baseline(self, row: Row) -> bool:

@@ -1,4 +1,4 @@
-"""Which tables of an issue are its experiments: chosen, joined, continued; and what is like a table and is none. Pure."""
+"""Which tables of an issue are its experiments, joined where they are one; what is like a table and is none. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -40,15 +40,15 @@ def find_tables(
     """
     with_id = [table for table in page.tables if any(map(is_id, table.header)) and len(table.rows) > 1]
     if settings.tables:
-        meant = [table for key in settings.tables for table in _named(page, with_id, key, settings)]
+        chosen = [table for key in settings.tables for table in _named(page, with_id, key, settings)]
     else:
-        meant = _meant(page, with_id, names, reads)
+        chosen = _chosen(page, with_id, names, reads)
     for table in page.tables:
-        if table not in meant and not any(read.line == page.number(table.line) for read in reads):
+        if table not in chosen and not any(read.line == page.number(table.line) for read in reads):
             reads.append(
                 page.read_as(table.line, f"table with {join(table.header)}", "not read: no table of experiments")
             )
-    return _joined(page, [_experiment(page, table, names, settings) for table in meant])
+    return _joined(page, [_experiment(page, table, names, settings) for table in chosen])
 
 
 def _experiment(page: IssueDocument, table: Table, names: Vocabulary, settings: Settings) -> ExperimentTable:
@@ -75,7 +75,7 @@ def _list(page: IssueDocument, tables: Sequence[Table]) -> str:
     return f"tables with an ID column: {join(list(shown))}"
 
 
-def _meant(page: IssueDocument, tables: Sequence[Table], names: Vocabulary, reads: list[ReadAs]) -> list[Table]:
+def _chosen(page: IssueDocument, tables: Sequence[Table], names: Vocabulary, reads: list[ReadAs]) -> list[Table]:
     """Return the tables of experiments: those without results, and of these those under Experiments where some are."""
     results = [table for table in tables if _has_results(table, names)]
     open_ones = [table for table in tables if table not in results]
@@ -152,7 +152,8 @@ def _union(page: IssueDocument, first: ExperimentTable, second: ExperimentTable)
         for header in (column.header for column in second.columns if column.role != "id"):
             mine = row.cells.get(header)
             if mine is not None and mine != other.cells.get(header, mine):
-                problem = f"row {row.of(first.columns, 'id')}, column {header}: {mine!r} at {page.where(row.line)} and {other.cells[header]!r} here"
+                what = f"row {row.of(first.columns, 'id')}, column {header}"
+                problem = f"{what}: {mine!r} at {page.where(row.line)} and {other.cells[header]!r} here"
                 raise page.error(problem, other.line, "keep one of the two")
         own = {column.header for column in second.columns if column.role == "id"}
         rows.append(Row({**{k: v for k, v in other.cells.items() if k not in own}, **row.cells}, row.line))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha1, sha256
 from typing import NamedTuple
 
 _FOLDER, FILE = "40000", "100644"  # modes
@@ -68,6 +69,12 @@ def changed_paths(old: Tree, new: Tree, read: Reader, prefix: str = "") -> Itera
         if any(one and not one.is_folder for one in (before, after)):
             yield prefix + name
         yield from changed_paths(old_below, new_below, read, f"{prefix}{name}/")
+
+
+def blob_id(content: bytes, width: int) -> str:
+    """Return the id that git gives a blob, in a repository whose ids have `width` digits (40: sha1, 64: sha256)."""
+    head = f"blob {len(content)}\0".encode()
+    return (sha1 if width == 40 else sha256)(head + content).hexdigest()
 
 
 def files_below(tree: Tree, read: Reader, prefix: str = "") -> Iterator[tuple[str, str]]:

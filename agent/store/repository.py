@@ -153,7 +153,7 @@ class Repository:
             return self._writers[kind].ask(f"{file.name}\n".encode(), read_line).decode()
 
     def _write_tree(self, base: Tree, files: Mapping[str, str]) -> str:
-        blobs = {path: self._write("blob", text.encode(errors="surrogateescape")) for path, text in files.items()}
+        blobs = {path: self._write("blob", _bytes(text)) for path, text in files.items()}
         return objects.with_files(base, blobs, self._entries, lambda raw: self._write("tree", raw))
 
     def commit(self, base: str, files: Mapping[str, str], message: str) -> str:
@@ -190,25 +190,27 @@ class Repository:
         if not self.compare_and_swap(branch, commit, now):
             raise HarnessError(f"the branch {branch} was moved by another program", next_step="run the command again")
 
-    def read_note(self, commit: str) -> str | None:
-        """Return the note on a commit, or None."""
-        path = self._note_path(commit)
-        return self.read(NOTES, path) if path else None
+    def _notes(self) -> dict[str, tuple[str, str]]:
+        """Return path and blob of the note on each commit: git puts them into folders when they are many."""
+        named = self._object(f"{NOTES}^{{tree}}")
+        files = objects.files_below(objects.parse_tree(named[2], named[0]), self._entries) if named else ()
+        return {path.replace("/", ""): (path, blob) for path, blob in files}
 
-    def _note_path(self, commit: str) -> str | None:
-        """Return where the tree of notes has the note on a commit: git puts them into folders when they are many."""
-        for width in range(0, 6, 2):
-            folders = [commit[at : at + 2] for at in range(0, width, 2)]
-            path = "/".join([*folders, commit[width:]])
-            if self._object(f"{NOTES}:{path}"):
-                return path
-        return None
+    def changed_notes(self, notes: Mapping[str, str]) -> dict[str, str]:
+        """Return those of some texts by commit that are not the note on it."""
+        known = {commit: blob for commit, (_, blob) in self._notes().items()}
+        return {
+            commit: text
+            for commit, text in notes.items()
+            if objects.blob_id(_bytes(text), len(commit)) != known.get(commit)
+        }
 
     def write_notes(self, notes: Mapping[str, str]) -> None:
         """Attach a text to each commit under refs/notes/autoresearch, replacing earlier notes, in one commit."""
         known = self._object(f"{NOTES}^{{commit}}")
         tree = self._entries(self.tree(known[0])) if known else {}
-        files = {self._note_path(commit) or commit: text for commit, text in notes.items()}
+        paths = {commit: path for commit, (path, _) in self._notes().items()}
+        files = {paths.get(commit, commit): text for commit, text in notes.items()}
         text = objects.notes_text(
             self._write_tree(tree, files), known and known[0], f"{_AUTHOR} {int(time.time())} +0000"
         )
@@ -260,6 +262,11 @@ def _located(path: Path) -> tuple[Path, Path]:
     if done.returncode != 0:  # what git has against the repository, it says here
         raise GitError(done.stderr.strip(), where="git rev-parse")
     return Path(answers[2]), (path / answers[1]).resolve()
+
+
+def _bytes(text: str) -> bytes:
+    """Return the content of a blob whose text `Repository.read` gives."""
+    return text.encode(errors="surrogateescape")
 
 
 def _read_object(answers: IO[bytes]) -> tuple[str, str, bytes] | None:

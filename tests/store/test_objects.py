@@ -1,8 +1,11 @@
 """Trees and commits as bytes: what is read is written back as it was."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from agent.store.objects import Entry, changed_paths, commit_text, format_tree, parse_tree, with_files
+from agent.store.objects import Entry, blob_id, changed_paths, commit_text, format_tree, parse_tree, with_files
 
 ONE, TWO = "1" * 40, "2" * 40
 
@@ -38,3 +41,12 @@ def test_a_commit_has_the_date_of_its_base_and_one_line_end() -> None:
     base = b"tree x\nauthor A <a@b> 5 +0100\ncommitter B <b@c> 7 -0230\n\ncommitter no <n@o> 9 +0000\n"
     text = commit_text(ONE, TWO, base, "why\n", "me <me@here>").decode()
     assert text.endswith("author me <me@here> 7 -0230\ncommitter me <me@here> 7 -0230\n\nwhy\n")
+
+
+@pytest.mark.parametrize(("width", "name"), [(40, "sha1"), (64, "sha256")])
+def test_a_blob_has_the_id_that_git_gives_it(width: int, name: str, tmp_path: Path) -> None:
+    argv = ["git", "init", "--quiet", f"--object-format={name}"]
+    subprocess.run(argv, cwd=tmp_path, check=True)
+    argv = ["git", "hash-object", "--stdin"]
+    printed = subprocess.run(argv, cwd=tmp_path, check=True, input=b"a \xff text\n", capture_output=True).stdout
+    assert blob_id(b"a \xff text\n", width) == printed.decode().strip()

@@ -160,7 +160,7 @@ def test_a_note_is_shown_by_git_log_and_replaced_by_the_next(project: Path, repo
     repo.write_notes({head(project): "first\nline"})
     repo.write_notes({head(project): "second\nline"})
     assert "second\n    line" in git(project, "log", "-1", "--notes=autoresearch")
-    assert repo.read_note(head(project)) == "second\nline"
+    assert repo.changed_notes({head(project): "second\nline"}) == {}
 
 
 def test_an_export_has_the_committed_files_and_nothing_else(project: Path, repo: Repository, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_note_may_be_long_and_keeps_its_blanks(project: Path, repo: Repository) -> None:
     text = "a line with blanks  \n\n\n" + "x" * 300_000
     repo.write_notes({head(project): text})
-    assert repo.read_note(head(project)) == text
+    assert repo.changed_notes({head(project): text}) == {}
 
 
 def test_a_commit_is_the_one_that_git_itself_makes_of_the_same_files(project: Path, repo: Repository) -> None:
@@ -239,7 +239,11 @@ def test_notes_are_found_and_replaced_wherever_git_has_put_them(project: Path, r
     repo.write_notes({commits[3]: "second", commits[300]: "second"})
     assert git(project, "notes", "--ref", NOTES, "show", commits[3]) == "second"
     expected = {commits[3]: "second", commits[7]: "by hand\n", commits[8]: f"first of {commits[8]}"}
-    assert {commit: repo.read_note(commit) for commit in expected} == expected
+    assert repo.changed_notes(expected) == {}
+    assert repo.changed_notes({**expected, commits[9]: "new", "f" * 40: "none"}) == {
+        commits[9]: "new",
+        "f" * 40: "none",
+    }
     assert len(git(project, "notes", "--ref", NOTES, "list").splitlines()) == len(commits)
 
 
