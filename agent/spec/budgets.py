@@ -49,6 +49,9 @@ _ASIDE = (
 _SPEAKS = re.compile(r"\b(?:runs?|variants?|trials?|budgets?|each|train(?:s|ed)?)\b", re.IGNORECASE)
 _LEAD = re.compile(r"^(?:so|thus|and|but|also|note:?|i\.e\.,?)\s+", re.IGNORECASE)
 
+_LONGEST = 400  # characters of a clause that is in a form; to search longer ones would take long
+_MOST = 20  # amounts of a clause that are looked at
+
 _Kind = Literal["budget", "cap", "mention", "aside", "unclear"]
 
 
@@ -151,8 +154,9 @@ def _clauses(text: str) -> list[str]:
 def _classified(clause: str, sentence: Sentence) -> Iterator[_Amount]:
     spans = [span[0] for span in _SPAN.finditer(clause)]
     marked = _LEAD.sub("", " ".join(_SPAN.sub("@", clause).split()))
-    for text in spans:
-        yield _Amount(_kind(marked, len(spans), sentence), text, clause.strip(), sentence)
+    kind = _kind(marked, len(spans), sentence) if len(marked) <= _LONGEST else "unclear"
+    for text in spans[:_MOST]:
+        yield _Amount(kind, text, clause.strip()[:_LONGEST], sentence)
 
 
 def _kind(marked: str, count: int, sentence: Sentence) -> _Kind:

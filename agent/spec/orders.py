@@ -80,7 +80,7 @@ _TOKEN = re.compile(r"\x00[0-9]+\x00|->|=>|[A-Z]{3,}|[a-z']+|\S")
 _STEERS = re.compile(  # a sentence that names no variant, and yet says what runs and when
     r"^(?:please )?(?:only|just|skip|omit|exclude|leave|don't|do not|never)\b"
     r"|^(?:please )?(?:run|start|train|begin|execute|do)\b"
-    r".*\b(?:first|last|before|after|then|only|except|until|order|skip)\b",
+    r".*\b(?:first|last|before|after|then|only|except|but|until|order|skip)\b",
     re.IGNORECASE,
 )
 _DOES = re.compile(r"^(?:please )?(?:run|start|train|skip|omit|exclude|only|don't|do not|never|leave)\b",

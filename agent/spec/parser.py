@@ -68,7 +68,8 @@ def parse(issue: Issue, track: Track, constants: Mapping[str, object], profile: 
     time = budgets.stated_time(page, block.budget or listed.budget, block.cap_s)
     demanded = outcomes.threshold(page, track, given=block.min_gain is not None)
     variants = VariantNames(tuple(one.name for one in listed.variants))
-    instructions = orders.read_instructions(page, variants, given=bool(block.order or block.skip or block.only))
+    given = bool(block.order or block.skip or block.only) or strategy == PROSE  # an editor reads the prose itself
+    instructions = orders.read_instructions(page, variants, given=given)
     expected = list(outcomes.outcomes(page, variants))
     reads += [*time.reads, *instructions.reads, *([demanded.read] if demanded else []), *(read for _, read in expected)]
     kept, skipped = _selected(page, listed, block, instructions)
