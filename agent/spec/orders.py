@@ -235,7 +235,8 @@ def _form_of(words: _Words, names: VariantNames) -> _Form | None:
 
 def _placed(words: _Words, names: VariantNames) -> list[tuple[int, str]] | None:
     """Return the places that an order gives, None where it is none or may be read in two ways."""
-    placed, at, separator, marked = list[tuple[int, str]](), 0, "", True
+    placed, separator, marked = list[tuple[int, str]](), "", True
+    at = 1 if words.letters.startswith("n") else 0  # "Then 1B." as a sentence of its own
     while clause := _ORDER.match(words.letters, at):
         listed = [] if clause["list"] == "t" else _expanded(words, clause.span("list"), names)
         mark = {"f": -1, "l": 1}.get(clause["mark"] or (clause["lead"] or "")[:1], 0)

@@ -6,7 +6,6 @@ The rules are in docs/writing-issues.md. `settings` reads the block, `tables` th
 
 import hashlib
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +25,7 @@ from agent.core.experiment import (
 from agent.core.values import NAMES, is_name
 from agent.spec import budgets, orders, outcomes, settings, tables
 from agent.spec.cells import Misread, read_cell
+from agent.spec.loose import check_no_settings
 from agent.spec.markdown import IssueDocument, parse_issue
 from agent.spec.measured import baseline_seeds, stated_seeds
 from agent.spec.names import Unknown, Vocabulary
@@ -268,30 +268,8 @@ def _strategy(page: IssueDocument, names: Vocabulary, block: Settings, listed: _
         return "table"
     if page.tables or tables.like_a_table(page, names) is not None:
         return "table"
-    _check_no_settings(page, names)
+    check_no_settings(page, names)
     return PROSE
-
-
-def _check_no_settings(page: IssueDocument, names: Vocabulary) -> None:
-    """Raise BadInput where prose without a table gives constants values: that is a table in words."""
-    lines = [(prose.lines[0], prose.text) for prose in page.prose] + list(page.titles)
-    for at, text in lines:
-        for name in re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\b|\b[a-z]+(?:_[a-z0-9]+)+\b|\bTUNED(?:\.\w+)+", text):
-            value = re.search(
-                rf"\b{re.escape(name)}\b[`*]*\s*(?:=|:|to|of|at|in|->|\u2192|values?|\{{|\[|\()?\s*[`*]*[\[{{(]?-?[0-9]",
-                text,
-            )
-            if (
-                value
-                and names.knows(name)
-                and re.search(r"\b(?:try|run|test|compare|sweep|set|use|vary|with|scan)\b", text, re.IGNORECASE)
-            ):
-                raise page.error(
-                    f"{' '.join(text.split())[:100]!r} gives {name} a value, and there is no table",
-                    at,
-                    "list the variants in a table or in the settings block (variants:, or grid: for all combinations); "
-                    f"for an editor to write the change, say there: strategy: {PROSE}",
-                )
 
 
 # --- labels -----------------------------------------------------------------------------------------------

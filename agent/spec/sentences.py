@@ -18,7 +18,7 @@ _INSTRUCTS = re.compile(
     r"\b(?:skip\w*|first|last|not|no|only|done|already|optional\w*|before|after|if|unless|until|then|drop\w*|omit\w*|don't)\b",
     re.IGNORECASE,
 )
-_PAST = ("background", "previous", "prior", "earlier", "related", "history", "appendix", "results")
+PAST = ("background", "previous", "prior", "earlier", "related", "history", "appendix", "results")
 _EXECUTION = re.compile(r"\b(?:execution|order|run plan|running|schedule|procedure|how to run|runs)\b", re.IGNORECASE)
 _GATE = re.compile(
     r"\b(?:decision|gate|acceptance|accept|criteria|criterion|success|adoption|promotion)\b", re.IGNORECASE
@@ -44,7 +44,7 @@ class Sentence:
     @property
     def in_the_past(self) -> bool:
         """Whether its section tells what was, and not what is to be done."""
-        return any(heading.casefold().startswith(_PAST) for heading in self.prose.headings)
+        return any(heading.casefold().startswith(PAST) for heading in self.prose.headings)
 
     @property
     def plain(self) -> str:

@@ -143,8 +143,9 @@ def _loaded(page: IssueDocument, block: str, first: int) -> object:
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         # all but the first come from YAML's own constructors: `!!int ''` is an IndexError
         mark = getattr(error, "problem_mark", None)
+        line = min(mark.line, block.rstrip("\n").count("\n")) if mark else 0  # what is open ends below the block
         problem = getattr(error, "problem", None) or "it cannot be read"
-        raise page.error(f"the block is no YAML: {problem}", first + (mark.line if mark else 0), _HELP) from None
+        raise page.error(f"the block is no YAML: {problem}", first + line, _HELP) from None
 
 
 def read_as(page: IssueDocument, settings: Settings) -> list[ReadAs]:

@@ -20,8 +20,10 @@ def test_a_cell_is_read(cell: str, present: object, value: object) -> None:
     ("cell", "present", "advice"),
     [("0,005", 0.01, "write 0.005"), ("1,0", 8, "write 10"), ("+4", 8, "write the value itself: 12"),
      ("2x", 8, "write the value itself: 16"), ("\u00d72", 8, "write the value itself: 16"), ("50%", 0.1, "a share"),
-     ("6-8", 8, "a row for each"), ("6 or 8", 8, "a row for each"), ("6 -> 12", 8, "such as 12"), ("", 8, "- to keep 8"),
-     ("6 (current)", 8, "write 8"), ("12 (was 8)", 8, "or - to keep 8"), ("wide", 8, "a whole number such as 8"),
+     ("6-8", 8, "a row for each"), ("6 or 8", 8, "a row for each"), ("6 -> 12", 8, "such as 12"),
+     ("", 8, "- to keep 8"),
+     ("6 (current)", 8, "write 8"),
+     ("12 (was 8)", 8, "or - to keep 8"), ("wide", 8, "a whole number such as 8"),
      ("1", (1, 2), "int, float, str and bool")],
 )  # fmt: skip
 def test_what_is_not_exactly_one_value_is_refused_with_what_to_write(cell: str, present: object, advice: str) -> None:
