@@ -3,6 +3,7 @@
 import math
 import re
 from decimal import Decimal
+from itertools import pairwise
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget
@@ -40,7 +41,8 @@ def read_budget(text: str) -> Budget | None:
         return None
     pieces = [_piece(piece) for piece in re.findall(_PIECE, text)]
     kinds, amount = {piece.kind for piece in pieces}, sum(piece.amount for piece in pieces)
-    whole = kinds == {"seconds"} or (len(pieces) == 1 and amount == amount // 1)
+    falling = all(later.amount < earlier.amount for earlier, later in pairwise(pieces))  # 1 h 30 min, not 5 min 5 min
+    whole = (kinds == {"seconds"} and falling) or (len(pieces) == 1 and amount == amount // 1)
     return Budget(pieces[0].kind, amount) if whole and 0 < amount < math.inf else None
 
 

@@ -14,6 +14,7 @@ from agent.spec.markdown import IssueDocument
 from agent.spec.sentences import Sentence, sentences
 
 _SPAN = re.compile(rf"(?<![\w.,\u2013-])(?:{NUMBER}\s*(?:[-\u2013]|to)\s*)?{AMOUNT}")
+_UNITS = r"\b(?:seconds?|minutes?|mins?|hours?|hrs?|steps?|tokens?)\b"
 _RUN = r"(?:single |individual )?(?:training )?(?:runs?|variants?|experiments?|trials?|rows?)"
 _ABOUT = r"(?:(?:about|around|roughly|approximately|exactly|limited to|for|an?|the|a budget of)\s+)*(?:[~\u2248]\s*)?"
 _TRAINING = r"(?: of (?:training|compute|gpu|gpu time|wall[- ]clock|wall[- ]clock time|wall time|training time))?"
@@ -47,6 +48,10 @@ _ASIDE = (
     r"\b(?:every|after|last|first|until|by) @",
 )
 _SPEAKS = re.compile(r"\b(?:runs?|variants?|trials?|budgets?|each|train(?:s|ed)?)\b", re.IGNORECASE)
+_LOOKS = re.compile(  # without a unit beside its number
+    rf"\bbudget\b[^.]{{0,30}}?(?P<number>[0-9]+)|\b[0-9]+\b.{{0,30}}?{_UNITS}|{_RUN} (?:is|are|:|=) [0-9]+(?![\w.])",
+    re.IGNORECASE,
+)
 _LEAD = re.compile(r"^(?:so|thus|and|but|also|note:?|i\.e\.,?)\s+", re.IGNORECASE)
 
 _LONGEST = 400  # characters of a clause that is in a form; to search longer ones would take long
@@ -141,10 +146,18 @@ def _amounts(page: IssueDocument) -> Iterator[_Amount]:
     for sentence in sentences(page):
         text = sentence.plain
         if not _SPAN.search(text):
+            yield from _unitless(sentence)
             continue
         stated = [one for clause in _clauses(text) for one in _classified(clause, sentence)]
         speaks = sentence.in_execution or (_SPEAKS.search(text) and not sentence.in_the_past)
         yield from (one if one.kind != "unclear" or speaks else replace(one, kind="aside") for one in stated)
+
+
+def _unitless(sentence: Sentence) -> Iterator[_Amount]:
+    """Yield the number of a sentence that may give a budget and has no amount that is one: Budget: 300."""
+    match = _LOOKS.search(sentence.plain[:_LONGEST]) if not sentence.in_the_past else None
+    if match and (match["number"] or sentence.in_execution):
+        yield _Amount("unclear", match[0], match[0], sentence)
 
 
 def _clauses(text: str) -> list[str]:

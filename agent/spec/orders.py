@@ -80,7 +80,8 @@ _TOKEN = re.compile(r"\x00[0-9]+\x00|->|=>|[A-Z]{3,}|[a-z']+|\S")
 _STEERS = re.compile(  # a sentence that names no variant, and yet says what runs and when
     r"^(?:please )?(?:only|just|skip|omit|exclude|leave|don't|do not|never)\b"
     r"|^(?:please )?(?:run|start|train|begin|execute|do)\b"
-    r".*\b(?:first|last|before|after|then|only|except|but|until|order|skip)\b",
+    r".*\b(?:first|last|before|after|then|only|except|but|until|order|skip)\b"
+    r"|\b(?:in|the|table) order\b(?! to\b)|\bof the table$|\b(?:as|when) listed\b",
     re.IGNORECASE,
 )
 _DOES = re.compile(r"^(?:please )?(?:run|start|train|skip|omit|exclude|only|don't|do not|never|leave)\b",
@@ -179,12 +180,13 @@ def _check_silent(page: IssueDocument, sentence: Sentence, given: bool) -> None:
 
 def _check_condition(page: IssueDocument, names: VariantNames, sentence: Sentence, given: bool) -> None:
     """Raise BadInput for a condition in Execution that asks for something: nothing here waits for it."""
-    plain = sentence.plain
+    plain = names.spaced(sentence.plain)
     words = [word for _, word in names.mentions(plain)]
     unknown = [word for word in words if names.name(word) is None]
     if unknown and sentence.in_execution and not _is_about_another_issue(names, plain):
         raise page.error(f"{unknown[0]} is no variant", sentence.line, f"the IDs are {names.known}")
-    if sentence.in_execution and words and _COMMANDS.search(plain) and not given:
+    outcome = re.match(r"if\b.*\bwins?\b", plain, re.IGNORECASE) and not _COMMANDS.search(plain)
+    if sentence.in_execution and words and not outcome and not given:
         advice = (
             "a campaign runs what the issue lists; a person steers it by a comment: /skip 1B, /run 1E DEPTH=9, /stop"
         )

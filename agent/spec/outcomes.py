@@ -91,7 +91,8 @@ _THRESHOLD_FORMS = (
     r"(?:does not|do not|doesn't|don't) count",
 )
 _LOOKS = re.compile(
-    r"\b(?:improv\w*|gains?|better|lower|beats?|threshold|margin|delta|at least|more than|less than|p\s*[<=])"
+    r"\b(?:minim\w*|requir\w*|improv\w*|gains?|better|lower|beats?|threshold|margin|delta"
+    r"|at least|more than|less than|p\s*[<=])"
     r"|[<>\u2264\u2265]",
     re.IGNORECASE,
 )

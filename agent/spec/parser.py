@@ -30,6 +30,7 @@ from agent.spec.markdown import IssueDocument, parse_issue
 from agent.spec.measured import baseline_seeds, stated_seeds
 from agent.spec.names import Unknown, Vocabulary
 from agent.spec.orders import Instructions
+from agent.spec.sentences import unread
 from agent.spec.settings import Settings
 from agent.spec.variants import VariantNames
 
@@ -72,6 +73,7 @@ def parse(issue: Issue, track: Track, constants: Mapping[str, object], profile: 
     instructions = orders.read_instructions(page, variants, given=given)
     expected = list(outcomes.outcomes(page, variants))
     reads += [*time.reads, *instructions.reads, *([demanded.read] if demanded else []), *(read for _, read in expected)]
+    reads += unread(page, reads)
     kept, skipped = _selected(page, listed, block, instructions)
     return Spec(
         issue=page.issue,

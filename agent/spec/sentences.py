@@ -1,9 +1,10 @@
 """The sentences of an issue's prose: one at a time, each with its line, without what only explains. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from agent.core.experiment import ReadAs
 from agent.spec.markdown import IssueDocument, Paragraph
 
 _ABBREVIATED = re.compile(r"\b(e\.g|i\.e|vs|approx|incl|resp|etc|no|fig|cf|ca|max|min|est)\.$", re.IGNORECASE)
@@ -23,6 +24,7 @@ _EXECUTION = re.compile(r"\b(?:execution|order|run plan|running|schedule|procedu
 _GATE = re.compile(
     r"\b(?:decision|gate|acceptance|accept|criteria|criterion|success|adoption|promotion)\b", re.IGNORECASE
 )
+_OUTCOMES = re.compile(r"\b(?:outcomes?|expect\w*)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class Sentence:
         return any(_GATE.search(heading) for heading in self.prose.headings)
 
     @property
+    def in_outcomes(self) -> bool:
+        return any(_OUTCOMES.search(heading) for heading in self.prose.headings)
+
+    @property
     def in_the_past(self) -> bool:
         """Whether its section tells what was, and not what is to be done."""
         return any(heading.casefold().startswith(PAST) for heading in self.prose.headings)
@@ -58,6 +64,19 @@ def sentences(page: IssueDocument) -> Iterator[Sentence]:
     for prose in page.prose:
         for text in _split(prose.text):
             yield Sentence(text, page.line_of(prose, text), prose)
+
+
+def unread(page: IssueDocument, reads: Sequence[ReadAs]) -> Iterator[ReadAs]:
+    """Yield what is shown of the sentences that may instruct, by their place or their first word, and were not read."""
+    for sentence in sentences(page):
+        expects = re.match(r"if\b.*\bwin", sentence.plain, re.IGNORECASE) or sentence.in_outcomes
+        own = page.read_as(sentence.line, sentence.text, "describes: nothing is read of it")
+        if (sentence.in_execution or sentence.in_gate or expects) and not any(_is_of(read, own) for read in reads):
+            yield own
+
+
+def _is_of(read: ReadAs, own: ReadAs) -> bool:
+    return read.line == own.line and (own.text in read.text or read.text in own.text)
 
 
 def _split(text: str) -> list[str]:

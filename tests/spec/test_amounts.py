@@ -53,6 +53,8 @@ def test_a_budget_is_read(text: str, budget: Budget) -> None:
         "1e400",
         "5-10 s",
         "5 s 3 steps",
+        "5 minutes 5 minutes",
+        "30 s 1 h",
         "5 \u017f",
         "\u0665 s",
     ],
