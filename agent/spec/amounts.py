@@ -51,6 +51,8 @@ def _piece(text: str) -> Budget:
     assert piece
     if "," in piece[1] and not re.fullmatch(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?", piece[1]):
         return Budget("seconds", math.nan)  # 1,5 is no number here
+    if re.fullmatch(r"[0-9]{1,3}\.[0-9]{3}", piece[1]) and not piece[2] and piece[3].lower().startswith(("st", "t")):
+        return Budget("seconds", math.nan)  # 1.000 steps are a thousand to some
     number, scale, unit = piece[1].replace(",", "").lower(), piece[2], piece[3].lower()
     amount = Decimal(_WORDS.get(number, number)) * _SCALES[scale if len(scale) == 1 else scale.lower()]
     if unit[0] == "t":

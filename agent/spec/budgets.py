@@ -47,9 +47,13 @@ _ASIDE = (
     r"|waiting)\b",
     r"\b(?:every|after|last|first|until|by) @",
 )
-_SPEAKS = re.compile(r"\b(?:runs?|variants?|trials?|budgets?|each|train(?:s|ed)?)\b", re.IGNORECASE)
+_SPEAKS = re.compile(
+    r"\b(?:runs?|runtimes?|variants?|trials?|experiments?|budgets?|limits?|durations?|each|train(?:s|ed)?)\b",
+    re.IGNORECASE,
+)
 _LOOKS = re.compile(  # without a unit beside its number
-    rf"\bbudget\b[^.]{{0,30}}?(?P<number>[0-9]+)|\b[0-9]+\b.{{0,30}}?{_UNITS}|{_RUN} (?:is|are|:|=) [0-9]+(?![\w.])",
+    rf"\bbudget\b[^.]{{0,30}}?(?P<number>[0-9]+)|\b[0-9]+\b.{{0,30}}?{_UNITS}|{_RUN} (?:is|are|:|=) [0-9]+(?![\w.])"
+    rf"|(?P<spoken>\b(?:an?|half|quarter|several|few|couple of|dozen|hundred|thousand) (?:of )?(?:an? )?{_UNITS})",
     re.IGNORECASE,
 )
 _LEAD = re.compile(r"^(?:so|thus|and|but|also|note:?|i\.e\.,?)\s+", re.IGNORECASE)
@@ -103,7 +107,7 @@ def stated_time(page: IssueDocument, settled: Budget | None, cap_s: float | None
 
 def _unclear(page: IssueDocument, one: _Amount) -> Exception:
     plain = one.sentence.plain[:100]
-    ways = f"budget: {one.text} for each run, cap: for all of them"
+    ways = f"budget: {one.text if read_budget(one.text) else '5 minutes'} for each run, cap: for all of them"
     return page.error(
         f"{plain!r} may give a budget, and is in no form that is read",
         one.sentence.line,
@@ -156,7 +160,7 @@ def _amounts(page: IssueDocument) -> Iterator[_Amount]:
 def _unitless(sentence: Sentence) -> Iterator[_Amount]:
     """Yield the number of a sentence that may give a budget and has no amount that is one: Budget: 300."""
     match = _LOOKS.search(sentence.plain[:_LONGEST]) if not sentence.in_the_past else None
-    if match and (match["number"] or sentence.in_execution):
+    if match and (match["number"] or sentence.in_execution or (match["spoken"] and _SPEAKS.search(sentence.plain))):
         yield _Amount("unclear", match[0], match[0], sentence)
 
 

@@ -16,7 +16,8 @@ _REASON = re.compile(
 _PAREN = re.compile(r"\s*[(\[][^()\[\]]*[)\]]")
 # In brackets, these words instruct: what holds them is no mere description.
 _INSTRUCTS = re.compile(
-    r"\b(?:skip\w*|first|last|not|no|only|done|already|optional\w*|before|after|if|unless|until|then|drop\w*|omit\w*|don't)\b",
+    r"\b(?:skip\w*|first|last|not|no|only|done|already|optional\w*|before|after|if|unless|until|then|drop\w*|omit\w*|don't"
+    r"|once|twice|times|again|instead|alone|maybe|perhaps|seeds?|minutes?|steps?|hours?)\b|=|\b[0-9]+\s*x\b|\bx\s*[0-9]",
     re.IGNORECASE,
 )
 PAST = ("background", "previous", "prior", "earlier", "related", "history", "appendix", "results")

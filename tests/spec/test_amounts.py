@@ -55,6 +55,7 @@ def test_a_budget_is_read(text: str, budget: Budget) -> None:
         "5 s 3 steps",
         "5 minutes 5 minutes",
         "30 s 1 h",
+        "1.000 steps",
         "5 \u017f",
         "\u0665 s",
     ],
