@@ -23,7 +23,8 @@ _DOES = re.compile(r"^(?:please )?(?:run|start|train|skip|omit|exclude|only|don'
 _OFF = r"(?:skipped|omitted|dropped|ignored|removed|excluded|cancell?ed|postponed|left out)"
 _EXCLUDES = re.compile(
     r"\b(?:skip|omit|exclude|drop|ignore|remove|cancel|avoid|postpone|without|except(?: for)?|need"
-    r"|bother (?:with|to run)|(?:already|previously) (?:ran|run|tried|measured|tested)) (?:the )?(?:variants? |rows? )?\x00"
+    r"|bother (?:with|to run)|(?:already|previously) (?:ran|run|tried|measured|tested))"
+    r" (?:the )?(?:variants? |rows? )?\x00"
     r"|\x00\s*(?::|-|\u2013|\u2014)\s*(?:skip|omit|done|no\b)|\bskip (?:it|them|this|that|these|those)\b"
     r"|\x00(?: and \x00)* (?:(?:is|are|can be|could be|should be|may be|needs? not be|has been|was|were) "
     rf"(?:\w+ )?{_OFF}"

@@ -90,6 +90,17 @@ _THRESHOLD_FORMS = (
     rf"(?:a |any )?(?:gain|improvement)s? (?:below|under|smaller than|of less than) {_NUMBER}(?: \w+)? "
     r"(?:does not|do not|doesn't|don't) count",
 )
+_DEMANDS = re.compile(
+    r"\b(?:adopt|accept|promote|merge|keep|counts?|success\w*|ship)\b[^.]*?\b(?:if|when|means|requires)\b"
+    r".*\b(?:by|at least|more than|of)\s+[0-9.]+",
+    re.IGNORECASE,
+)
+_FORBIDS = re.compile(  # with no number beside it
+    r"\b(?:never|do not|don't|not|no one|nothing|no) (?:be )?(?:adopt|promot|merg|ship)\w*"
+    r"|\breport only\b|\bsignifican\w*"
+    r"|\b(?:adopt|promote|merge|keep|ship|accept)\b.*\b(?:only if|unless|only when|provided)\b",
+    re.IGNORECASE,
+)
 _LOOKS = re.compile(
     r"\b(?:minim\w*|requir\w*|improv\w*|gains?|better|lower|beats?|threshold|margin|delta"
     r"|at least|more than|less than|p\s*[<=])"
@@ -116,7 +127,7 @@ def threshold(page: IssueDocument, track: Track, *, given: bool) -> Threshold | 
         value = _demanded(sentence, track)
         if value is not None:
             stated.append((value, sentence))
-        elif sentence.in_gate and _is_unclear(sentence):
+        elif _is_unclear(sentence) if sentence.in_gate else _is_like(sentence):
             advice = _ADVICE.format(metric=track.metric)
             raise page.error(
                 f"{sentence.plain[:100]!r} may set a threshold, and is in no form that is read", sentence.line, advice
@@ -134,9 +145,16 @@ def _demanded(sentence: Sentence, track: Track) -> float | None:
     return None
 
 
+def _is_like(sentence: Sentence) -> bool:
+    """Return whether a sentence outside of Decision Gate demands a gain all the same."""
+    return not sentence.in_the_past and not sentence.in_outcomes and _DEMANDS.search(sentence.plain[:400]) is not None
+
+
 def _is_unclear(sentence: Sentence) -> bool:
     plain = re.sub(r"`[^`]*`", "", sentence.plain)
-    return _LOOKS.search(plain) is not None and re.search(r"(?<![\w.])[0-9]*\.?[0-9]+\s*%?(?!\w)", plain) is not None
+    return _FORBIDS.search(plain) is not None or (
+        _LOOKS.search(plain) is not None and re.search(r"(?<![\w.])[0-9]*\.?[0-9]+\s*%?(?!\w)", plain) is not None
+    )
 
 
 def _agreed(page: IssueDocument, stated: Sequence[tuple[float, Sentence]]) -> Threshold | None:

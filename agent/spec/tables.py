@@ -11,6 +11,7 @@ from agent.spec.columns import read_column
 from agent.spec.layout import cells_of, is_id, is_row, is_ruler
 from agent.spec.markdown import IssueDocument, Table
 from agent.spec.names import Unknown, Vocabulary, normal_form
+from agent.spec.remarks import check_remarks
 from agent.spec.settings import Settings
 from agent.spec.table import ExperimentTable, Row, example
 
@@ -170,6 +171,7 @@ def check_tables(page: IssueDocument, names: Vocabulary, tables: Sequence[Experi
         if not any(column.role in ("set", "changes") for column in table.columns):
             problem = f"no column sets a constant of {names.track.script}; the columns are {join(table.header)}"
             raise page.error(problem, table.line, f"its constants: {join(list(names.constants))}; {example(names)}")
+        check_remarks(table)
     check_leftovers(page, names)
 
 
