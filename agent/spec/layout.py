@@ -21,7 +21,7 @@ _PIPES = str.maketrans(
     "\uff5c\u2502\u2503\u2551\u253c\u251c\u2524\u256c\u2560\u2563\u2500\u2501\u2550", "||||||||||---"
 )
 _BORDER = re.compile(r"[\u250c\u2510\u2514\u2518\u252c\u2534\u2554\u2557\u255a\u255d\u2566\u2569\u2500\u2550\s]+")
-_HTML = re.compile(r"<table\b.*?</table\s*>", re.IGNORECASE | re.DOTALL)
+_HTML = re.compile(r"<table\b(?:(?!<table\b).)*?</table\s*>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def _split(text: str) -> list[str]:
     pieces = [piece for piece in _END.split(text) if piece.strip()]
     joined: list[str] = []
     for piece in pieces:
-        if joined and _ABBREVIATED.search(joined[-1]):
+        if joined and _ABBREVIATED.search(joined[-1][-12:]):
             joined[-1] += f" {piece}"
         else:
             joined.append(piece)
