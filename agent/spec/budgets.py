@@ -31,6 +31,7 @@ _BUDGET_FORMS = (
     rf"(?:use|with) {_ABOUT}@[- ]runs?",
 )
 _CAP_FORMS = (
+    rf"(?:the )?(?:time )?cap\s*(?::|=|is|of)\s*{_ABOUT}@",
     rf"(?:(?:the )?(?:total|overall|whole)(?: time)?(?: budget)?)\s*(?::|=|is|of)?\s*{_ABOUT}@",
     rf"(?:at most )?{_ABOUT}@ (?:in all|in total|altogether|overall|total)",
     r"(?:everything|all of it|the campaign|the whole campaign|the experiment) (?:takes|gets|has|may take) "
@@ -45,17 +46,20 @@ _ASIDE = (
     r"@ (?:to (?:compile|start|load|warm up|evaluate|prepare|import|boot|tokeni[sz]e)|ago|later|earlier)\b",
     r"@ of (?:\w+ )?(?:warm-?up|warm-?down|cool-?down|start-?up|set-?up|compil\w+|evaluation|eval|overhead|loading"
     r"|waiting)\b",
-    r"\b(?:every|after|last|first|until|by) @",
+    r"\b(?:every|(?<!stop )after|last|first|until|by) @",
 )
 _SPEAKS = re.compile(
     r"\b(?:runs?|runtimes?|variants?|trials?|experiments?|budgets?|limits?|durations?|each|train(?:s|ed)?)\b",
     re.IGNORECASE,
 )
 _LOOKS = re.compile(  # without a unit beside its number
-    rf"\bbudget\b[^.]{{0,30}}?(?P<number>[0-9]+)|\b[0-9]+\b.{{0,30}}?{_UNITS}|{_RUN} (?:is|are|:|=) [0-9]+(?![\w.])"
+    rf"\bbudget\b[^.]{{0,30}}?(?P<number>[0-9]+)|(?P<gpu>[0-9]+ (?:gpu|compute|[ahv][0-9]+)[- ]hours?)"
+    rf"|\b[0-9]+\b.{{0,30}}?{_UNITS}|{_RUN} (?:is|are|:|=) [0-9]+(?![\w.])"
     rf"|(?P<spoken>\b(?:an?|half|quarter|several|few|couple of|dozen|hundred|thousand) (?:of )?(?:an? )?{_UNITS})",
     re.IGNORECASE,
 )
+_LIMITS = re.compile(r"\b(?:cap|spend|stop after|finish|no more than|max(?:imum)?|at most|within)\b", re.IGNORECASE)
+_NONE = Budget("steps", 0)
 _LEAD = re.compile(r"^(?:so|thus|and|but|also|note:?|i\.e\.,?)\s+", re.IGNORECASE)
 
 _LONGEST = 400  # characters of a clause that is in a form; to search longer ones would take long
@@ -153,14 +157,16 @@ def _amounts(page: IssueDocument) -> Iterator[_Amount]:
             yield from _unitless(sentence)
             continue
         stated = [one for clause in _clauses(text) for one in _classified(clause, sentence)]
-        speaks = sentence.in_execution or (_SPEAKS.search(text) and not sentence.in_the_past)
+        limits = _LIMITS.search(text) and any((read_budget(one.text) or _NONE).kind == "seconds" for one in stated)
+        speaks = sentence.in_execution or ((_SPEAKS.search(text) or limits) and not sentence.in_the_past)
         yield from (one if one.kind != "unclear" or speaks else replace(one, kind="aside") for one in stated)
 
 
 def _unitless(sentence: Sentence) -> Iterator[_Amount]:
     """Yield the number of a sentence that may give a budget and has no amount that is one: Budget: 300."""
     match = _LOOKS.search(sentence.plain[:_LONGEST]) if not sentence.in_the_past else None
-    if match and (match["number"] or sentence.in_execution or (match["spoken"] and _SPEAKS.search(sentence.plain))):
+    spoken = match and match["spoken"] and _SPEAKS.search(sentence.plain)
+    if match and (match["number"] or match["gpu"] or spoken or sentence.in_execution):
         yield _Amount("unclear", match[0], match[0], sentence)
 
 

@@ -3,6 +3,7 @@
 `parse_issue` is the door for what an issue says: whatever comes of a page, its issue included, is plain text.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -61,6 +62,7 @@ class IssueDocument:
     prose: tuple[Paragraph, ...]
     titles: tuple[tuple[int, str], ...]
     blocks: tuple[Token, ...]
+    fences: tuple[Token, ...]
     removed: str = ""
 
     def number(self, line: int) -> int:
@@ -104,6 +106,7 @@ def parse_issue(issue: Issue) -> IssueDocument:
         prose=tuple(_paragraphs(tokens)),
         titles=tuple(_titles(tokens)),
         blocks=tuple(token for token in tokens if token.type == "fence" and _is_settings(token)),
+        fences=tuple(token for token in tokens if token.type == "fence"),
         removed=describe_removed(issue.title, issue.body),
     )
 
@@ -119,8 +122,12 @@ def _code(lines: Sequence[str]) -> frozenset[int]:
 
 
 def _is_settings(fence: Token) -> bool:
-    named = fence.info.strip().lower() in ("yaml", "yml", "")
-    return named and fence.content.split("\n")[0].strip() == "# autoresearch"
+    return is_yaml(fence) and re.match(r"#\s*autoresearch\b", fence.content, re.IGNORECASE) is not None
+
+
+def is_yaml(fence: Token) -> bool:
+    """Return whether a fence may hold YAML: it says so, or says nothing."""
+    return [*fence.info.lower().split(), ""][0] in ("yaml", "yml", "")
 
 
 def _tables(tokens: Sequence[Token]) -> Iterator[Table]:

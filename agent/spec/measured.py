@@ -38,6 +38,21 @@ _ASKS = re.compile(
 )
 
 
+_ASKS_BASELINE = re.compile(
+    r"^(?:please |just |only |then |also )*(?:re-?)?(?:run|measure|repeat|train|calibrate|evaluate)\b"
+    r".{0,24}\b(?:baseline|noise)\b"
+    r"|^(?:just |only )*(?:the )?baseline(?: only| alone|,| x |:|$)|\bseeds?\b.*\b(?:baseline|unchanged)\b"
+    r"|\bbaseline\b.*\bseeds?\b|^calibrate\b",
+    re.IGNORECASE,
+)
+_ASKS_SEEDS = re.compile(  # wherever it stands, but in the past
+    r"^(?:please )?(?:use|run|average|repeat|train|measure|take|report)\b.*\bseeds?\b"
+    r"|^(?:random |the )?seeds?\b\W{0,4}[0-9]"
+    r"|\b(?:each|every|per|all) (?:variants?|runs?|rows?)\b.*\bseeds?\b|\bseeds? (?:per|for each|each)\b",
+    re.IGNORECASE,
+)
+
+
 class StatedSeeds(NamedTuple):
     """Seeds, and the sentence that gave them."""
 
@@ -53,6 +68,7 @@ def baseline_seeds(page: IssueDocument) -> StatedSeeds | None:
     asks = [(one, _BASELINE.fullmatch(one.plain)) for one in sentences(page)]
     first = next(((one, match) for one, match in asks if match), None)
     if first is None:
+        _check_no_baseline(page)
         return None
     sentence, match = first
     for other, also in asks:
@@ -66,12 +82,21 @@ def baseline_seeds(page: IssueDocument) -> StatedSeeds | None:
     return StatedSeeds(_distinct(page, sentence, seeds), page.read_as(sentence.line, sentence.text, means))
 
 
+def _check_no_baseline(page: IssueDocument) -> None:
+    """Raise BadInput for a sentence that may ask for runs of the baseline, in no form that is read."""
+    for sentence in sentences(page):
+        if _ASKS_BASELINE.search(sentence.plain[:400]) and not sentence.in_the_past:
+            advice = "write: Run the baseline with seeds 42, 43 and 44. Or in the settings block: baseline_only: true"
+            raise page.error(f"{sentence.plain[:100]!r} is in no form that is read", sentence.line, advice)
+
+
 def stated_seeds(page: IssueDocument) -> StatedSeeds | None:
     """Return the seeds of `Use seeds 42, 43 and 44.` Raises BadInput for what is like it, in no form that is read."""
     stated = None
     for sentence in _speaking(page):
         match = _SEEDS.fullmatch(sentence.plain)
-        if match is None and sentence.in_execution:
+        asks = _ASKS_SEEDS.search(sentence.plain[:400]) and not sentence.in_the_past
+        if match is None and (sentence.in_execution or asks):
             advice = "write: Use seeds 42, 43 and 44. Or in the settings block: seeds: [42, 43, 44]"
             raise page.error(f"{sentence.plain[:100]!r} is in no form that is read", sentence.line, advice)
         if match is None:
@@ -90,11 +115,7 @@ def stated_seeds(page: IssueDocument) -> StatedSeeds | None:
 def _speaking(page: IssueDocument) -> Iterator[Sentence]:
     for sentence in sentences(page):
         plain = sentence.plain
-        if (
-            _SPEAKS.search(plain)
-            and re.search(r"\d|\b(?:two|three|four|five|several|more)\b", plain)
-            and not _BASELINE.fullmatch(plain)
-        ):
+        if _SPEAKS.search(plain) and re.search(r"\d|\b(?:two|three|four|five|several|more)\b", plain, re.IGNORECASE):
             yield sentence
 
 

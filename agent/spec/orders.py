@@ -19,12 +19,24 @@ _STEERS = re.compile(  # a sentence that names no variant, and yet says what run
 )
 _DOES = re.compile(r"^(?:please )?(?:run|start|train|skip|omit|exclude|only|don't|do not|never|leave)\b",
                    re.IGNORECASE)  # fmt: skip
+_PICKS = re.compile(  # the same outside of Execution
+    r"^(?:please )?(?:(?:only|just|skip|omit|exclude|leave out|pick|(?:don't|do not|never) run|all (?:but|except))\b"
+    r"|run (?!(?:all|each|every|everything)\b))"
+    r".*\b(?:rows?|variants?|of (?:them|these|those)|the (?:first|last|best)|ones?|half|odd|even)\b"
+    r"|^(?:the )?(?:first|last) (?:\w+ )?(?:rows?|variants?) (?:is|are|can)\b",
+    re.IGNORECASE,
+)
 # Wherever it stands, but in the past: a sentence that has this of a variant (\x00) leaves it out, or may.
 _OFF = r"(?:skipped|omitted|dropped|ignored|removed|excluded|cancell?ed|postponed|left out)"
 _EXCLUDES = re.compile(
     r"\b(?:skip|omit|exclude|drop|ignore|remove|cancel|avoid|postpone|without|except(?: for)?|need"
     r"|bother (?:with|to run)|(?:already|previously) (?:ran|run|tried|measured|tested))"
     r" (?:the )?(?:variants? |rows? )?\x00"
+    r"|\b(?:stop|halt|abort|quit)\b.*\x00|\x00 depends on \x00"
+    r"|\b(?:run|start|begin|do|try|train|wait)\b.*\x00.*\b(?:first|last|before|after|next|finally|second)\b"
+    r"|\bstart with \x00|^then (?:run |do )?\x00"
+    r"|^\x00(?: and \x00)* (?:(?:goes|comes|runs|is|must be|should be) )?(?:first|last)\b"
+    r"|\b(?:do|run|wait for) \x00 before"
     r"|\x00\s*(?::|-|\u2013|\u2014)\s*(?:skip|omit|done|no\b)|\bskip (?:it|them|this|that|these|those)\b"
     r"|\x00(?: and \x00)* (?:(?:is|are|can be|could be|should be|may be|needs? not be|has been|was|were) "
     rf"(?:\w+ )?{_OFF}"
@@ -72,7 +84,11 @@ def _read(page: IssueDocument, names: VariantNames, sentence: Sentence, result: 
         return _check_condition(page, names, sentence, given)
     text, reason = without_reason(plain)
     mentioned = bool(names.mentions(text))
-    if _is_about_another_issue(names, text) or not (sentence.in_execution or _may_instruct(text, sentence, names)):
+    if _is_about_another_issue(names, text):
+        return None
+    if not mentioned and not sentence.in_execution and not says_done(text):
+        return _check_silent(page, sentence, given)
+    if not (sentence.in_execution or _may_instruct(text, sentence, names)):
         return None
     form = _read_form(page, names, sentence, text, reason) if mentioned else _form_without_names(text, names, sentence)
     if form is not None:
@@ -111,7 +127,9 @@ def _is_about_another_issue(names: VariantNames, text: str) -> bool:
 
 def _check_silent(page: IssueDocument, sentence: Sentence, given: bool) -> None:
     """Raise BadInput for a sentence that names no variant and yet orders or leaves out."""
-    if sentence.in_execution and not given and _STEERS.search(sentence.plain):
+    steers = _STEERS if sentence.in_execution else _PICKS
+    past = sentence.in_the_past or sentence.in_outcomes
+    if not given and not past and steers.search(sentence.plain[:400]):
         raise page.error(f"{sentence.plain[:100]!r} names no variant", sentence.line, _ADVICE)
 
 
@@ -123,7 +141,9 @@ def _check_condition(page: IssueDocument, names: VariantNames, sentence: Sentenc
     if unknown and sentence.in_execution and not _is_about_another_issue(names, plain):
         raise page.error(f"{unknown[0]} is no variant", sentence.line, f"the IDs are {names.known}")
     outcome = re.match(r"if\b.*\bwins?\b", plain, re.IGNORECASE) and not _COMMANDS.search(plain)
-    if sentence.in_execution and words and not outcome and not given:
+    commands = not (sentence.in_the_past or sentence.in_outcomes) and _COMMANDS.search(plain)
+    wins = re.match(r"if\b.*\bwins?\b", plain, re.IGNORECASE)
+    if not given and words and ((sentence.in_execution and not outcome) or (commands and not wins)):
         advice = (
             "a campaign runs what the issue lists; a person steers it by a comment: /skip 1B, /run 1E DEPTH=9, /stop"
         )

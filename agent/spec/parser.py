@@ -250,15 +250,15 @@ def _seeds(
                 "baseline_only: true, and there are variants", block.line("baseline_only"), "take one of the two out"
             )
         return block.seeds, True
+    if not listed.variants and block.strategy is None and (baseline := baseline_seeds(page)):
+        reads.append(baseline.read)
+        return block.seeds or baseline.seeds, True
     if block.seeds is not None:
         return block.seeds, False
     stated = stated_seeds(page)
     if stated is not None:
         reads.append(stated.read)
         return stated.seeds, False
-    if not listed.variants and block.strategy is None and (baseline := baseline_seeds(page)):
-        reads.append(baseline.read)
-        return baseline.seeds, True
     return None, False
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from agent.core.experiment import Budget, GateKind, ReadAs
 from agent.spec.amounts import parse_budget
-from agent.spec.markdown import IssueDocument, lines_of
+from agent.spec.markdown import IssueDocument, is_yaml, lines_of
 
 PROPOSALS = 3  # of an issue in prose, where it does not say how many
 _KEYS = (
@@ -60,12 +60,22 @@ class Settings:
 def read_settings(page: IssueDocument) -> Settings:
     """Return what the page's one settings block says, or the defaults. Raises BadInput, with the line."""
     if not page.blocks:
+        _check_unmarked(page)
         return Settings()
     if len(page.blocks) > 1:
         raise page.error("a second autoresearch block", lines_of(page.blocks[1])[0], "keep one of the two")
     block, first = page.blocks[0].content, lines_of(page.blocks[0])[0] + 1
     lines = _key_lines(page, block, first)
     return _settings(page, _loaded(page, block, first), lines, first)
+
+
+def _check_unmarked(page: IssueDocument) -> None:
+    """Raise BadInput for a block that has nothing but keys of this one, and not its first line."""
+    for fence in page.fences:
+        keys = re.findall(r"^(\w+):", fence.content, re.MULTILINE)
+        if is_yaml(fence) and keys and set(keys) <= set(_KEYS.split(", ")):
+            problem = "a block of settings without its first line is not read"
+            raise page.error(problem, lines_of(fence)[0], "begin it with the line # autoresearch")
 
 
 def _settings(page: IssueDocument, loaded: object, lines: Mapping[str, int], first: int) -> Settings:

@@ -207,4 +207,7 @@ def like_a_table(page: IssueDocument, names: Vocabulary) -> int | None:
         fields = [field.strip() for field in re.split(r"[|,;\t]|\s{2,}", line) if field.strip()]
         if len(fields) > 1 and any(map(is_id, fields)) and any(names.knows(field) for field in fields):
             return at
+        first, *others = line.split() or [""]
+        if is_id(first) and others and all(names.knows(word) for word in others):
+            return at
     return None

@@ -81,3 +81,22 @@ def test_a_long_text_takes_no_long_time(text: str) -> None:
         except BadInput:
             continue
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Budget: 300", "Budget: $20",
+     "Runtime: 5 minutes", "Each run is an hour.", "Each run is half an hour.", "Stop after 2 hours.",
+     "Don't spend more than 2 hours.", "No more than 2 GPU hours.",
+     "Finish within 2 hours.", "Each run is 1.000 steps."],
+)  # fmt: skip
+def test_what_may_limit_time_is_refused_wherever_it_stands_but_in_the_past(text: str) -> None:
+    assert "budget" in str(refusal(issue(f"{TABLE}\n{text}\n")))
+
+
+@pytest.mark.parametrize(
+    "text", ["The last run took 5 minutes.", "Windows of at most 64 tokens.", "Evaluate every 5 minutes."]
+)
+def test_a_time_that_limits_nothing_describes(text: str) -> None:
+    spec = parse(f"{TABLE}\n{text}\n")
+    assert (spec.budget, spec.cap_s) == (None, None)

@@ -68,7 +68,8 @@ LAYOUTS: dict[str, Callable[[Rows], str]] = {
     "numbered": lambda rows: "1. first\n\n" + "\n".join("   " + line for line in piped(rows).split("\n")),
 }
 HEADERS: list[Callable[[str], str]] = [
-    str, str.lower, str.upper, "**{}**".format, "`{}`".format, "{}[^1]".format, "{} (unit)".format, "{}:".format, "{}\u00b9".format,
+    str, str.lower, str.upper, "**{}**".format, "`{}`".format, "{}[^1]".format, "{} (unit)".format, "{}:".format,
+    "{}\u00b9".format,
 ]  # fmt: skip
 CELLS: list[Callable[[str], str]] = [str, str, "**{}**".format, "`{}`".format, "{}[^2]".format, "{}*".format]
 
@@ -106,7 +107,8 @@ def test_a_table_reads_the_same_in_any_layout(
 
 
 PIECES = [
-    "each run is ", "5 minutes ", "a budget of ", "Run 1A first, ", "then ", "1A-", "1A, ", "skip ", "only ", "| ", "|---",
+    "each run is ", "5 minutes ", "a budget of ", "Run 1A first, ", "then ", "1A-", "1A, ", "skip ", "only ",
+    "| ", "|---",
     "<table><tr><td>", "<table>", "if 1A wins by more than 0.01 ", "Adopt only if val_bpb ", "at least ", "DEPTH = ",
     "seeds 1, 2 and ", "0,0", "-> ", "\t", "> ", "- ", "(", "[^", "**", "`", "\uff5c", "+--", "=== ", "about ", "the ",
     "run ", "baseline ", "1 ", "e.g. ",

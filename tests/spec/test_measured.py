@@ -31,3 +31,24 @@ def test_the_baseline_alone_is_measured_and_nothing_beside_it() -> None:
     spec = parse("Please measure the baseline with seeds 7, 8.\n\nThere are no code changes.")
     assert (spec.baseline_only, spec.seeds, spec.strategy) == (True, (7, 8), "table")
     assert "asks for more" in refusal(issue("Run the baseline with seeds 1, 2. Also try a wider head.")).problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Run the baseline.", "Baseline only.", "Just the baseline, 3 seeds.", "Measure the baseline with seeds 1-5.",
+     "Calibrate sigma.", "Please run baseline with seeds 1 2 3", "Measure the noise: 5 seeds of the unchanged script."],
+)  # fmt: skip
+def test_what_may_ask_for_the_baseline_alone_is_no_issue_for_an_editor(text: str) -> None:
+    assert "baseline_only: true" in refusal(issue(text)).next_step
+
+
+@pytest.mark.parametrize(
+    "text", ["Use 3 seeds.", "seeds=[1,2]", "Three seeds per variant.", "Seeds 1-3", "random seed 1337"]
+)
+def test_what_asks_for_seeds_is_refused_wherever_it_stands(text: str) -> None:
+    assert "seeds: [42, 43, 44]" in refusal(issue(f"{TABLE}\n{text}")).next_step
+
+
+def test_the_block_gives_the_seeds_of_a_baseline_that_the_prose_asks_for() -> None:
+    spec = parse("Run the baseline with seeds 1, 2.\n\n```yaml\n# autoresearch\nseeds: [5]\n```")
+    assert (spec.baseline_only, spec.seeds) == (True, (5,))

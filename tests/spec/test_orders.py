@@ -138,3 +138,28 @@ def test_a_sentence_is_read_whole_or_not_at_all(execution: str, order: str) -> N
 
 def test_what_was_is_no_order() -> None:
     assert order_of("Run 1D first was what we did.", "## Background") == "1A 1B 1C 1D"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1B is redundant, skip it.",
+     "We no longer need 1B.", "1B: skip", "1B can be skipped.", "Ignore 1B.", "I already ran 1B.",
+     "Let's drop 1B.", "I'd run 1D first.", "We should start with 1D.", "1B depends on 1A.", "Stop if 1A wins.",
+     "If 1A fails, do not run 1B.", "Only the first two.", "Run the first two rows only.", "Don't run the last row.",
+     "Pick the best two."],
+)  # fmt: skip
+def test_what_may_steer_is_refused_wherever_it_stands_but_in_the_past(text: str) -> None:
+    refusal(issue(f"{TABLE}\n{text}\n"))
+    assert order_of(text, "## Background") == "1A 1B 1C 1D"
+
+
+@pytest.mark.parametrize(
+    "text", ["1D is the most promising.", "1A halves the width.", "Compare 1A with 1B.", "Run all variants."]
+)
+def test_what_describes_is_let_be(text: str) -> None:
+    assert order_of(text, "## Notes") == "1A 1B 1C 1D"
+
+
+def test_a_form_orders_outside_of_execution_too() -> None:
+    assert order_of("1D first!", "## Notes") == "1D 1A 1B 1C"
+    assert order_of("Do 1D before 1A.", "## Notes") == "1D 1A 1B 1C"
