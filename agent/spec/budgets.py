@@ -46,6 +46,7 @@ _ASIDE = (
     r"@ (?:to (?:compile|start|load|warm up|evaluate|prepare|import|boot|tokeni[sz]e)|ago|later|earlier)\b",
     r"@ of (?:\w+ )?(?:warm-?up|warm-?down|cool-?down|start-?up|set-?up|compil\w+|evaluation|eval|overhead|loading"
     r"|waiting)\b",
+    r"\b(?:evaluation|compilation|warm-?up) of @",
     r"\b(?:every|(?<!stop )after|last|first|until|by) @",
 )
 _SPEAKS = re.compile(
@@ -53,7 +54,8 @@ _SPEAKS = re.compile(
     re.IGNORECASE,
 )
 _LOOKS = re.compile(  # without a unit beside its number
-    rf"\bbudget\b[^.]{{0,30}}?(?P<number>[0-9]+)|(?P<gpu>[0-9]+ (?:gpu|compute|[ahv][0-9]+)[- ]hours?)"
+    rf"(?<!-)\bbudget(?: per {_RUN})?\s*(?::|=|is|of)\s*\D{{0,3}}(?P<number>[0-9]+)"
+    rf"|(?P<gpu>[0-9]+ (?:gpu|compute|[ahv][0-9]+)[- ]hours?)"
     rf"|\b[0-9]+\b.{{0,30}}?{_UNITS}|{_RUN} (?:is|are|:|=) [0-9]+(?![\w.])"
     rf"|(?P<spoken>\b(?:an?|half|quarter|several|few|couple of|dozen|hundred|thousand) (?:of )?(?:an? )?{_UNITS})",
     re.IGNORECASE,

@@ -151,7 +151,7 @@ def _is_like(sentence: Sentence) -> bool:
 
 
 def _is_unclear(sentence: Sentence) -> bool:
-    plain = re.sub(r"`[^`]*`", "", sentence.plain)
+    plain = re.sub(r"`[^`]*`|\b[A-Z][A-Z_]+\s*=\s*[0-9.]+", "", sentence.plain)
     return _FORBIDS.search(plain) is not None or (
         _LOOKS.search(plain) is not None and re.search(r"(?<![\w.])[0-9]*\.?[0-9]+\s*%?(?!\w)", plain) is not None
     )

@@ -95,7 +95,14 @@ def test_what_may_limit_time_is_refused_wherever_it_stands_but_in_the_past(text:
 
 
 @pytest.mark.parametrize(
-    "text", ["The last run took 5 minutes.", "Windows of at most 64 tokens.", "Evaluate every 5 minutes."]
+    "text",
+    [
+        "The last run took 5 minutes.",
+        "Windows of at most 64 tokens.",
+        "Evaluate every 5 minutes.",
+        "Rehearsed on mini with --budget 30.",
+        "It measured -0.0009 over three quarters of the budget and -0.0006 later.",
+    ],
 )
 def test_a_time_that_limits_nothing_describes(text: str) -> None:
     spec = parse(f"{TABLE}\n{text}\n")
