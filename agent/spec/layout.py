@@ -57,13 +57,23 @@ class _Table(HTMLParser):
             self.spans |= any(name in ("colspan", "rowspan") and value not in ("1", None) for name, value in attrs)
             self.rows[-1][1].append("")
             self._open = True
+        elif self._open:
+            self.rows[-1][1][-1] += shown_tag(tag)
 
     def handle_endtag(self, tag: str) -> None:
         self._open = self._open and tag not in ("td", "th", "tr")
+        if self._open:
+            self.rows[-1][1][-1] += shown_tag(tag)
 
     def handle_data(self, data: str) -> None:
         if self._open:
             self.rows[-1][1][-1] += data
+
+
+def shown_tag(tag: str) -> str:
+    """Return what stands for an HTML tag in plain text: what it parts or strikes out is no one value."""
+    name = re.sub(r"\W*(\w*).*", r"\1", tag, flags=re.DOTALL).lower()
+    return " " if name in ("br", "p", "div", "li") else "~~" if name in ("del", "s", "strike", "sup", "sub") else ""
 
 
 def _without_html(lines: list[Line], code: frozenset[int]) -> list[Line]:

@@ -15,7 +15,7 @@ from markdown_it.token import Token
 from agent.core.errors import BadInput
 from agent.core.experiment import Issue, ReadAs
 from agent.core.sanitize import describe_removed, end_line, strip_control, strip_hidden
-from agent.spec.layout import as_markdown
+from agent.spec.layout import as_markdown, shown_tag
 
 Cells = tuple[int, list[str]]  # a row of a table: its line and its cells
 _LONGEST = 200  # characters of a line that is quoted in what was read
@@ -175,5 +175,9 @@ def lines_of(token: Token) -> tuple[int, int]:
 
 def _text(token: Token) -> str:
     """Return the text of an inline token as a reader sees it: no markup or HTML, one newline a line."""
-    shown = {"softbreak": "\n", "hardbreak": "\n", "html_inline": ""}
-    return strip_control("".join(shown.get(part.type, part.content) for part in token.children or ()))
+    shown = {"softbreak": "\n", "hardbreak": "\n"}
+    pieces = [
+        shown_tag(part.content) if part.type == "html_inline" else shown.get(part.type, part.content)
+        for part in token.children or ()
+    ]
+    return strip_control("".join(pieces))

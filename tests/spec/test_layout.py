@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.spec.layout import as_markdown, cells_of, is_id, is_row, is_ruler
+from agent.spec.layout import as_markdown, cells_of, is_id, is_row, is_ruler, shown_tag
 
 
 def lines(text: str, code: frozenset[int] = frozenset()) -> list[tuple[str, int]]:
@@ -48,3 +48,11 @@ def test_cells_and_id_columns() -> None:
     assert cells_of("> | a \\| b |  |") == ["a \\| b", ""]
     assert all(map(is_id, ["ID", "`id`", "Variant", "Exp.", "Run ID", "#"]))
     assert not is_id("Name")
+
+
+@pytest.mark.parametrize(
+    ("tag", "shown"),
+    [("<br>", " "), ("<br/>", " "), ("</del>", "~~"), ("<sup>", "~~"), ("<b>", ""), ("<a href='x'>", "")],
+)
+def test_a_tag_that_parts_or_strikes_out_is_seen(tag: str, shown: str) -> None:
+    assert shown_tag(tag) == shown

@@ -35,3 +35,14 @@ def test_without_rows_or_without_ids_a_table_is_refused_with_an_example(body: st
 
 def test_a_row_that_belongs_to_no_table_is_refused() -> None:
     assert "belongs to no table" in refused(f"{ONE}\nAnd one more:\n\n| 1C | 12 |\n")
+
+
+@pytest.mark.parametrize("cell", ["6<br>8", "<del>6</del>10", "10<sup>2</sup>", "<s>6</s> 10"])
+def test_what_html_parts_or_strikes_out_in_a_cell_is_no_one_value(cell: str) -> None:
+    assert "row 1A, column DEPTH" in refused(f"| ID | DEPTH |\n|-|-|\n| 1A | {cell} |")
+    html = f"<table><tr><th>ID</th><th>DEPTH</th></tr><tr><td>1A</td><td>{cell}</td></tr></table>"
+    assert "row 1A, column DEPTH" in refused(html)
+
+
+def test_a_column_of_another_profile_is_refused() -> None:
+    assert "TUNED" in refused("| ID | matrix_lr (full) |\n|-|-|\n| 1A | 0.02 |")
