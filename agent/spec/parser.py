@@ -174,9 +174,16 @@ def _from_block(page: IssueDocument, names: Vocabulary, block: Settings) -> list
         if not is_name(one.name):
             raise page.error(f"{one.name[:80]!r} cannot be an ID", one.line, NAMES)
         edits = [_set(page, names, one.line, f"variant {one.name}", name, value) for name, value in one.values.items()]
+        _check_once(page, one.line, f"variant {one.name}", [edit.name for edit in edits])
         variants.append(Variant(one.name, tuple(edits), why=one.why, where=page.where(one.line)))
     _check_distinct(variants)
     return variants
+
+
+def _check_once(page: IssueDocument, line: int | None, what: str, given: Sequence[object]) -> None:
+    twice = next((one for one in given if given.count(one) > 1), None)
+    if twice is not None:
+        raise page.error(f"{what} gives {twice} twice", line, "keep one of the two")
 
 
 def _set(page: IssueDocument, names: Vocabulary, line: int | None, what: str, name: str, value: object) -> SetConstant:
@@ -196,6 +203,9 @@ def _from_grid(page: IssueDocument, names: Vocabulary, block: Settings) -> list[
     line, axes = block.line("grid"), list[list[SetConstant]]()
     for name, values in block.grid.items():
         axes.append([_set(page, names, line, "grid", name, value) for value in values])
+    _check_once(page, line, "grid", [axis[0].name for axis in axes])
+    for axis in axes:
+        _check_once(page, line, f"grid, {axis[0].name}", [edit.value for edit in axis])
     count = 1
     for axis in axes:
         count *= len(axis)
@@ -227,6 +237,7 @@ def _selected(
     only = {name: "the settings block" for name in named("only", block.only)} or instructions.only
     why_others = next(iter(only.values()), "")
     others = {name: f"not among those that run: {why_others}" for name in by_name if only and name not in only}
+    _check_places(page, block, instructions)
     skipped = {**others, **listed.skipped, **instructions.skipped, **skip}
     order = orders.in_order(page, list(by_name), listed.ranks, instructions)
     first = named("order", block.order)
@@ -235,6 +246,19 @@ def _selected(
     if by_name and not kept:
         raise page.error("every variant is left out", None, "leave one in, or close the issue")
     return kept, {name: why for name, why in skipped.items() if name in by_name}
+
+
+def _check_places(page: IssueDocument, block: Settings, instructions: Instructions) -> None:
+    """Raise BadInput for a variant that is given a place and left out."""
+    both = {name.lower() for name in block.order} & {name.lower() for name in block.skip}
+    if both:
+        raise page.error(f"order: and skip: both name {', '.join(both)}", block.line("skip"), "keep one of the two")
+    placed = {name for _, name in instructions.placed} & instructions.skipped.keys()
+    if placed and not (block.order or block.skip or block.only):
+        name = sorted(placed)[0]
+        raise page.error(
+            f"{name} is given a place and left out: {instructions.skipped[name]}", None, "keep one of the two"
+        )
 
 
 # --- what kind of issue it is -----------------------------------------------------------------------------

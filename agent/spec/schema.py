@@ -47,7 +47,7 @@ class SettingsBlock(BaseModel):
     cap: Amount | None = Field(None, description="of all runs together: 3600 (seconds), 2 hours")
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(None, description="the baseline's first seeds")
     gate: GateKind | None = Field(None, description="confirmed, or lowest: one run each, the lowest wins")
-    min_gain: Annotated[StrictInt | StrictFloat, Field(ge=0)] | None = Field(
+    min_gain: Annotated[StrictInt | StrictFloat, Field(ge=0, allow_inf_nan=False)] | None = Field(
         None, description="the gain that a winner must reach, in units of the metric"
     )
     order: list[Name] | None = Field(None, description="these variants run first, in this order")

@@ -163,3 +163,8 @@ def test_what_describes_is_let_be(text: str) -> None:
 def test_a_form_orders_outside_of_execution_too() -> None:
     assert order_of("1D first!", "## Notes") == "1D 1A 1B 1C"
     assert order_of("Do 1D before 1A.", "## Notes") == "1D 1A 1B 1C"
+
+
+def test_a_variant_that_is_given_a_place_and_left_out_is_refused() -> None:
+    error = refusal(issue(f"{TABLE}\n## Execution\n\nSkip 1B. Run 1B first.\n"))
+    assert "1B is given a place and left out" in error.problem

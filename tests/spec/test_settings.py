@@ -42,6 +42,11 @@ def test_variants_a_grid_and_a_number_of_proposals() -> None:
      ("grid: {DEPTH: [6]}\ntable: 1", "both say what the variants are", "i.md:11", "keep one"),
      ("grid: {DEPHT: [6]}", "train.py has no constant DEPHT", "i.md:10", "did you mean DEPTH?"),
      ("grid: {DEPTH: [6.5]}", "grid, DEPTH: '6.5' is not a whole number", "i.md:10", "such as 8"),
+     ("grid: {DEPTH: [6], depth: [7]}", "grid gives DEPTH twice", "i.md:10", "keep one"),
+     ("grid: {DEPTH: [6, 6]}", "grid, DEPTH gives 6 twice", "i.md:10", "keep one"),
+     ("variants: [{id: 1A, set: {DEPTH: 6, depth: 7}}]", "variant 1A gives DEPTH twice", "i.md:10", "keep one"),
+     ("order: [1B]\nskip: [1b]", "both name 1b", "i.md:11", "keep one"),
+     ("min_gain: .inf", "min_gain: ", "i.md:10", "keys: track"),
      ("space: {DEPTH: [6]}", "space: is for strategy search", "i.md:10", "grid:"),
      ("min_gian: 0.1", "unknown key 'min_gian'", "i.md:10", "did you mean min_gain?")],
 )  # fmt: skip
