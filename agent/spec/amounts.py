@@ -3,6 +3,7 @@
 import math
 import re
 from decimal import Decimal
+from itertools import pairwise
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget
@@ -40,7 +41,8 @@ def read_budget(text: str) -> Budget | None:
         return None
     pieces = [_piece(piece) for piece in re.findall(_PIECE, text)]
     kinds, amount = {piece.kind for piece in pieces}, sum(piece.amount for piece in pieces)
-    whole = kinds == {"seconds"} or (len(pieces) == 1 and amount == amount // 1)
+    falling = all(later.amount < earlier.amount for earlier, later in pairwise(pieces))  # 1 h 30 min, not 5 min 5 min
+    whole = (kinds == {"seconds"} and falling) or (len(pieces) == 1 and amount == amount // 1)
     return Budget(pieces[0].kind, amount) if whole and 0 < amount < math.inf else None
 
 
@@ -49,6 +51,8 @@ def _piece(text: str) -> Budget:
     assert piece
     if "," in piece[1] and not re.fullmatch(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?", piece[1]):
         return Budget("seconds", math.nan)  # 1,5 is no number here
+    if re.fullmatch(r"[0-9]{1,3}\.[0-9]{3}", piece[1]) and not piece[2] and piece[3].lower().startswith(("st", "t")):
+        return Budget("seconds", math.nan)  # 1.000 steps are a thousand to some
     number, scale, unit = piece[1].replace(",", "").lower(), piece[2], piece[3].lower()
     amount = Decimal(_WORDS.get(number, number)) * _SCALES[scale if len(scale) == 1 else scale.lower()]
     if unit[0] == "t":

@@ -1,4 +1,4 @@
-"""What the prose of an issue says of time: the budget of a run, the cap of all runs, or a sentence that is refused. Pure.
+"""What the prose of an issue says of time: the budget of a run, the cap of all runs. Pure.
 
 The documented forms are in docs/writing-issues.md. In a clause, `@` stands for the amount.
 """
@@ -14,6 +14,7 @@ from agent.spec.markdown import IssueDocument
 from agent.spec.sentences import Sentence, sentences
 
 _SPAN = re.compile(rf"(?<![\w.,\u2013-])(?:{NUMBER}\s*(?:[-\u2013]|to)\s*)?{AMOUNT}")
+_UNITS = r"\b(?:seconds?|minutes?|mins?|hours?|hrs?|steps?|tokens?)\b"
 _RUN = r"(?:single |individual )?(?:training )?(?:runs?|variants?|experiments?|trials?|rows?)"
 _ABOUT = r"(?:(?:about|around|roughly|approximately|exactly|limited to|for|an?|the|a budget of)\s+)*(?:[~\u2248]\s*)?"
 _TRAINING = r"(?: of (?:training|compute|gpu|gpu time|wall[- ]clock|wall[- ]clock time|wall time|training time))?"
@@ -22,16 +23,19 @@ _TAKES = r"(?:is|are|takes?|lasts?|gets?|has|have|runs?|trains?|runs? for|trains
 _BUDGET_FORMS = (
     rf"(?:(?:each|every|a|one|all|the|per)\s+)*{_RUN} {_TAKES} {_ABOUT}@{_TRAINING}{_ON}",
     rf"(?:each|every|per) {_RUN}\s*[:=]\s*{_ABOUT}@{_TRAINING}",
-    rf"(?:run|train) (?:each|every|all)(?: (?:of (?:the|them)|the|four|three|two|{_RUN}))* (?:for|at|with) {_ABOUT}@{_TRAINING}{_ON}",
+    rf"(?:run|train) (?:each|every|all)(?: (?:of (?:the|them)|the|four|three|two|{_RUN}))* (?:for|at|with) "
+    rf"{_ABOUT}@{_TRAINING}{_ON}",
     rf"{_ABOUT}@{_TRAINING}\s*(?:each|apiece|a run|/\s*run|(?:per|for each) {_RUN})",
-    rf"(?:(?:training|time|run|the)\s+)*budget(?: per {_RUN}| a run| each| for each {_RUN}| of a run)?\s*(?::|=|is|of)\s*{_ABOUT}@"
-    rf"{_TRAINING}(?: (?:each|a run|per {_RUN}))?",
+    rf"(?:(?:training|time|run|the)\s+)*budget(?: per {_RUN}| a run| each| for each {_RUN}| of a run)?"
+    rf"\s*(?::|=|is|of)\s*{_ABOUT}@{_TRAINING}(?: (?:each|a run|per {_RUN}))?",
     rf"(?:use|with) {_ABOUT}@[- ]runs?",
 )
 _CAP_FORMS = (
+    rf"(?:the )?(?:time )?cap\s*(?::|=|is|of)\s*{_ABOUT}@",
     rf"(?:(?:the )?(?:total|overall|whole)(?: time)?(?: budget)?)\s*(?::|=|is|of)?\s*{_ABOUT}@",
     rf"(?:at most )?{_ABOUT}@ (?:in all|in total|altogether|overall|total)",
-    rf"(?:everything|all of it|the campaign|the whole campaign|the experiment) (?:takes|gets|has|may take) (?:at most )?{_ABOUT}@",
+    r"(?:everything|all of it|the campaign|the whole campaign|the experiment) (?:takes|gets|has|may take) "
+    rf"(?:at most )?{_ABOUT}@",
 )
 _MENTION = re.compile(r"\bthe @[\s-]+(?:training |time |fixed )?budget\b")
 # What is no budget: the past (but where it says what to do), a part of a run, an interval within it.
@@ -40,11 +44,28 @@ _PAST = re.compile(
 )
 _ASIDE = (
     r"@ (?:to (?:compile|start|load|warm up|evaluate|prepare|import|boot|tokeni[sz]e)|ago|later|earlier)\b",
-    r"@ of (?:\w+ )?(?:warm-?up|compil\w+|evaluation|eval|overhead|start-?up|set-?up|cool-?down|warm-?down|loading|waiting)\b",
-    r"\b(?:every|after|last|first|until|by) @",
+    r"@ of (?:\w+ )?(?:warm-?up|warm-?down|cool-?down|start-?up|set-?up|compil\w+|evaluation|eval|overhead|loading"
+    r"|waiting)\b",
+    r"\b(?:evaluation|compilation|warm-?up) of @",
+    r"\b(?:every|(?<!stop )after|last|first|until|by) @",
 )
-_SPEAKS = re.compile(r"\b(?:runs?|variants?|trials?|budgets?|each|train(?:s|ed)?)\b", re.IGNORECASE)
+_SPEAKS = re.compile(
+    r"\b(?:runs?|runtimes?|variants?|trials?|experiments?|budgets?|limits?|durations?|each|train(?:s|ed)?)\b",
+    re.IGNORECASE,
+)
+_LOOKS = re.compile(  # without a unit beside its number
+    rf"(?<!-)\bbudget(?: per {_RUN})?\s*(?::|=|is|of)\s*\D{{0,3}}(?P<number>[0-9]+)"
+    rf"|(?P<gpu>[0-9]+ (?:gpu|compute|[ahv][0-9]+)[- ]hours?)"
+    rf"|\b[0-9]+\b.{{0,30}}?{_UNITS}|{_RUN} (?:is|are|:|=) [0-9]+(?![\w.])"
+    rf"|(?P<spoken>\b(?:an?|half|quarter|several|few|couple of|dozen|hundred|thousand) (?:of )?(?:an? )?{_UNITS})",
+    re.IGNORECASE,
+)
+_LIMITS = re.compile(r"\b(?:cap|spend|stop after|finish|no more than|max(?:imum)?|at most|within)\b", re.IGNORECASE)
+_NONE = Budget("steps", 0)
 _LEAD = re.compile(r"^(?:so|thus|and|but|also|note:?|i\.e\.,?)\s+", re.IGNORECASE)
+
+_LONGEST = 400  # characters of a clause that is in a form; to search longer ones would take long
+_MOST = 20  # amounts of a clause that are looked at
 
 _Kind = Literal["budget", "cap", "mention", "aside", "unclear"]
 
@@ -92,10 +113,11 @@ def stated_time(page: IssueDocument, settled: Budget | None, cap_s: float | None
 
 def _unclear(page: IssueDocument, one: _Amount) -> Exception:
     plain = one.sentence.plain[:100]
+    ways = f"budget: {one.text if read_budget(one.text) else '5 minutes'} for each run, cap: for all of them"
     return page.error(
         f"{plain!r} may give a budget, and is in no form that is read",
         one.sentence.line,
-        f"write: Each run is 5 minutes. Or in the settings block: budget: {one.text} for each run, cap: for all of them",
+        f"write: Each run is 5 minutes. Or in the settings block: {ways}",
     )
 
 
@@ -134,10 +156,20 @@ def _amounts(page: IssueDocument) -> Iterator[_Amount]:
     for sentence in sentences(page):
         text = sentence.plain
         if not _SPAN.search(text):
+            yield from _unitless(sentence)
             continue
-        found = [one for clause in _clauses(text) for one in _classified(clause, sentence)]
-        speaks = sentence.in_execution or (_SPEAKS.search(text) and not sentence.in_the_past)
-        yield from (one if one.kind != "unclear" or speaks else replace(one, kind="aside") for one in found)
+        stated = [one for clause in _clauses(text) for one in _classified(clause, sentence)]
+        limits = _LIMITS.search(text) and any((read_budget(one.text) or _NONE).kind == "seconds" for one in stated)
+        speaks = sentence.in_execution or ((_SPEAKS.search(text) or limits) and not sentence.in_the_past)
+        yield from (one if one.kind != "unclear" or speaks else replace(one, kind="aside") for one in stated)
+
+
+def _unitless(sentence: Sentence) -> Iterator[_Amount]:
+    """Yield the number of a sentence that may give a budget and has no amount that is one: Budget: 300."""
+    match = _LOOKS.search(sentence.plain[:_LONGEST]) if not sentence.in_the_past else None
+    spoken = match and match["spoken"] and _SPEAKS.search(sentence.plain)
+    if match and (match["number"] or match["gpu"] or spoken or sentence.in_execution):
+        yield _Amount("unclear", match[0], match[0], sentence)
 
 
 def _clauses(text: str) -> list[str]:
@@ -147,8 +179,9 @@ def _clauses(text: str) -> list[str]:
 def _classified(clause: str, sentence: Sentence) -> Iterator[_Amount]:
     spans = [span[0] for span in _SPAN.finditer(clause)]
     marked = _LEAD.sub("", " ".join(_SPAN.sub("@", clause).split()))
-    for text in spans:
-        yield _Amount(_kind(marked, len(spans), sentence), text, clause.strip(), sentence)
+    kind = _kind(marked, len(spans), sentence) if len(marked) <= _LONGEST else "unclear"
+    for text in spans[:_MOST]:
+        yield _Amount(kind, text, clause.strip()[:_LONGEST], sentence)
 
 
 def _kind(marked: str, count: int, sentence: Sentence) -> _Kind:

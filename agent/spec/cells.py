@@ -33,6 +33,10 @@ def read_cell(cell: str, present: object) -> Constant | Misread:
     text = bare(cell)
     if text in KEEP or (not isinstance(present, str) and text.casefold() in _SAME):
         return None
+    if isinstance(present, str) and not _is_text(text, present):
+        return Misread(
+            f"{cell!r} is not text (str) like {present}", f"write text such as {present}, or - to keep {present}"
+        )
     if type(present) not in EXPECTED:
         return Misread(f"it sets a {type(present).__name__}", "a table can set int, float, str and bool constants")
     arrow = _ARROW.split(text)
@@ -43,6 +47,13 @@ def read_cell(cell: str, present: object) -> Constant | Misread:
         return _unchanged(note[1], present)
     value = parse_as(text, present)
     return _misread(cell, present) if value is None or len(arrow) > 2 else value
+
+
+def _is_text(text: str, present: str) -> bool:
+    """Return whether a cell may be the text of a constant: a word (or two with an arrow), none that says `as it is`."""
+    words = _ARROW.split(text)
+    plain = all(re.fullmatch(r"[\w.+-]+", word.strip("\"'")) for word in words)
+    return text.casefold() not in _SAME and (plain or re.search(r"\W", present) is not None)
 
 
 def _changed(old: str, new: str, present: object) -> Constant | Misread:
@@ -71,7 +82,10 @@ def _advice(text: str, present: object) -> str:
     if isinstance(present, str | bool):
         return usual
     if _COMMA.fullmatch(text):
-        return f"a point parts the decimals, and nothing the thousands: write {text.replace(',', '.')} or {text.replace(',', '')}"
+        if isinstance(present, int):
+            return f"a whole number has a comma between thousands alone: write {text.replace(',', '')}"
+        ways = f"{text.replace(',', '.')} or {text.replace(',', '')}"
+        return f"a point parts the decimals, and nothing the thousands: write {ways}"
     if re.fullmatch(rf"\+\s*{_NUMBER}", text) or re.fullmatch(rf"[-\u2212]\s*=\s*{_NUMBER}", text):
         return f"a difference? write the value itself: {_sum(present, number(text.lstrip('+ ')))}"
     if times := re.fullmatch(rf"(?:x|\u00d7|\*)\s*({_NUMBER})|({_NUMBER})\s*(?:x|\u00d7)", text, re.IGNORECASE):

@@ -97,6 +97,12 @@ _DESCRIBES = _WHY | {
         "what",
     ),
 }
+_EXPECTS = {"expected", "expectation", "predicted", "prediction", "target", "estimated", "estimate", "est", "hoped"}
+_MEASURES = {"val", "bpb", "loss", "delta", "\u0394", "\u2206", "change", "gain", "mfu", "improvement"}
+_SCALE = re.compile(  # in the brackets of a header: its cells are no values as they stand
+    r"[x\u00d7*]?\s*(?:10\s*\^?\s*-?[0-9]+|10\*\*-?[0-9]+|1?e-?[0-9]+|[0-9]+)|%|(?:k|K|M|G|B|thousand|million)(?: \w+)?"
+    r"|[x\u00d7]|rel(?:ative)?\.?|factor|log\w*|\u0394|delta|change|diff(?:erence)?"
+)
 _CHANGES = {"change", "changes", "settings", "setting", "config", "constants", "overrides", "sets", "diff"}
 _BUDGET = {"budget", "steps", "step", "tokens", "numsteps", "trainsteps", "trainingsteps", "trainingtime", "timebudget"}
 _RESULT = {"result", "results", "measured", "loss", "valloss", "bpb", "metric", "score"}
@@ -120,6 +126,10 @@ def read_column(header: str, names: Vocabulary, described: Sequence[str] = ()) -
         return Column(header, "id")
     if names.knows(header):
         target = names.resolve(header)
+        scale = next((inner for inner in in_brackets(header) if _SCALE.fullmatch(inner.strip())), None)
+        if scale and isinstance(target, str):
+            advice = f"write the values of {target} in full, and the column's name without ({scale})"
+            return Unknown(f"column {header}: its values would be multiplied by {scale}", advice)
         return target if isinstance(target, Unknown) else Column(header, "set", target)
     if names.is_absent(header) or (header.isupper() and re.fullmatch(r"\w*_\w*", header)):
         return _refused(header, names)
@@ -138,12 +148,13 @@ def _by_meaning(header: str, form: str, names: Vocabulary) -> Column | Unknown:
         ("budget", _BUDGET),
         ("metric", _RESULT | {normal_form(names.track.metric)}),
     ]
+    words = set(re.findall(r"[^\W_]+|[%$#]", " ".join([header, *in_brackets(header)]).casefold()))
+    expects = words & _EXPECTS and words <= _DESCRIBES | _EXPECTS | _MEASURES
+    if expects or (words and words <= _DESCRIBES):
+        return Column(header, "why" if form in _WHY else "describe")
     role = next((role for role, forms in roles if form in forms), None)
     if role is not None:
         return Column(header, role)
-    words = set(re.findall(r"[^\W_]+|[%$#]", " ".join([header, *in_brackets(header)]).casefold()))
-    if words and words <= _DESCRIBES:
-        return Column(header, "why" if form in _WHY else "describe")
     return _refused(header, names)
 
 

@@ -1,4 +1,4 @@
-"""Tables in whatever layout people write them, as Markdown's: HTML, tabs, no ruler, rows with blank lines between. Pure.
+"""Tables in whatever layout people write them, as Markdown's: HTML, tabs, no ruler, blank lines between rows. Pure.
 
 Every line keeps the number that it has in the issue. What stands in code is left as it is.
 """
@@ -21,7 +21,7 @@ _PIPES = str.maketrans(
     "\uff5c\u2502\u2503\u2551\u253c\u251c\u2524\u256c\u2560\u2563\u2500\u2501\u2550", "||||||||||---"
 )
 _BORDER = re.compile(r"[\u250c\u2510\u2514\u2518\u252c\u2534\u2554\u2557\u255a\u255d\u2566\u2569\u2500\u2550\s]+")
-_HTML = re.compile(r"<table\b.*?</table\s*>", re.IGNORECASE | re.DOTALL)
+_HTML = re.compile(r"<table\b(?:(?!<table\b).)*?</table\s*>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -57,22 +57,32 @@ class _Table(HTMLParser):
             self.spans |= any(name in ("colspan", "rowspan") and value not in ("1", None) for name, value in attrs)
             self.rows[-1][1].append("")
             self._open = True
+        elif self._open:
+            self.rows[-1][1][-1] += shown_tag(tag)
 
     def handle_endtag(self, tag: str) -> None:
         self._open = self._open and tag not in ("td", "th", "tr")
+        if self._open:
+            self.rows[-1][1][-1] += shown_tag(tag)
 
     def handle_data(self, data: str) -> None:
         if self._open:
             self.rows[-1][1][-1] += data
 
 
+def shown_tag(tag: str) -> str:
+    """Return what stands for an HTML tag in plain text: what it parts or strikes out is no one value."""
+    name = re.sub(r"\W*(\w*).*", r"\1", tag, flags=re.DOTALL).lower()
+    return " " if name in ("br", "p", "div", "li") else "~~" if name in ("del", "s", "strike", "sup", "sub") else ""
+
+
 def _without_html(lines: list[Line], code: frozenset[int]) -> list[Line]:
     """Replace each HTML table by its rows, but one whose cells span others: that is refused where it is looked for."""
     text = "\n".join("" if line.number in code else line.text for line in lines)
-    for found in reversed(list(_HTML.finditer(text))):
-        first, last = text.count("\n", 0, found.start()), text.count("\n", 0, found.end())
+    for match in reversed(list(_HTML.finditer(text))):
+        first, last = text.count("\n", 0, match.start()), text.count("\n", 0, match.end())
         table = _Table()
-        table.feed(found[0])
+        table.feed(match[0])
         rows = [(at, cells) for at, cells in table.rows if cells]
         if rows and not table.spans:
             markdown = [Line(_row(cells), lines[first + at].number) for at, cells in rows]

@@ -14,7 +14,7 @@ from markdown_it.token import Token
 from agent.core.errors import BadInput, NotUnderstood
 from agent.core.experiment import Issue, ReadAs
 from agent.core.sanitize import describe_removed, end_line, strip_control, strip_hidden
-from agent.spec.layout import as_markdown
+from agent.spec.layout import as_markdown, shown_tag
 
 Cells = tuple[int, list[str]]  # a row of a table: its line and its cells
 _LONGEST = 200  # characters of a line that is quoted in what was read
@@ -61,6 +61,7 @@ class IssueDocument:
     prose: tuple[Paragraph, ...]
     titles: tuple[tuple[int, str], ...]
     blocks: tuple[Token, ...]
+    fences: tuple[Token, ...]
     removed: str = ""
     given: int = 0  # lines at the beginning that are a settings block which somebody else wrote
 
@@ -117,6 +118,7 @@ def parse_issue(issue: Issue, block: str = "") -> IssueDocument:
         prose=tuple(_paragraphs(tokens)),
         titles=tuple(_titles(tokens)),
         blocks=tuple(token for token in tokens if token.type == "fence" and _is_settings(token)),
+        fences=tuple(token for token in tokens if token.type == "fence"),
         removed=describe_removed(issue.title, issue.body),
     )
 
@@ -132,8 +134,12 @@ def _code(lines: Sequence[str]) -> frozenset[int]:
 
 
 def _is_settings(fence: Token) -> bool:
-    named = fence.info.strip().lower() in ("yaml", "yml", "")
-    return named and fence.content.split("\n")[0].strip() == "# autoresearch"
+    return is_yaml(fence) and re.match(r"#\s*autoresearch\b", fence.content, re.IGNORECASE) is not None
+
+
+def is_yaml(fence: Token) -> bool:
+    """Return whether a fence may hold YAML: it says so, or says nothing."""
+    return [*fence.info.lower().split(), ""][0] in ("yaml", "yml", "")
 
 
 def _tables(tokens: Sequence[Token]) -> Iterator[Table]:
@@ -181,5 +187,9 @@ def lines_of(token: Token) -> tuple[int, int]:
 
 def _text(token: Token) -> str:
     """Return the text of an inline token as a reader sees it: no markup or HTML, one newline a line."""
-    shown = {"softbreak": "\n", "hardbreak": "\n", "html_inline": ""}
-    return strip_control("".join(shown.get(part.type, part.content) for part in token.children or ()))
+    shown = {"softbreak": "\n", "hardbreak": "\n"}
+    pieces = [
+        shown_tag(part.content) if part.type == "html_inline" else shown.get(part.type, part.content)
+        for part in token.children or ()
+    ]
+    return strip_control("".join(pieces))

@@ -12,21 +12,43 @@ _LIST = r"(?P<list>[0-9]+(?:(?:\s*,\s*|\s+and\s+|\s*,\s*and\s+)[0-9]+)*)"
 _COUNT = r"(?P<count>[0-9]{1,2}|two|three|four|five|six|seven|eight|nine|ten)"
 _WORDS = dict(zip("two three four five six seven eight nine ten".split(), range(2, 11), strict=True))  # noqa: SIM905
 _BASELINE = re.compile(
-    rf"(?:please )?(?:run|measure|train|repeat|re-?run) (?:only )?(?:the )?(?:current )?baseline(?: only| alone)?\s*(?:again )?"
-    rf"(?:(?:with|on|for|over|using|at) (?:the )?(?:seeds?:? {_LIST}|{_COUNT} (?:different |fresh )?seeds)|(?P<times>[0-9]{{1,2}}|two|three|four|five) times)",
+    r"(?:please )?(?:run|measure|train|repeat|re-?run) (?:only )?(?:the )?(?:current )?baseline"
+    r"(?: only| alone)?\s*(?:again )?"
+    rf"(?:(?:with|on|for|over|using|at) (?:the )?(?:seeds?:? {_LIST}|{_COUNT} (?:different |fresh )?seeds)"
+    r"|(?P<times>[0-9]{1,2}|two|three|four|five) times)",
     re.IGNORECASE,
 )
-_SEEDS = re.compile(rf"(?:(?:use|with|on|run (?:everything|all|all variants|each variant|every variant) (?:with|on)) )?(?:the )?seeds?\s*(?::|=|are|is)?\s*{_LIST}",
-                    re.IGNORECASE)  # fmt: skip
+_SEEDS = re.compile(
+    r"(?:(?:use|with|on|run (?:everything|all|all variants|each variant|every variant) (?:with|on)) )?"
+    rf"(?:the )?seeds?\s*(?::|=|are|is)?\s*{_LIST}",
+    re.IGNORECASE,
+)
 _SPEAKS = re.compile(r"\bseeds?\b", re.IGNORECASE)
 _NO_CHANGE = re.compile(
-    r"(?:there are )?no (?:code )?changes?(?: (?:to|of|in) .*)?|nothing (?:else )?(?:changes|is changed)|change nothing",
+    r"(?:there are )?no (?:code )?changes?(?: (?:to|of|in) .*)?|nothing (?:else )?(?:changes|is changed)"
+    r"|change nothing",
     re.IGNORECASE,
 )
 # What begins like this asks for something: beside a baseline that is only measured there may be no such sentence.
 _ASKS = re.compile(
-    r"(?:please |then |also |and |next,? )*(?:try|replace|add|use|change|set|increase|decrease|reduce|raise|lower|remove|swap|test|compare|"
-    r"implement|write|make|double|halve|switch|tune|sweep|vary|run|train|measure|repeat|skip|give|put|move|apply)\b",
+    r"(?:please |then |also |and |next,? )*"
+    r"(?:try|replace|add|use|change|set|increase|decrease|reduce|raise|lower|remove|swap|test|compare|implement|write|make"
+    r"|double|halve|switch|tune|sweep|vary|run|train|measure|repeat|skip|give|put|move|apply)\b",
+    re.IGNORECASE,
+)
+
+
+_ASKS_BASELINE = re.compile(
+    r"^(?:please |just |only |then |also )*(?:re-?)?(?:run|measure|repeat|train|calibrate|evaluate)\b"
+    r".{0,24}\b(?:baseline|noise)\b"
+    r"|^(?:just |only )*(?:the )?baseline(?: only| alone|,| x |:|$)|\bseeds?\b.*\b(?:baseline|unchanged)\b"
+    r"|\bbaseline\b.*\bseeds?\b|^calibrate\b",
+    re.IGNORECASE,
+)
+_ASKS_SEEDS = re.compile(  # wherever it stands, but in the past
+    r"^(?:please )?(?:use|run|average|repeat|train|measure|take|report)\b.*\bseeds?\b"
+    r"|^(?:random |the )?seeds?\b\W{0,4}[0-9]"
+    r"|\b(?:each|every|per|all) (?:variants?|runs?|rows?)\b.*\bseeds?\b|\bseeds? (?:per|for each|each)\b",
     re.IGNORECASE,
 )
 
@@ -44,32 +66,42 @@ def baseline_seeds(page: IssueDocument) -> StatedSeeds | None:
     Raises BadInput where it asks for both.
     """
     asks = [(one, _BASELINE.fullmatch(one.plain)) for one in sentences(page)]
-    match = next(((one, found) for one, found in asks if found), None)
-    if match is None:
+    first = next(((one, match) for one, match in asks if match), None)
+    if first is None:
+        _check_no_baseline(page)
         return None
-    sentence, found = match
+    sentence, match = first
     for other, also in asks:
         if other is not sentence and (also or _ASKS.match(other.plain)) and not _NO_CHANGE.fullmatch(other.plain):
             advice = (
                 "say baseline_only: true and seeds: in the settings block, and file the rest as an issue of its own"
             )
             raise page.error(f"{other.plain[:100]!r} asks for more than a run of the baseline", other.line, advice)
-    seeds = _numbers(found["list"]) if found["list"] else tuple(range(_count(found["count"] or found["times"])))
+    seeds = _numbers(match["list"]) if match["list"] else tuple(range(_count(match["count"] or match["times"])))
     means = f"measures the baseline alone, on the seeds {', '.join(map(str, seeds))}"
     return StatedSeeds(_distinct(page, sentence, seeds), page.read_as(sentence.line, sentence.text, means))
+
+
+def _check_no_baseline(page: IssueDocument) -> None:
+    """Raise BadInput for a sentence that may ask for runs of the baseline, in no form that is read."""
+    for sentence in sentences(page):
+        if _ASKS_BASELINE.search(sentence.plain[:400]) and not sentence.in_the_past:
+            advice = "write: Run the baseline with seeds 42, 43 and 44. Or in the settings block: baseline_only: true"
+            raise page.error(f"{sentence.plain[:100]!r} is in no form that is read", sentence.line, advice)
 
 
 def stated_seeds(page: IssueDocument) -> StatedSeeds | None:
     """Return the seeds of `Use seeds 42, 43 and 44.` Raises BadInput for what is like it, in no form that is read."""
     stated = None
     for sentence in _speaking(page):
-        found = _SEEDS.fullmatch(sentence.plain)
-        if found is None and sentence.in_execution:
+        match = _SEEDS.fullmatch(sentence.plain)
+        asks = _ASKS_SEEDS.search(sentence.plain[:400]) and not sentence.in_the_past
+        if match is None and (sentence.in_execution or asks):
             advice = "write: Use seeds 42, 43 and 44. Or in the settings block: seeds: [42, 43, 44]"
             raise page.error(f"{sentence.plain[:100]!r} is in no form that is read", sentence.line, advice)
-        if found is None:
+        if match is None:
             continue
-        seeds = _distinct(page, sentence, _numbers(found["list"]))
+        seeds = _distinct(page, sentence, _numbers(match["list"]))
         if stated is not None and stated.seeds != seeds:
             raise page.error(
                 f"two lists of seeds: {stated.read.text!r} and {sentence.plain!r}", sentence.line, "keep one of them"
@@ -83,11 +115,7 @@ def stated_seeds(page: IssueDocument) -> StatedSeeds | None:
 def _speaking(page: IssueDocument) -> Iterator[Sentence]:
     for sentence in sentences(page):
         plain = sentence.plain
-        if (
-            _SPEAKS.search(plain)
-            and re.search(r"\d|\b(?:two|three|four|five|several|more)\b", plain)
-            and not _BASELINE.fullmatch(plain)
-        ):
+        if _SPEAKS.search(plain) and re.search(r"\d|\b(?:two|three|four|five|several|more)\b", plain, re.IGNORECASE):
             yield sentence
 
 

@@ -1,4 +1,4 @@
-"""What the names in an issue stand for: a script's constants, by whatever spelling, and the aliases of a track. Pure."""
+"""What the names in an issue stand for: a script's constants, however they are spelled, and a track's aliases. Pure."""
 
 import difflib
 import re
@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import get_args
 
 from agent.core.experiment import Profile, Track
 from agent.core.values import join
@@ -81,8 +82,10 @@ class Vocabulary:
         """Return the target, unless what is in brackets names another: `learning rate (head)` is none of matrices."""
         for inner in in_brackets(name):
             word = normal_form(inner)
-            parts = [name for name in self.constants if word in name.casefold().rpartition(".")[2].split("_")]
-            others = [*self._targets.get(word, []), *parts]
+            if word in get_args(Profile) and word != self.profile:
+                return Unknown(f"{name} is of profile {word}, and {self.profile} runs", "write a TUNED entry in full")
+            entries = [name for name in self.constants if word in name.casefold().rpartition(".")[2].split("_")]
+            others = [*self._targets.get(word, []), *entries]
             if any(other.rpartition(".")[2] != target.rpartition(".")[2] for other in others):
                 both = " or ".join(dict.fromkeys([target, *others]))
                 return Unknown(f"{name} may be {both}", "write the constant's own name")

@@ -1,88 +1,48 @@
-"""Which variants run and in which order, as the prose says: the documented forms, and a refusal of what is like them.
-
-A sentence becomes a row of letters, one a word (WORDS), and a form is a pattern over these letters. A word that has no
-letter fits no form: so no sentence is read by half. docs/writing-issues.md lists the forms. Pure.
-"""
+"""Which variants run and in which order, as the prose says; a sentence like the forms and in none is refused. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.core.experiment import ReadAs
+from agent.spec.forms import Form, read_form, says_done
 from agent.spec.markdown import IssueDocument
 from agent.spec.sentences import Sentence, sentences, without_asides, without_reason
 from agent.spec.variants import VariantNames
 
-_PHRASES = (  # several words that mean one thing, before a sentence is taken apart
-    (r"\b(?:do not|don't|never) (?:run|train|start|try)\b", "SKIP"),
-    (r"\b(?:has|have) (?:already|since) (?:been )?(?:run|done|finished|measured|trained)\b", "DONE"),
-    (r"\b(?:is|are) already (?:done|run|finished|measured)\b|\b(?:was|were) already (?:run|done|measured)\b", "DONE"),
-    (r"\bleave out\b|\bleave (?=[^.]*\bout$)", "SKIP "),
-    (r"\bout$", ""),
-    (r"\b(?:run )?(?:all|everything)(?: variants| of them)? (?:but|except(?: for)?|without|apart from)\b", "SKIP"),
-    (r"\bexcept(?: for)? ", "SKIP "),
-    (r"\b(?:is|are|should be|will be|to be) (?:skipped|left out|omitted|excluded|dropped)\b", "SKIPPED"),
-    (
-        r"\bin the order (?:of the table|listed|given|above|below)\b|\bin table order\b|\bas listed(?: above)?\b",
-        "LISTED",
-    ),
-    (
-        r"\b(?:sequentially|one after (?:another|the other)|in sequence|in (?:this|that) order|in order|one by one)\b",
-        "",
-    ),
-    (r"\bat the (?:very )?end\b", "last"),
-    (r"\bat the (?:very )?(?:start|beginning)\b", "first"),
-    (r"\b(?:after that|followed by|and then|after which)\b", "then"),
-    (r"\bthe (?:rest|others?|remaining(?: ones| variants| rows)?)\b|\b(?:all others|everything else)\b", "REST"),
-)
-_WORDS: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("run", "runs", "start", "train", "try", "begin", "do", "execute", "launch", "queue", "schedule"), "v"
-    ),
-    **dict.fromkeys(("first", "firstly"), "f"),
-    **dict.fromkeys(("last", "lastly", "finally"), "l"),
-    **dict.fromkeys(("then", "next", "afterwards", "subsequently", "->", "\u2192", "=>", ">"), "n"),
-    **dict.fromkeys(("and", "&", "+", "/", "plus"), "a"),
-    **dict.fromkeys((",", ":"), "c"),
-    "but": "u",
-    "before": "b",
-    "after": "r",
-    **dict.fromkeys(("SKIP", "skip", "omit", "exclude", "drop"), "x"),
-    **dict.fromkeys(("SKIPPED", "skipped", "omitted", "excluded", "dropped"), "y"),
-    "DONE": "d",
-    **dict.fromkeys(("only", "just"), "o"),
-    "LISTED": "s",
-    "REST": "t",
-    **dict.fromkeys(("-", "\u2013", "to", "through"), "g"),
-    **dict.fromkeys(
-        ("the", "a", "it", "is", "are", "be", "goes", "comes", "should", "will", "must", "please", "now", "one"), ""
-    ),
-    **dict.fromkeys(
-        ("variant", "variants", "experiment", "experiments", "row", "rows", "with", "them", "all", "both"), ""
-    ),
-}
-_ORDER = re.compile(
-    r"(?P<lead>[fl]c?)?(?P<verb>v)?(?P<list>i(?:gi)?(?:(?:ca|c|a)i(?:gi)?)*|t)(?P<late>v)?(?P<mark>[fl])?(?P<next>n)?(?=$|[cnua])"
-)
-_ONE_LIST = re.compile("t|i(?:gi)?(?:ai(?:gi)?)*|(?:i(?:gi)?c)+i(?:gi)?c?ai(?:gi)?")  # 1D, 1C and 1A; not 1D, 1C
-_SEPARATOR = re.compile(r"c?a?n|[cua]c?u?")
-_IDS = "i(?:gi)?(?:(?:ca|c|a)i(?:gi)?)*"
-_FORMS = {
-    "skip": re.compile(f"x(?P<list>{_IDS})|(?P<late>{_IDS})c?y"),
-    "done": re.compile(f"(?P<list>{_IDS})d"),
-    "only": re.compile(f"(?:ov|vo|o)(?P<list>{_IDS})|v?(?P<late>{_IDS})o"),
-    "before": re.compile(f"v?(?P<list>{_IDS})v?b(?P<other>{_IDS})|b(?P<other2>{_IDS})c?v?(?P<late>{_IDS})"),
-    "after": re.compile(f"v?(?P<list>{_IDS})v?r(?P<other>{_IDS})|r(?P<other2>{_IDS})c?v?(?P<late>{_IDS})"),
-    "listed": re.compile("v?s"),
-}
-_TOKEN = re.compile(r"\x00[0-9]+\x00|->|=>|[A-Z]{3,}|[a-z']+|\S")
 _STEERS = re.compile(  # a sentence that names no variant, and yet says what runs and when
     r"^(?:please )?(?:only|just|skip|omit|exclude|leave|don't|do not|never)\b"
-    r"|^(?:please )?(?:run|start|train|begin|execute|do)\b.*\b(?:first|last|before|after|then|only|except|until|order|skip)\b",
+    r"|^(?:please )?(?:run|start|train|begin|execute|do)\b"
+    r".*\b(?:first|last|before|after|then|only|except|but|until|order|skip)\b"
+    r"|\b(?:in|the|table) order\b(?! to\b)|\bof the table$|\b(?:as|when) listed\b",
     re.IGNORECASE,
 )
 _DOES = re.compile(r"^(?:please )?(?:run|start|train|skip|omit|exclude|only|don't|do not|never|leave)\b",
                    re.IGNORECASE)  # fmt: skip
+_PICKS = re.compile(  # the same outside of Execution
+    r"^(?:please )?(?:(?:only|just|skip|omit|exclude|leave out|pick|(?:don't|do not|never) run|all (?:but|except))\b"
+    r"|run (?!(?:all|each|every|everything)\b))"
+    r".*\b(?:rows?|variants?|of (?:them|these|those)|the (?:first|last|best)|ones?|half|odd|even)\b"
+    r"|^(?:the )?(?:first|last) (?:\w+ )?(?:rows?|variants?) (?:is|are|can)\b",
+    re.IGNORECASE,
+)
+# Wherever it stands, but in the past: a sentence that has this of a variant (\x00) leaves it out, or may.
+_OFF = r"(?:skipped|omitted|dropped|ignored|removed|excluded|cancell?ed|postponed|left out)"
+_EXCLUDES = re.compile(
+    r"\b(?:skip|omit|exclude|drop|ignore|remove|cancel|avoid|postpone|without|except(?: for)?|need"
+    r"|bother (?:with|to run)|(?:already|previously) (?:ran|run|tried|measured|tested))"
+    r" (?:the )?(?:variants? |rows? )?\x00"
+    r"|\b(?:stop|halt|abort|quit)\b.*\x00|\x00 depends on \x00"
+    r"|\b(?:run|start|begin|do|try|train|wait)\b.*\x00.*\b(?:first|last|before|after|next|finally|second)\b"
+    r"|\bstart with \x00|^then (?:run |do )?\x00"
+    r"|^\x00(?: and \x00)* (?:(?:goes|comes|runs|is|must be|should be) )?(?:first|last)\b"
+    r"|\b(?:do|run|wait for) \x00 before"
+    r"|\x00\s*(?::|-|\u2013|\u2014)\s*(?:skip|omit|done|no\b)|\bskip (?:it|them|this|that|these|those)\b"
+    r"|\x00(?: and \x00)* (?:(?:is|are|can be|could be|should be|may be|needs? not be|has been|was|were) "
+    rf"(?:\w+ )?{_OFF}"
+    r"|(?:is|are) (?:now |already )?(?:redundant|obsolete|unnecessary|optional|superfluous|moot|not needed|done)\b)",
+    re.IGNORECASE,
+)
 _ELSEWHERE = re.compile(
     r"(?:\bissue|#)\s*\d+|\b(?:earlier|previous(?:ly)?|last (?:time|week|round)|prior)\b", re.IGNORECASE
 )
@@ -106,17 +66,6 @@ class Instructions:
     reads: list[ReadAs] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Words:
-    """A sentence taken apart: a letter for each word that counts, and the variants by their places among them."""
-
-    letters: str
-    names: Mapping[int, str]
-
-    def of(self, span: tuple[int, int]) -> list[str]:
-        return [name for at, name in self.names.items() if span[0] <= at < span[1]]
-
-
 def read_instructions(page: IssueDocument, names: VariantNames, *, given: bool) -> Instructions:
     """Return what the prose says of an issue's variants.
 
@@ -135,32 +84,39 @@ def _read(page: IssueDocument, names: VariantNames, sentence: Sentence, result: 
         return _check_condition(page, names, sentence, given)
     text, reason = without_reason(plain)
     mentioned = bool(names.mentions(text))
-    if _is_about_another_issue(names, text) or not (sentence.in_execution or _may_instruct(text, sentence)):
+    if _is_about_another_issue(names, text):
+        return None
+    if not mentioned and not sentence.in_execution and not says_done(text):
+        return _check_silent(page, sentence, given)
+    if not (sentence.in_execution or _may_instruct(text, sentence, names)):
         return None
     form = _read_form(page, names, sentence, text, reason) if mentioned else _form_without_names(text, names, sentence)
     if form is not None:
         return _obey(page, sentence, form, result)
     if not mentioned:
         return _check_silent(page, sentence, given)
-    if not given and (sentence.in_execution or _DOES.search(text)):
+    if not given and (sentence.in_execution or _DOES.search(text) or _excludes(text, names)):
         raise page.error(f"{sentence.plain[:100]!r} is in no form that is read", sentence.line, _ADVICE)
     return None
 
 
-def _may_instruct(text: str, sentence: Sentence) -> bool:
+def _may_instruct(text: str, sentence: Sentence, names: VariantNames) -> bool:
     """Return whether a sentence outside of Execution may say what runs: it begins so, or says what has run."""
     begins = _DOES.search(text) or re.match(r"(?:first|last|before|after)\b", text, re.IGNORECASE)
-    return _says_done(text) or (begins is not None and not sentence.in_the_past)
+    return says_done(text) or ((begins is not None or _excludes(text, names)) and not sentence.in_the_past)
 
 
-def _form_without_names(text: str, names: VariantNames, sentence: Sentence) -> "_Form | None":
+def _excludes(text: str, names: VariantNames) -> bool:
+    """Return whether a sentence may leave a variant out, in whatever words."""
+    for at, word in reversed(names.mentions(text)):
+        text = f"{text[:at]}\x00{text[at + len(word) :]}" if names.name(word) else text
+    return _EXCLUDES.search(text) is not None
+
+
+def _form_without_names(text: str, names: VariantNames, sentence: Sentence) -> Form | None:
     """Return the form of a sentence in Execution that is about all variants: in the order of the table."""
-    words = _taken_apart(text, names) if sentence.in_execution else None
-    return _Form("listed") if words is not None and _FORMS["listed"].fullmatch(words.letters) else None
-
-
-def _says_done(text: str) -> bool:
-    return any(word in ("DONE", "SKIPPED") for word in _phrased(text).split())
+    form = read_form(text, names) if sentence.in_execution else None
+    return form if form is not None and form.kind == "listed" else None
 
 
 def _is_about_another_issue(names: VariantNames, text: str) -> bool:
@@ -171,18 +127,23 @@ def _is_about_another_issue(names: VariantNames, text: str) -> bool:
 
 def _check_silent(page: IssueDocument, sentence: Sentence, given: bool) -> None:
     """Raise BadInput for a sentence that names no variant and yet orders or leaves out."""
-    if sentence.in_execution and not given and _STEERS.search(sentence.plain):
+    steers = _STEERS if sentence.in_execution else _PICKS
+    past = sentence.in_the_past or sentence.in_outcomes
+    if not given and not past and steers.search(sentence.plain[:400]):
         raise page.error(f"{sentence.plain[:100]!r} names no variant", sentence.line, _ADVICE)
 
 
 def _check_condition(page: IssueDocument, names: VariantNames, sentence: Sentence, given: bool) -> None:
     """Raise BadInput for a condition in Execution that asks for something: nothing here waits for it."""
-    plain = sentence.plain
+    plain = names.spaced(sentence.plain)
     words = [word for _, word in names.mentions(plain)]
     unknown = [word for word in words if names.name(word) is None]
     if unknown and sentence.in_execution and not _is_about_another_issue(names, plain):
         raise page.error(f"{unknown[0]} is no variant", sentence.line, f"the IDs are {names.known}")
-    if sentence.in_execution and words and _COMMANDS.search(plain) and not given:
+    outcome = re.match(r"if\b.*\bwins?\b", plain, re.IGNORECASE) and not _COMMANDS.search(plain)
+    commands = not (sentence.in_the_past or sentence.in_outcomes) and _COMMANDS.search(plain)
+    wins = re.match(r"if\b.*\bwins?\b", plain, re.IGNORECASE)
+    if not given and words and ((sentence.in_execution and not outcome) or (commands and not wins)):
         advice = (
             "a campaign runs what the issue lists; a person steers it by a comment: /skip 1B, /run 1E DEPTH=9, /stop"
         )
@@ -194,17 +155,7 @@ def _check_condition(page: IssueDocument, names: VariantNames, sentence: Sentenc
 # --- forms ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Form:
-    """A sentence, understood: which form it has, the variants in it, and those that they come before or after."""
-
-    kind: str
-    names: Sequence[str] = ()
-    others: Sequence[str] = ()
-    placed: Sequence[tuple[int, str]] = ()
-
-
-def _read_form(page: IssueDocument, names: VariantNames, sentence: Sentence, text: str, reason: str) -> _Form | None:
+def _read_form(page: IssueDocument, names: VariantNames, sentence: Sentence, text: str, reason: str) -> Form | None:
     """Return the form of a sentence, None where it has none. Raises BadInput where it names what is no variant."""
     bare = without_asides(text)
     for _, word in names.mentions(text):
@@ -215,83 +166,13 @@ def _read_form(page: IssueDocument, names: VariantNames, sentence: Sentence, tex
     )
     if bare is None or not explains:
         return None
-    words = _taken_apart(bare, names)
-    return None if words is None else _form_of(words, names)
-
-
-def _form_of(words: _Words, names: VariantNames) -> _Form | None:
-    for kind, pattern in _FORMS.items():
-        if match := pattern.fullmatch(words.letters):
-            groups = [match.span(name) for name in ("list", "late") if name in match.re.groupindex and match[name]]
-            others = [match.span(name) for name in ("other", "other2") if name in match.re.groupindex and match[name]]
-            listed = _expanded(words, groups[0], names) if groups else []
-            other = _expanded(words, others[0], names) if others else []
-            return None if listed is None or other is None else _Form(kind, listed, other)
-    placed = _placed(words, names)
-    return None if placed is None else _Form("order", placed=placed)
-
-
-def _placed(words: _Words, names: VariantNames) -> list[tuple[int, str]] | None:
-    """Return the places that an order gives, None where it is none or may be read in two ways."""
-    placed, at, separator, marked = list[tuple[int, str]](), 0, "", True
-    while clause := _ORDER.match(words.letters, at):
-        listed = [] if clause["list"] == "t" else _expanded(words, clause.span("list"), names)
-        mark = {"f": -1, "l": 1}.get(clause["mark"] or (clause["lead"] or "")[:1], 0)
-        loose = not _ONE_LIST.fullmatch(clause["list"]) or (separator == "c" and not marked)
-        if listed is None or (loose and clause["mark"]) or (clause["mark"] and clause["lead"]):
-            return None  # "1D, 1C first": both, or the second alone?
-        placed += [(mark, name) for name in listed]
-        at, marked = clause.end(), bool(clause["mark"] or clause["lead"])
-        if at == len(words.letters):
-            return placed
-        between = _SEPARATOR.match(words.letters, at)
-        if between is None:
-            return None
-        separator, at = between[0], between.end()
-    return None
-
-
-def _expanded(words: _Words, span: tuple[int, int], names: VariantNames) -> list[str] | None:
-    """Return the variants in a part of a sentence, ranges in full; None for a range that runs backwards."""
-    found, order = list[str](), list(names.all)
-    for at, name in ((at, name) for at, name in words.names.items() if span[0] <= at < span[1]):
-        if at > span[0] and words.letters[at - 1] == "g":
-            first, last = order.index(found[-1]), order.index(name)
-            if last < first:
-                return None
-            found += order[first + 1 : last + 1]
-        else:
-            found.append(name)
-    return found
-
-
-def _phrased(text: str) -> str:
-    for pattern, word in _PHRASES:
-        text = re.sub(pattern, f" {word} ", text, flags=re.IGNORECASE)
-    return " ".join(text.split())
-
-
-def _taken_apart(text: str, names: VariantNames) -> _Words | None:
-    """Return a letter for each word of a sentence; None where one has no meaning here."""
-    mentions = [(at, word) for at, word in names.mentions(text)]
-    for number, (at, word) in reversed(list(enumerate(mentions))):
-        text = f"{text[:at]} \x00{number}\x00 {text[at + len(word) :]}"
-    letters, placed = "", dict[int, str]()
-    for token in _TOKEN.findall(_phrased(text.lower())):
-        if token[0] == "\x00":
-            placed[len(letters)] = names.name(mentions[int(token[1:-1])][1]) or ""
-            letters += "i"
-        elif token not in _WORDS:
-            return None
-        else:
-            letters += _WORDS[token]
-    return _Words(letters, placed)
+    return read_form(bare, names)
 
 
 # --- what follows -----------------------------------------------------------------------------------------
 
 
-def _obey(page: IssueDocument, sentence: Sentence, form: _Form, result: Instructions) -> None:
+def _obey(page: IssueDocument, sentence: Sentence, form: Form, result: Instructions) -> None:
     """Take what a sentence says into the instructions."""
     why = f"{sentence.plain!r} ({page.where(sentence.line)})"
     means = f"{form.kind}: {', '.join(form.names)}"

@@ -71,19 +71,42 @@ def _winners(page: IssueDocument, prose: Paragraph, names: VariantNames, who: st
 
 _VERB = r"(?:adopt|accept|keep|promote|merge|take|ship|count)(?:ed|s)?"
 _WHAT = r"(?:\s+(?:it|them|the winner|a winner|a variant|the variant|the change|a change|the best|only))*"
-_BETTER = r"(?:improves|improved|drops|decreases|falls|is (?:better|lower)|gets (?:better|lower)|gains|goes down|beats the baseline)"
+_BETTER = (
+    r"(?:improves|improved|drops|decreases|falls|is (?:better|lower)|gets (?:better|lower)|gains|goes down"
+    r"|beats the baseline)"
+)
 _BY = r"(?:by\s+)?(?:at least|more than|a minimum of|no less than|>=?|\u2265)\s*"
 _GAIN = r"(?:min[_ ]?gain|minimum gain|minimal gain|smallest gain|(?:gain|improvement) threshold|threshold|margin)"
-_REQUIRE = r"(?:requires?|needs?|demands?|must have|wants?)\s+(?:an?\s+)?(?:gain|improvement)\s+of\s+(?:at least|more than|>=?|\u2265)\s*"
+_REQUIRE = (
+    r"(?:requires?|needs?|demands?|must have|wants?)\s+(?:an?\s+)?(?:gain|improvement)\s+of\s+"
+    r"(?:at least|more than|>=?|\u2265)\s*"
+)
 _THRESHOLD_FORMS = (
     rf"{_VERB}{_WHAT}\s+(?:only\s+)?(?:if|when|where)\s+(?P<metric>\S+)\s+{_BETTER}\s+{_BY}{_NUMBER}",
-    rf"(?:the )?(?:winner|variant|change)\s+(?:is|counts|must be)\s+{_VERB}{_WHAT}\s+(?:only\s+)?(?:if|when)\s+(?P<metric>\S+)\s+{_BETTER}\s+{_BY}{_NUMBER}",
+    rf"(?:the )?(?:winner|variant|change)\s+(?:is|counts|must be)\s+{_VERB}{_WHAT}\s+(?:only\s+)?(?:if|when)\s+"
+    rf"(?P<metric>\S+)\s+{_BETTER}\s+{_BY}{_NUMBER}",
     rf"(?:the )?{_GAIN}\s*(?::|=|is|of)?\s*(?:at least\s+)?{_NUMBER}",
     rf"(?:we |the winner |a winner |a variant |adoption )?{_REQUIRE}{_NUMBER}",
-    rf"(?:a |any )?(?:gain|improvement)s? (?:below|under|smaller than|of less than) {_NUMBER}(?: \w+)? (?:does not|do not|doesn't|don't) count",
+    rf"(?:a |any )?(?:gain|improvement)s? (?:below|under|smaller than|of less than) {_NUMBER}(?: \w+)? "
+    r"(?:does not|do not|doesn't|don't) count",
 )
-_LOOKS = re.compile(r"\b(?:improv\w*|gains?|better|lower|beats?|threshold|margin|delta|at least|more than|less than|p\s*[<=])|[<>\u2264\u2265]",
-                    re.IGNORECASE)  # fmt: skip
+_DEMANDS = re.compile(
+    r"\b(?:adopt|accept|promote|merge|keep|counts?|success\w*|ship)\b[^.]*?\b(?:if|when|means|requires)\b"
+    r".*\b(?:by|at least|more than|of)\s+[0-9.]+",
+    re.IGNORECASE,
+)
+_FORBIDS = re.compile(  # with no number beside it
+    r"\b(?:never|do not|don't|not|no one|nothing|no) (?:be )?(?:adopt|promot|merg|ship)\w*"
+    r"|\breport only\b|\bsignifican\w*"
+    r"|\b(?:adopt|promote|merge|keep|ship|accept)\b.*\b(?:only if|unless|only when|provided)\b",
+    re.IGNORECASE,
+)
+_LOOKS = re.compile(
+    r"\b(?:minim\w*|requir\w*|improv\w*|gains?|better|lower|beats?|threshold|margin|delta"
+    r"|at least|more than|less than|p\s*[<=])"
+    r"|[<>\u2264\u2265]",
+    re.IGNORECASE,
+)
 _ADVICE = "write: Adopt only if {metric} improves by at least 0.002. Or in the settings block: min_gain: 0.002"
 
 
@@ -104,7 +127,7 @@ def threshold(page: IssueDocument, track: Track, *, given: bool) -> Threshold | 
         value = _demanded(sentence, track)
         if value is not None:
             stated.append((value, sentence))
-        elif sentence.in_gate and _is_unclear(sentence):
+        elif _is_unclear(sentence) if sentence.in_gate else _is_like(sentence):
             advice = _ADVICE.format(metric=track.metric)
             raise page.error(
                 f"{sentence.plain[:100]!r} may set a threshold, and is in no form that is read", sentence.line, advice
@@ -122,9 +145,16 @@ def _demanded(sentence: Sentence, track: Track) -> float | None:
     return None
 
 
+def _is_like(sentence: Sentence) -> bool:
+    """Return whether a sentence outside of Decision Gate demands a gain all the same."""
+    return not sentence.in_the_past and not sentence.in_outcomes and _DEMANDS.search(sentence.plain[:400]) is not None
+
+
 def _is_unclear(sentence: Sentence) -> bool:
-    plain = re.sub(r"`[^`]*`", "", sentence.plain)
-    return _LOOKS.search(plain) is not None and re.search(r"(?<![\w.])[0-9]*\.?[0-9]+\s*%?(?!\w)", plain) is not None
+    plain = re.sub(r"`[^`]*`|\b[A-Z][A-Z_]+\s*=\s*[0-9.]+", "", sentence.plain)
+    return _FORBIDS.search(plain) is not None or (
+        _LOOKS.search(plain) is not None and re.search(r"(?<![\w.])[0-9]*\.?[0-9]+\s*%?(?!\w)", plain) is not None
+    )
 
 
 def _agreed(page: IssueDocument, stated: Sequence[tuple[float, Sentence]]) -> Threshold | None:

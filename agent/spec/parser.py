@@ -6,7 +6,6 @@ The rules are in docs/writing-issues.md. `settings` reads the block, `tables` th
 
 import hashlib
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -27,10 +26,12 @@ from agent.core.experiment import (
 from agent.core.values import EXPECTED, NAMES, is_name
 from agent.spec import budgets, orders, outcomes, settings, tables
 from agent.spec.cells import Misread, read_cell
+from agent.spec.loose import check_no_settings
 from agent.spec.markdown import IssueDocument, parse_issue
 from agent.spec.measured import baseline_seeds, stated_seeds
 from agent.spec.names import Unknown, Vocabulary
 from agent.spec.orders import Instructions
+from agent.spec.sentences import unread
 from agent.spec.settings import Settings
 from agent.spec.variants import VariantNames
 
@@ -77,10 +78,12 @@ def _parse(issue: Issue, page: IssueDocument, block: Settings, names: Vocabulary
     time = budgets.stated_time(page, block.budget or listed.budget, block.cap_s)
     demanded = outcomes.threshold(page, track, given=block.min_gain is not None)
     variants = VariantNames(tuple(one.name for one in listed.variants))
-    said = orders.read_instructions(page, variants, given=bool(block.order or block.skip or block.only))
+    given = bool(block.order or block.skip or block.only) or strategy == PROSE  # an editor reads the prose itself
+    instructions = orders.read_instructions(page, variants, given=given)
     expected = list(outcomes.outcomes(page, variants))
-    reads += [*time.reads, *said.reads, *([demanded.read] if demanded else []), *(read for _, read in expected)]
-    kept, skipped = _selected(page, listed, block, said)
+    reads += [*time.reads, *instructions.reads, *([demanded.read] if demanded else []), *(read for _, read in expected)]
+    reads += unread(page, reads)
+    kept, skipped = _selected(page, listed, block, instructions)
     return Spec(
         issue=page.issue,
         track=track.name,
@@ -173,25 +176,25 @@ def _listed(page: IssueDocument, names: Vocabulary, block: Settings, reads: list
         return _Candidates(variants, [0] * len(variants))
     if block.strategy not in (None, "table") and not block.tables:
         return _Candidates()
-    found = tables.find_tables(page, names, block, reads)
-    tables.check_tables(page, names, found)
-    for table in found:
+    chosen = tables.find_tables(page, names, block, reads)
+    tables.check_tables(page, names, chosen)
+    for table in chosen:
         table.check_seeds(block.seeds)
         reads += table.read_as()
-    variants = [variant for table in found for variant in table.variants()]
-    _check_distinct(page, variants)
-    given = [budget for table in found if (budget := table.budget())]
+    variants = [variant for table in chosen for variant in table.variants()]
+    _check_distinct(variants)
+    given = [budget for table in chosen if (budget := table.budget())]
     reads += [read for _, read in given]
     return _Candidates(
         variants,
-        [rank for table in found for rank in table.ranks()],
-        {name: why for table in found for name, why in table.skipped().items()},
+        [rank for table in chosen for rank in table.ranks()],
+        {name: why for table in chosen for name, why in table.skipped().items()},
         given[0][0] if given else None,
-        tuple(stated for table in found for stated in table.baseline_stated()),
+        tuple(stated for table in chosen for stated in table.baseline_stated()),
     )
 
 
-def _check_distinct(page: IssueDocument, variants: Sequence[Variant]) -> None:
+def _check_distinct(variants: Sequence[Variant]) -> None:
     seen: dict[str, Variant] = {}
     for variant in variants:
         twin = seen.setdefault(variant.name.lower(), variant)
@@ -206,9 +209,16 @@ def _from_block(page: IssueDocument, names: Vocabulary, block: Settings) -> list
         if not is_name(one.name):
             raise page.error(f"{one.name[:80]!r} cannot be an ID", one.line, NAMES)
         edits = [_set(page, names, one.line, f"variant {one.name}", name, value) for name, value in one.values.items()]
+        _check_once(page, one.line, f"variant {one.name}", [edit.name for edit in edits])
         variants.append(Variant(one.name, tuple(edits), why=one.why, where=page.where(one.line)))
-    _check_distinct(page, variants)
+    _check_distinct(variants)
     return variants
+
+
+def _check_once(page: IssueDocument, line: int | None, what: str, given: Sequence[object]) -> None:
+    twice = next((one for one in given if given.count(one) > 1), None)
+    if twice is not None:
+        raise page.error(f"{what} gives {twice} twice", line, "keep one of the two")
 
 
 def _set(page: IssueDocument, names: Vocabulary, line: int | None, what: str, name: str, value: object) -> SetConstant:
@@ -228,6 +238,9 @@ def _from_grid(page: IssueDocument, names: Vocabulary, block: Settings) -> list[
     line, axes = block.line("grid"), list[list[SetConstant]]()
     for name, values in block.grid.items():
         axes.append([_set(page, names, line, "grid", name, value) for value in values])
+    _check_once(page, line, "grid", [axis[0].name for axis in axes])
+    for axis in axes:
+        _check_once(page, line, f"grid, {axis[0].name}", [edit.value for edit in axis])
     count = 1
     for axis in axes:
         count *= len(axis)
@@ -240,7 +253,7 @@ def _from_grid(page: IssueDocument, names: Vocabulary, block: Settings) -> list[
 
 
 def _selected(
-    page: IssueDocument, listed: _Candidates, block: Settings, said: Instructions
+    page: IssueDocument, listed: _Candidates, block: Settings, instructions: Instructions
 ) -> tuple[tuple[Variant, ...], dict[str, str]]:
     """Return the variants that run, in order, and why the others do not."""
     by_name = {variant.name: variant for variant in listed.variants}
@@ -256,17 +269,31 @@ def _selected(
         name: why or "the settings block leaves it out"
         for name, why in zip(named("skip", list(block.skip)), block.skip.values(), strict=True)
     }
-    only = {name: "the settings block" for name in named("only", block.only)} or said.only
+    only = {name: "the settings block" for name in named("only", block.only)} or instructions.only
     why_others = next(iter(only.values()), "")
     others = {name: f"not among those that run: {why_others}" for name in by_name if only and name not in only}
-    skipped = {**others, **listed.skipped, **said.skipped, **skip}
-    order = orders.in_order(page, list(by_name), listed.ranks, said)
+    _check_places(page, block, instructions)
+    skipped = {**others, **listed.skipped, **instructions.skipped, **skip}
+    order = orders.in_order(page, list(by_name), listed.ranks, instructions)
     first = named("order", block.order)
     order = [*first, *(name for name in order if name not in first)]
     kept = tuple(by_name[name] for name in order if name not in skipped)
     if by_name and not kept:
         raise page.error("every variant is left out", None, "leave one in, or close the issue")
     return kept, {name: why for name, why in skipped.items() if name in by_name}
+
+
+def _check_places(page: IssueDocument, block: Settings, instructions: Instructions) -> None:
+    """Raise BadInput for a variant that is given a place and left out."""
+    both = {name.lower() for name in block.order} & {name.lower() for name in block.skip}
+    if both:
+        raise page.error(f"order: and skip: both name {', '.join(both)}", block.line("skip"), "keep one of the two")
+    placed = {name for _, name in instructions.placed} & instructions.skipped.keys()
+    if placed and not (block.order or block.skip or block.only):
+        name = sorted(placed)[0]
+        raise page.error(
+            f"{name} is given a place and left out: {instructions.skipped[name]}", None, "keep one of the two"
+        )
 
 
 # --- what kind of issue it is -----------------------------------------------------------------------------
@@ -282,15 +309,15 @@ def _seeds(
                 "baseline_only: true, and there are variants", block.line("baseline_only"), "take one of the two out"
             )
         return block.seeds, True
+    if not listed.variants and block.strategy is None and (baseline := baseline_seeds(page)):
+        reads.append(baseline.read)
+        return block.seeds or baseline.seeds, True
     if block.seeds is not None:
         return block.seeds, False
     stated = stated_seeds(page)
     if stated is not None:
         reads.append(stated.read)
         return stated.seeds, False
-    if not listed.variants and block.strategy is None and (baseline := baseline_seeds(page)):
-        reads.append(baseline.read)
-        return baseline.seeds, True
     return None, False
 
 
@@ -302,30 +329,8 @@ def _strategy(page: IssueDocument, names: Vocabulary, block: Settings, listed: _
         return "table"
     if page.tables or tables.like_a_table(page, names) is not None:
         return "table"
-    _check_no_settings(page, names)
+    check_no_settings(page, names)
     return PROSE
-
-
-def _check_no_settings(page: IssueDocument, names: Vocabulary) -> None:
-    """Raise BadInput where prose without a table gives constants values: that is a table in words."""
-    lines = [(prose.lines[0], prose.text) for prose in page.prose] + list(page.titles)
-    for at, text in lines:
-        for name in re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\b|\b[a-z]+(?:_[a-z0-9]+)+\b|\bTUNED(?:\.\w+)+", text):
-            value = re.search(
-                rf"\b{re.escape(name)}\b[`*]*\s*(?:=|:|to|of|at|in|->|\u2192|values?|\{{|\[|\()?\s*[`*]*[\[{{(]?-?[0-9]",
-                text,
-            )
-            if (
-                value
-                and names.knows(name)
-                and re.search(r"\b(?:try|run|test|compare|sweep|set|use|vary|with|scan)\b", text, re.IGNORECASE)
-            ):
-                raise page.error(
-                    f"{' '.join(text.split())[:100]!r} gives {name} a value, and there is no table",
-                    at,
-                    "list the variants in a table or in the settings block (variants:, or grid: for all combinations); "
-                    f"for an editor to write the change, say there: strategy: {PROSE}",
-                )
 
 
 # --- labels -----------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ class SettingsBlock(BaseModel):
     gate: Literal["confirmed", "lowest"] | None = Field(
         None, description="confirmed, or lowest: one run each, the lowest wins"
     )
-    min_gain: Annotated[StrictInt | StrictFloat, Field(ge=0)] | None = Field(
+    min_gain: Annotated[StrictInt | StrictFloat, Field(ge=0, allow_inf_nan=False)] | None = Field(
         None, description="the gain that a winner must reach, in units of the metric"
     )
     order: list[Name] | None = Field(None, description="these variants run first, in this order")

@@ -1,26 +1,31 @@
 """The sentences of an issue's prose: one at a time, each with its line, without what only explains. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from agent.core.experiment import ReadAs
 from agent.spec.markdown import IssueDocument, Paragraph
 
 _ABBREVIATED = re.compile(r"\b(e\.g|i\.e|vs|approx|incl|resp|etc|no|fig|cf|ca|max|min|est)\.$", re.IGNORECASE)
 _END = re.compile(r"(?<=[.!?;])\s+|\n(?=[-*\u2022]\s)")
-_REASON = re.compile(r",?\s+(?:because|since|so that|in order to|to (?:see|test|check|learn|find out|verify|know|measure))\b.*$",
-                     re.IGNORECASE | re.DOTALL)  # fmt: skip
+_REASON = re.compile(
+    r",?\s+(?:because|since|so that|in order to|to (?:see|test|check|learn|find out|verify|know|measure))\b.*$",
+    re.IGNORECASE | re.DOTALL,
+)
 _PAREN = re.compile(r"\s*[(\[][^()\[\]]*[)\]]")
 # In brackets, these words instruct: what holds them is no mere description.
 _INSTRUCTS = re.compile(
-    r"\b(?:skip\w*|first|last|not|no|only|done|already|optional\w*|before|after|if|unless|until|then|drop\w*|omit\w*|don't)\b",
+    r"\b(?:skip\w*|first|last|not|no|only|done|already|optional\w*|before|after|if|unless|until|then|drop\w*|omit\w*|don't"
+    r"|once|twice|times|again|instead|alone|maybe|perhaps|seeds?|minutes?|steps?|hours?)\b|=|\b[0-9]+\s*x\b|\bx\s*[0-9]",
     re.IGNORECASE,
 )
-_PAST = ("background", "previous", "prior", "earlier", "related", "history", "appendix", "results")
+PAST = ("background", "previous", "prior", "earlier", "related", "history", "appendix", "results")
 _EXECUTION = re.compile(r"\b(?:execution|order|run plan|running|schedule|procedure|how to run|runs)\b", re.IGNORECASE)
 _GATE = re.compile(
     r"\b(?:decision|gate|acceptance|accept|criteria|criterion|success|adoption|promotion)\b", re.IGNORECASE
 )
+_OUTCOMES = re.compile(r"\b(?:outcomes?|expect\w*)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,13 @@ class Sentence:
         return any(_GATE.search(heading) for heading in self.prose.headings)
 
     @property
+    def in_outcomes(self) -> bool:
+        return any(_OUTCOMES.search(heading) for heading in self.prose.headings)
+
+    @property
     def in_the_past(self) -> bool:
         """Whether its section tells what was, and not what is to be done."""
-        return any(heading.casefold().startswith(_PAST) for heading in self.prose.headings)
+        return any(heading.casefold().startswith(PAST) for heading in self.prose.headings)
 
     @property
     def plain(self) -> str:
@@ -58,12 +67,25 @@ def sentences(page: IssueDocument) -> Iterator[Sentence]:
             yield Sentence(text, page.line_of(prose, text), prose)
 
 
+def unread(page: IssueDocument, reads: Sequence[ReadAs]) -> Iterator[ReadAs]:
+    """Yield what is shown of the sentences that may instruct, by their place or their first word, and were not read."""
+    for sentence in sentences(page):
+        expects = re.match(r"if\b.*\bwin", sentence.plain, re.IGNORECASE) or sentence.in_outcomes
+        own = page.read_as(sentence.line, sentence.text, "describes: nothing is read of it")
+        if (sentence.in_execution or sentence.in_gate or expects) and not any(_is_of(read, own) for read in reads):
+            yield own
+
+
+def _is_of(read: ReadAs, own: ReadAs) -> bool:
+    return read.line == own.line and (own.text in read.text or read.text in own.text)
+
+
 def _split(text: str) -> list[str]:
     """Return the sentences of a paragraph; a full stop after `e.g` ends none."""
     pieces = [piece for piece in _END.split(text) if piece.strip()]
     joined: list[str] = []
     for piece in pieces:
-        if joined and _ABBREVIATED.search(joined[-1]):
+        if joined and _ABBREVIATED.search(joined[-1][-12:]):
             joined[-1] += f" {piece}"
         else:
             joined.append(piece)

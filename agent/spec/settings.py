@@ -1,4 +1,4 @@
-"""The settings block of an issue: fenced yaml whose first line is `# autoresearch`. Every error names its line. Pure."""
+"""The settings block of an issue: fenced yaml whose first line is `# autoresearch`. Errors name the line. Pure."""
 
 import difflib
 import re
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from agent.core.experiment import Budget, GateKind, ReadAs
 from agent.spec.amounts import parse_budget
-from agent.spec.markdown import IssueDocument, lines_of
+from agent.spec.markdown import IssueDocument, is_yaml, lines_of
 
 PROPOSALS = 3  # of an issue in prose, where it does not say how many
 _KEYS = (
-    "track, strategy, budget, cap, seeds, gate, min_gain, order, skip, only, table, describe, grid, space, claims, variants, "
-    "baseline_only, confirm"
+    "track, strategy, budget, cap, seeds, gate, min_gain, order, skip, only, table, describe, grid, space, claims, "
+    "variants, baseline_only, confirm"
 )
 _HELP = f"keys: {_KEYS}; `--schema` says what each takes, such as budget: 5 minutes, seeds: [0, 1], gate: lowest"
 Value = int | float | str | bool
@@ -60,6 +60,7 @@ class Settings:
 def read_settings(page: IssueDocument) -> Settings:
     """Return what the page's one settings block says, or the defaults. Raises BadInput, with the line."""
     if not page.blocks:
+        _check_unmarked(page)
         return Settings()
     if len(page.blocks) > 1:
         raise page.error("a second autoresearch block", lines_of(page.blocks[1])[0], "keep one of the two")
@@ -71,6 +72,15 @@ def read_settings(page: IssueDocument) -> Settings:
 def keys_of(block: str) -> list[str]:
     """Return the keys that a block has at its margin."""
     return re.findall(r"^(\w+)\s*:", block, re.MULTILINE)
+
+
+def _check_unmarked(page: IssueDocument) -> None:
+    """Raise BadInput for a block that has nothing but keys of this one, and not its first line."""
+    for fence in page.fences:
+        keys = re.findall(r"^(\w+):", fence.content, re.MULTILINE)
+        if is_yaml(fence) and keys and set(keys) <= set(_KEYS.split(", ")):
+            problem = "a block of settings without its first line is not read"
+            raise page.error(problem, lines_of(fence)[0], "begin it with the line # autoresearch")
 
 
 def _settings(page: IssueDocument, loaded: object, lines: Mapping[str, int], first: int) -> Settings:
@@ -148,8 +158,9 @@ def _loaded(page: IssueDocument, block: str, first: int) -> object:
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         # all but the first come from YAML's own constructors: `!!int ''` is an IndexError
         mark = getattr(error, "problem_mark", None)
+        line = min(mark.line, block.rstrip("\n").count("\n")) if mark else 0  # what is open ends below the block
         problem = getattr(error, "problem", None) or "it cannot be read"
-        raise page.error(f"the block is no YAML: {problem}", first + (mark.line if mark else 0), _HELP) from None
+        raise page.error(f"the block is no YAML: {problem}", first + line, _HELP) from None
 
 
 def read_as(page: IssueDocument, settings: Settings) -> list[ReadAs]:

@@ -12,9 +12,10 @@ from agent.spec.amounts import parse_budget, readable
 from agent.spec.cells import KEEP, Misread, bare, read_cell
 from agent.spec.columns import Column, Role, read_column, says_nothing
 from agent.spec.markdown import IssueDocument
-from agent.spec.names import Unknown, Vocabulary, normal_form
+from agent.spec.names import Unknown, Vocabulary, in_brackets, normal_form
 
 _CONTROLS = {"base", "control", "current", "default", "reference"}  # rows that may be the baseline under another name
+_SUMS = {"total", "sum", "mean", "average", "avg", "median", "overall"}  # rows under a table
 _SKIP = {"skip", "skipped", "drop", "dropped", "cancelled", "canceled", "excluded"}
 _RUN = {"", "todo", "open", "new", "planned", "queued", "pending", "ready", "run", "next", *KEEP}
 _ASSIGNED = re.compile(r"""\s*([A-Za-z_][\w. ]*?)\s*=\s*("[^"]*"|'[^']*'|[^,;]+?)\s*(?:[,;]|$)""")
@@ -106,10 +107,9 @@ class ExperimentTable:
         for row in rows:
             for name, value, column in self._settings(row):
                 if value != self.names.constants[name]:
-                    problem = f"row {self._id(row)}, column {column}: the baseline's {name} is {self.names.constants[name]}, not {value}"
-                    raise self.page.error(
-                        problem, row.line, f"write {self.names.constants[name]}, or give the row an ID of its own"
-                    )
+                    true = self.names.constants[name]
+                    problem = f"row {self._id(row)}, column {column}: the baseline's {name} is {true}, not {value}"
+                    raise self.page.error(problem, row.line, f"write {true}, or give the row an ID of its own")
         return tuple(stated for row in rows for stated in self._stated(row))
 
     def _is_baseline(self, row: Row) -> bool:
@@ -121,6 +121,10 @@ class ExperimentTable:
         cells = [(bare(row.cells.get(c.header, "")), self.names.constants[c.target]) for c in self._setting]
         return all(not cell or read_cell(cell, present) in (None, present) for cell, present in cells)
 
+    def value_of(self, row: Row, name: str) -> object:
+        """Return what a row sets a constant to; None where it leaves it as it is."""
+        return {target: value for target, value, _ in self._settings(row)}.get(name)
+
     @property
     def _setting(self) -> list[Column]:
         return [column for column in self.columns if column.role == "set"]
@@ -130,6 +134,9 @@ class ExperimentTable:
 
     def _check_name(self, row: Row) -> None:
         name = self._id(row)
+        if name.lower() in _SUMS:
+            advice = "take the row out of the table, or give the variant a name of its own"
+            raise self.page.error(f"row {name} sums others up, and is no variant", row.line, advice)
         if not is_name(name):
             problem = f"{name[:80]!r} cannot be an ID" if name else "a row has no ID"
             raise self.page.error(problem, row.line, NAMES)
@@ -230,7 +237,9 @@ class ExperimentTable:
             stated = [(row, cell, parse_as(cell, 0)) for row, cell in cells if cell and cell not in KEEP]
             distinct = list(dict.fromkeys(value for _, _, value in stated))
             if stated and (seeds is None or not set(distinct) <= set(seeds)):
-                shown = ", ".join(str(value) for value in distinct if value is not None) or "42, 43"
+                count = distinct[0] if len(distinct) == 1 and normal_form(column.header) == "seeds" else None
+                listed = range(count) if isinstance(count, int) and count <= 20 else distinct  # 3 seeds, or seed 3
+                shown = ", ".join(str(value) for value in listed if value is not None) or "42, 43"
                 problem = f"column {column.header}: a variant has no seed of its own, all run on the same ones"
                 raise self.page.error(
                     problem, stated[0][0].line, f"take the column out and write in the settings block: seeds: [{shown}]"
@@ -246,15 +255,23 @@ class ExperimentTable:
                     given.append((self._budget_in(row, column.header, cell), row, column.header))
         if not given:
             return None
+        self._check_filled([row for _, row, _ in given], given[0][2])
         for budget, row, header in given:
             if budget != given[0][0]:
                 advice = "give all rows the same, or file an issue for each budget: results under two are not compared"
                 raise self._misfit(row, header, Misread(f"another budget than {given[0][0]}", advice))
         return given[0][0], self.page.read_as(self.line, given[0][2], f"the budget of a run: {given[0][0]}")
 
+    def _check_filled(self, filled: Sequence[Row], header: str) -> None:
+        for row in self.variant_rows:
+            if row not in filled:
+                advice = "give all rows the same budget, or take the column out and say budget: in the settings block"
+                raise self._misfit(row, header, Misread("no budget, and other rows have one", advice))
+
     def _budget_in(self, row: Row, header: str, cell: str) -> Budget:
         form = normal_form(header)
-        unit = "steps" if "step" in form else "tokens" if "token" in form else ""
+        counted = "steps" if "step" in form else "tokens" if "token" in form else ""
+        unit = " ".join([*in_brackets(header), counted]).strip()
         text = f"{cell} {unit}" if unit and re.fullmatch(r"[0-9][0-9.,_]*\s*[kKMGB]?", cell) else cell
         if not readable(text):
             raise self._misfit(

@@ -1,4 +1,4 @@
-"""Which tables of an issue are its experiments: chosen, joined, continued; and what is like a table and is none. Pure."""
+"""Which tables of an issue are its experiments, joined where they are one; what is like a table and is none. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from agent.spec.columns import Column, read_column
 from agent.spec.layout import cells_of, is_id, is_row, is_ruler
 from agent.spec.markdown import IssueDocument, Table
 from agent.spec.names import Unknown, Vocabulary, normal_form
+from agent.spec.remarks import check_remarks
 from agent.spec.settings import Settings
 from agent.spec.table import ExperimentTable, Row, example
 
@@ -40,15 +41,15 @@ def find_tables(
     """
     with_id = [table for table in page.tables if any(map(is_id, table.header)) and len(table.rows) > 1]
     if settings.tables:
-        meant = [table for key in settings.tables for table in _named(page, with_id, key, settings)]
+        chosen = [table for key in settings.tables for table in _named(page, with_id, key, settings)]
     else:
-        meant = _meant(page, with_id, names, reads)
+        chosen = _chosen(page, with_id, names, reads)
     for table in page.tables:
-        if table not in meant and not any(read.line == page.number(table.line) for read in reads):
+        if table not in chosen and not any(read.line == page.number(table.line) for read in reads):
             reads.append(
                 page.read_as(table.line, f"table with {join(table.header)}", "not read: no table of experiments")
             )
-    return _joined(page, [_experiment(page, table, names, settings) for table in meant])
+    return _joined(page, [_experiment(page, table, names, settings) for table in chosen])
 
 
 def _experiment(page: IssueDocument, table: Table, names: Vocabulary, settings: Settings) -> ExperimentTable:
@@ -75,7 +76,7 @@ def _list(page: IssueDocument, tables: Sequence[Table]) -> str:
     return f"tables with an ID column: {join(list(shown))}"
 
 
-def _meant(page: IssueDocument, tables: Sequence[Table], names: Vocabulary, reads: list[ReadAs]) -> list[Table]:
+def _chosen(page: IssueDocument, tables: Sequence[Table], names: Vocabulary, reads: list[ReadAs]) -> list[Table]:
     """Return the tables of experiments: those without results, and of these those under Experiments where some are."""
     results = [table for table in tables if _has_results(table, names)]
     open_ones = [table for table in tables if table not in results]
@@ -152,7 +153,8 @@ def _union(page: IssueDocument, first: ExperimentTable, second: ExperimentTable)
         for header in (column.header for column in second.columns if column.role != "id"):
             mine = row.cells.get(header)
             if mine is not None and mine != other.cells.get(header, mine):
-                problem = f"row {row.of(first.columns, 'id')}, column {header}: {mine!r} at {page.where(row.line)} and {other.cells[header]!r} here"
+                what = f"row {row.of(first.columns, 'id')}, column {header}"
+                problem = f"{what}: {mine!r} at {page.where(row.line)} and {other.cells[header]!r} here"
                 raise page.error(problem, other.line, "keep one of the two")
         own = {column.header for column in second.columns if column.role == "id"}
         rows.append(Row({**{k: v for k, v in other.cells.items() if k not in own}, **row.cells}, row.line))
@@ -169,6 +171,7 @@ def check_tables(page: IssueDocument, names: Vocabulary, tables: Sequence[Experi
         if not any(column.role in ("set", "changes") for column in table.columns):
             problem = f"no column sets a constant of {names.track.script}; the columns are {join(table.header)}"
             raise page.error(problem, table.line, f"its constants: {join(list(names.constants))}; {example(names)}")
+        check_remarks(table)
     check_leftovers(page, names)
 
 
@@ -203,6 +206,9 @@ def like_a_table(page: IssueDocument, names: Vocabulary) -> int | None:
             return at
         fields = [field.strip() for field in re.split(r"[|,;\t]|\s{2,}", line) if field.strip()]
         if len(fields) > 1 and any(map(is_id, fields)) and any(names.knows(field) for field in fields):
+            return at
+        first, *others = line.split() or [""]
+        if is_id(first) and others and all(names.knows(word) for word in others):
             return at
     return None
 

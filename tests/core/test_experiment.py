@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent.core import experiment, proposals, protocols, records, runs
 from agent.core.experiment import Budget, BudgetKind, Issue, Spec, Variant
-from agent.spec.prose import parse_budget
+from agent.spec.amounts import parse_budget
 
 
 @pytest.mark.parametrize("budget", [Budget("seconds", 20), Budget("seconds", 2.5), Budget("steps", 500)])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, HumanComment, SetConstant, Variant
 from agent.core.records import CommandRecord
+from agent.spec.amounts import readable
 from agent.spec.commands import (
     LONGEST,
     Add,
@@ -27,7 +28,6 @@ from agent.spec.commands import (
     parse,
     replay,
 )
-from agent.spec.prose import readable
 
 SCRIPT = Script("train.py", {"DEPTH": 8, "LR": 0.1, "WINDOW": "SSL", "TIE": False, "BETAS": (0.9, 0.95)})
 SELECTION = Selection(

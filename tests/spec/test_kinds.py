@@ -12,7 +12,10 @@ from agent.store import tracks
 ROOT = Path(__file__).parents[2]
 TRACK = tracks.load(ROOT, "main")
 CONSTANTS = script.constants((ROOT / "train.py").read_text(), "train.py")
-TABLE = "| ID | DEPTH | ASPECT_RATIO |\n|---|---|---|\n| 1A | 6 | 128 |\n| 1B | 12 | 32 |\n| 1C | 10 | 64 |\n| 1D | 8 | 96 |\n"
+TABLE = (
+    "| ID | DEPTH | ASPECT_RATIO |\n|---|---|---|\n"
+    "| 1A | 6 | 128 |\n| 1B | 12 | 32 |\n| 1C | 10 | 64 |\n| 1D | 8 | 96 |\n"
+)
 
 
 def read(body: str, profile: Profile = "mini") -> Spec:
@@ -96,7 +99,10 @@ def test_false_reason() -> None:
 
 
 def test_wrong_table() -> None:
-    past = "## Background\n\n| ID | DEPTH | ASPECT_RATIO | val_bpb |\n|-|-|-|-|\n| 1A | 6 | 128 | 1.01 |\n| 1D | 8 | 96 | 1.02 |\n\n"
+    past = (
+        "## Background\n\n| ID | DEPTH | ASPECT_RATIO | val_bpb |\n|-|-|-|-|\n"
+        "| 1A | 6 | 128 | 1.01 |\n| 1D | 8 | 96 | 1.02 |\n\n"
+    )
     spec = read(f"{past}## Experiments\n\n| ID | DEPTH | ASPECT_RATIO |\n|-|-|-|\n| 2A | 10 | 64 |\n| 2B | 12 | 64 |")
     assert spec.order == ("2A", "2B")
     assert any("it has results" in one.means for one in spec.read_as)
@@ -126,7 +132,10 @@ def test_rows_lost(between: str) -> None:
     assert read(f"| ID | DEPTH |\n|-|-|\n| 1A | 6 |\n{between}| 1B | 10 |").order == ("1A", "1B")
 
 
-HTML = "<table>\n<tr><th>ID</th><th>DEPTH</th></tr>\n<tr><td>1A</td><td>6</td></tr>\n<tr><td>1B</td><td>10</td></tr>\n</table>"
+HTML = (
+    "<table>\n<tr><th>ID</th><th>DEPTH</th></tr>\n<tr><td>1A</td><td>6</td></tr>\n"
+    "<tr><td>1B</td><td>10</td></tr>\n</table>"
+)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +145,7 @@ HTML = "<table>\n<tr><th>ID</th><th>DEPTH</th></tr>\n<tr><td>1A</td><td>6</td></
         "ID\tDEPTH\n1A\t6\n1B\t10",
         "| ID | DEPTH |\n| 1A | 6 |\n| 1B | 10 |",
         "| ID | DEPTH |\n|====|=======|\n| 1A | 6 |\n| 1B | 10 |",
-        "｜ ID ｜ DEPTH ｜\n｜---｜---｜\n｜ 1A ｜ 6 ｜\n｜ 1B ｜ 10 ｜",
+        "| ID | DEPTH |\n|---|---|\n| 1A | 6 |\n| 1B | 10 |".replace("|", "\uff5c"),
         "+----+-------+\n| ID | DEPTH |\n+====+=======+\n| 1A | 6 |\n+----+-------+\n| 1B | 10 |\n+----+-------+",
         "┌────┬───────┐\n│ ID │ DEPTH │\n├────┼───────┤\n│ 1A │ 6     │\n│ 1B │ 10    │\n└────┴───────┘",
         "> | ID | DEPTH |\n> | 1A | 6 |\n>\n> | 1B | 10 |",
@@ -197,9 +206,18 @@ def test_what_may_be_a_budget_is_refused_with_the_key(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Don\u2019t run 1B.", "Leave out 1B.", "1B has already been run.", "Skip 1B.", "Leave 1B out.", "Omit 1B", "Run all but 1B.", "1B is skipped.",
-     "Run all variants except 1B."],
-)  # fmt: skip
+    [
+        "Don\u2019t run 1B.",
+        "Leave out 1B.",
+        "1B has already been run.",
+        "Skip 1B.",
+        "Leave 1B out.",
+        "Omit 1B",
+        "Run all but 1B.",
+        "1B is skipped.",
+        "Run all variants except 1B.",
+    ],
+)
 def test_exclusion_missed(text: str) -> None:
     spec = read(execution(text))
     assert spec.order == ("1A", "1C", "1D")
@@ -233,10 +251,22 @@ def test_order(text: str, order: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Run 1D, 1C first.", "Run 1D twice.", "Run the wide ones, e.g. 1A and 1D.", "Run 1B (optional) last.", "Run 1D or 1C first.",
-     "If 1D wins, skip 1A.", "Run the widest first.", "Run 1D with 1C in parallel.", "Don't skip 1B.", "1B can wait.", "Run 1D-1A.",
-     "Start with the cheap one, 1B.", "Never mind 1B."],
-)  # fmt: skip
+    [
+        "Run 1D, 1C first.",
+        "Run 1D twice.",
+        "Run the wide ones, e.g. 1A and 1D.",
+        "Run 1B (optional) last.",
+        "Run 1D or 1C first.",
+        "If 1D wins, skip 1A.",
+        "Run the widest first.",
+        "Run 1D with 1C in parallel.",
+        "Don't skip 1B.",
+        "1B can wait.",
+        "Run 1D-1A.",
+        "Start with the cheap one, 1B.",
+        "Never mind 1B.",
+    ],
+)
 def test_what_may_be_an_order_is_refused_with_the_key(text: str) -> None:
     error = refused(execution(text))
     assert "i.md:10" in error
@@ -260,18 +290,27 @@ def test_condition() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Adopt only if val_bpb improves by at least 0.02.", "Minimum gain: 0.02", "Require a gain of at least 0.02 bpb.",
-     "Promote the winner only if val_bpb drops by more than 0.02"],
-)  # fmt: skip
+    [
+        "Adopt only if val_bpb improves by at least 0.02.",
+        "Minimum gain: 0.02",
+        "Require a gain of at least 0.02 bpb.",
+        "Promote the winner only if val_bpb drops by more than 0.02",
+    ],
+)
 def test_threshold(text: str) -> None:
     assert read(f"{TABLE}\n## Decision Gate\n\n{text}\n").min_gain == 0.02
 
 
 @pytest.mark.parametrize(
     "text",
-    ["Adopt only if val_bpb improves by at least 2%.", "It must beat the baseline by 0.02.", "Use p < 0.01.", "Reject gains under 0.02.",
-     "Adopt only if val_bpb improves by at most 0.02."],
-)  # fmt: skip
+    [
+        "Adopt only if val_bpb improves by at least 2%.",
+        "It must beat the baseline by 0.02.",
+        "Use p < 0.01.",
+        "Reject gains under 0.02.",
+        "Adopt only if val_bpb improves by at most 0.02.",
+    ],
+)
 def test_what_may_be_a_threshold_is_refused_with_the_key(text: str) -> None:
     body = f"{TABLE}\n## Decision Gate\n\n{text}\n"
     assert "min_gain: 0.002" in refused(body)
@@ -340,9 +379,13 @@ def test_change_column() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["- Try DEPTH 6, 8 and 12 with ASPECT_RATIO 128, 96 and 64", "## Try DEPTH 6, 8 and 12\n\nWith ASPECT_RATIO to match.",
-     "Sweep `DEPTH` in {6, 8, 10}.", "Set matrix_lr to 0.02 and 0.08."],
-)  # fmt: skip
+    [
+        "- Try DEPTH 6, 8 and 12 with ASPECT_RATIO 128, 96 and 64",
+        "## Try DEPTH 6, 8 and 12\n\nWith ASPECT_RATIO to match.",
+        "Sweep `DEPTH` in {6, 8, 10}.",
+        "Set matrix_lr to 0.02 and 0.08.",
+    ],
+)
 def test_settings_as_text(text: str) -> None:
     assert "grid:" in refused(f"An idea.\n\n{text}\n")
 
@@ -354,15 +397,20 @@ def test_a_grid_says_what_such_text_means() -> None:
         )
     )
     assert sets(spec) == {
-        "G1": {"DEPTH": 8, "HEAD_LR": 0.01}, "G2": {"DEPTH": 10, "HEAD_LR": 0.005}, "G3": {"DEPTH": 10, "HEAD_LR": 0.01},
-    }  # fmt: skip
+        "G1": {"DEPTH": 8, "HEAD_LR": 0.01},
+        "G2": {"DEPTH": 10, "HEAD_LR": 0.005},
+        "G3": {"DEPTH": 10, "HEAD_LR": 0.01},
+    }
 
 
 @pytest.mark.parametrize(
     ("text", "seeds"),
-    [("Run the baseline with seeds 42, 43, 44. No code changes.", (42, 43, 44)), ("Measure the baseline on 3 seeds.", (0, 1, 2)),
-     ("Repeat the baseline five times.", (0, 1, 2, 3, 4))],
-)  # fmt: skip
+    [
+        ("Run the baseline with seeds 42, 43, 44. No code changes.", (42, 43, 44)),
+        ("Measure the baseline on 3 seeds.", (0, 1, 2)),
+        ("Repeat the baseline five times.", (0, 1, 2, 3, 4)),
+    ],
+)
 def test_baseline_only(text: str, seeds: tuple[int, ...]) -> None:
     spec = read(text)
     assert (spec.baseline_only, spec.seeds, spec.variants, spec.proposals) == (True, seeds, (), 0)

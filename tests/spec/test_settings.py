@@ -1,23 +1,64 @@
-"""The settings block of an issue; tests/spec/test_parser.py has what each key does, and each mistake."""
+"""The settings block: every key, and for each mistake the line and what to write."""
 
 import pytest
 
-from agent.core.errors import BadInput
-from agent.core.experiment import Issue
-from agent.spec.markdown import IssueDocument, parse_issue
-from agent.spec.parser import PROPOSALS
-from agent.spec.settings import read_settings
+from agent.core.experiment import Budget, Issue
+from agent.spec.markdown import parse_issue
+from agent.spec.settings import Settings, read_settings
+from tests.spec.test_parser import TABLE, block, issue, parse, refusal
 
 
-def page(text: str) -> IssueDocument:
-    return parse_issue(Issue(7, "a title", f"```yaml\n# autoresearch\n{text}\n```\n", source="i.md"))
+def read(text: str) -> Settings:
+    return read_settings(parse_issue(Issue(7, "t", f"```yaml\n# autoresearch\n{text}\n```", source="i.md")))
 
 
-def test_a_block_is_read_by_key_and_leaves_the_rest_to_the_issues_text() -> None:
-    rest = {"track": None, "strategy": None, "variants": PROPOSALS, "budget": None, "gate": None}
-    assert read_settings(page("seeds: [3, 1]")) == rest | {"seeds": [3, 1]}
+def test_every_key_is_read_with_its_line() -> None:
+    found = read(
+        "track: main\nstrategy: table\nbudget: 5 minutes\ncap: 2 hours\nseeds: [1, 2]\ngate: lowest\nmin_gain: 0.01\n"
+        "order: [1B]\nskip: {1C: too wide}\nonly: [1A, 1B]\ntable: [1, Phase 2]\ndescribe: [Notes]\n"
+        "claims: [deeper is better]\nconfirm: true"
+    )
+    assert (found.track, found.strategy, found.budget) == ("main", "table", Budget("seconds", 300))
+    assert (found.cap_s, found.seeds, found.gate, found.min_gain) == (7200, (1, 2), "lowest", 0.01)
+    assert (found.order, found.skip, found.only) == (("1B",), {"1C": "too wide"}, ("1A", "1B"))
+    assert (found.tables, found.describe, found.claims, found.confirm) == ((1, "Phase 2"), ("Notes",), 1, True)
+    assert (found.line("track"), found.line("confirm")) == (2, 15)
 
 
-def test_more_variants_than_a_round_may_have_are_refused_with_the_line() -> None:
-    with pytest.raises(BadInput, match=r"^i.md:4: variants: Input should be less than or equal to 12"):
-        read_settings(page("gate: lowest\nvariants: 13"))
+def test_variants_a_grid_and_a_number_of_proposals() -> None:
+    [one] = read("variants:\n  - id: 1A\n    set: {DEPTH: 10}\n    why: wider").variants
+    assert (one.name, one.values, one.why, one.line) == ("1A", {"DEPTH": 10}, "wider", 3)
+    assert read("variants: 5").proposals == 5
+    assert read("grid: {DEPTH: [6, 8]}").grid == {"DEPTH": (6, 8)}
+    assert read("baseline_only: true\nseeds: [1]").baseline_only
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "where", "step"),
+    [("order: [1Z]", "order: 1Z is no variant", "i.md:10", "the IDs are 1A, 1B"),
+     ("skip: [1A, 1B, 1C, 1D]", "every variant is left out", "i.md", "leave one in"),
+     ("table: 2", "table: 2 is no table with an ID column", "i.md:10", "tables with an ID column: 1 (i.md:1"),
+     ("baseline_only: true", "there are variants", "i.md:10", "take one of the two out"),
+     ("grid: {DEPTH: [6]}\ntable: 1", "both say what the variants are", "i.md:11", "keep one"),
+     ("grid: {DEPHT: [6]}", "train.py has no constant DEPHT", "i.md:10", "did you mean DEPTH?"),
+     ("grid: {DEPTH: [6.5]}", "grid, DEPTH: '6.5' is not a whole number", "i.md:10", "such as 8"),
+     ("grid: {DEPTH: [6], depth: [7]}", "grid gives DEPTH twice", "i.md:10", "keep one"),
+     ("grid: {DEPTH: [6, 6]}", "grid, DEPTH gives 6 twice", "i.md:10", "keep one"),
+     ("variants: [{id: 1A, set: {DEPTH: 6, depth: 7}}]", "variant 1A gives DEPTH twice", "i.md:10", "keep one"),
+     ("order: [1B]\nskip: [1b]", "both name 1b", "i.md:11", "keep one"),
+     ("min_gain: .inf", "min_gain: ", "i.md:10", "keys: track"),
+     ("space: {DEPTH: [6]}", "space: is for strategy search", "i.md:10", "grid:"),
+     ("min_gian: 0.1", "unknown key 'min_gian'", "i.md:10", "did you mean min_gain?")],
+)  # fmt: skip
+def test_a_mistake_in_the_block_is_refused_with_its_line(text: str, problem: str, where: str, step: str) -> None:
+    error = refusal(issue(block(text)))
+    assert problem in error.problem
+    assert error.where == where
+    assert step in error.next_step
+
+
+def test_the_block_outranks_the_prose() -> None:
+    spec = parse(block("order: [1B]\nskip: [1D]\nmin_gain: 0.5") + "\n## Execution\n\nRun 1C, 1A first, maybe.")
+    assert spec.order == ("1B", "1A", "1C")
+    assert spec.min_gain == 0.5
+    assert TABLE in spec.issue.body

@@ -141,7 +141,7 @@ def _plan(repo: Repository, scripts: Mapping[str, str], steps: int, corpus: str)
         variants=tuple(_unchecked(one, base.baseline) for one in asked),
         clock="steps",
         budget=budget,
-        rules=GateRules(seeds=(0, 1, 2)),
+        rules=GateRules(seeds=(0, 1, 2), baseline_runs=1),
         request=CampaignRequest(60, "mini", corpus),
         round=Round(0, head),
     )
