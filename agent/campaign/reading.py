@@ -83,7 +83,8 @@ def _ask(
         )
         ledger.append(record)
         return record
-    problem = f"{refused.problem}; {reader.name} read it, and what it wrote is refused: {one_line(attempts[-1][1], known, 300)}"
+    why = one_line(attempts[-1][1], known, 300)
+    problem = f"{refused.problem}; {reader.name} read it, and what it wrote is refused: {why}"
     raise BadInput(problem, where=refused.where, next_step=_NEXT)
 
 

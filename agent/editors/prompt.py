@@ -137,10 +137,10 @@ def reading_rules(track: Track, constants: Mapping[str, object], schema: Mapping
     """Return what a model is told that is to say which settings block an issue means."""
     values = "\n".join(f"- {name} = {value!r}" for name, value in constants.items())
     return (
-        "You read the issue of a researcher into the settings block of a harness that runs experiments. Answer with the "
-        "block alone: YAML whose first line is `# autoresearch`, no fence, no words beside it.\n\n"
-        "Rules. List every variant under `variants:` as {id, set, why}, or all combinations under `grid:`. Take IDs and "
-        "values from the issue as they stand there; invent none. Values that a table gives stay as they are. What the "
+        "You read the issue of a researcher into the settings block of a harness that runs experiments. Answer with "
+        "the block alone: YAML whose first line is `# autoresearch`, no fence, no words beside it.\n\n"
+        "Rules. List every variant under `variants:` as {id, set, why}, or all combinations under `grid:`. Take IDs "
+        "and values from the issue as they stand there; invent none. Values that a table gives stay as they are. What the "
         "issue leaves out, `skip:` with the reason. Write `budget:` only where the issue gives each run one. Leave out "
         f"{', '.join(('track', 'gate', 'seeds', 'confirm'))} and whatever the issue does not say. Where the issue asks "
         "for a change of code, or is no list of settings, answer with one line: unreadable: why.\n\n"

@@ -14,7 +14,10 @@ _HUGE = 1e300  # a run whose value is beyond this has diverged; below it no sum 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A run that happened, or another failure of a variant. `value` is the metric, None where the run failed; a contended run is no evidence."""
+    """A run that happened, or another failure of a variant.
+
+    `value` is the metric, None where the run failed; a contended run is no evidence.
+    """
 
     variant: str
     seed: int | None  # None: it is not about one run

@@ -3,6 +3,7 @@
 `parse_issue` is the door for what an issue says: whatever comes of a page, its issue included, is plain text.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache

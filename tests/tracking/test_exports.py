@@ -62,5 +62,6 @@ def test_reasons_lost_no_more_why_a_run_failed_is_in_results_tsv_and_in_the_stat
     broken = replace(run("1B", 0, None, "nan"), reason="loss diverged", log="logs/run.log")
     assert exports.results_tsv([(WON, [broken])]).splitlines()[1].endswith(": nan, loss diverged")
     shown = exports.status_json(replace(board(), rows=(row("1B", None, broken),)))
-    [line] = shown["runs"]  # type: ignore[misc]
-    assert (line["reason"], line["log"]) == ("loss diverged", "logs/run.log")
+    runs = shown["runs"]
+    assert isinstance(runs, list)
+    assert (runs[0]["reason"], runs[0]["log"]) == ("loss diverged", "logs/run.log")
