@@ -4,7 +4,6 @@ import argparse
 import math
 
 from agent.core.errors import BadInput
-from agent.core.values import MOST_MORE
 
 EPILOG = """\
 exit status: 0 a verdict (or the question answered), 1 an error, 2 bad usage or a bad issue, 3 paused: run the same
@@ -109,8 +108,10 @@ def validate(args: argparse.Namespace) -> None:
         raise BadInput(f"{own[0]} is for --editor anthropic", next_step="tell the command itself, in --editor")
     if args.loop and args.issue is None:
         raise BadInput("--loop needs an issue in prose", next_step="name it: --issue N")
-    if args.more is not None and (args.issue is None or not 1 <= args.more <= MOST_MORE):
-        raise BadInput(f"--more {args.more}", next_step=f"say --issue N --more 2, with 1 to {MOST_MORE} further runs")
+    if args.more is not None and (args.issue is None or args.more < 1):
+        raise BadInput(
+            f"--more {args.more}", next_step="say how many further runs, and of which issue: --issue N --more 2"
+        )
     for name, value in (("--hours", args.hours), ("--max-usd", args.max_usd)):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise BadInput(f"{name} is {value:g}", next_step=f"give a number above 0, such as {name} 8")

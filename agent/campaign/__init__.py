@@ -1,3 +1,15 @@
 """One experiment from plan to verdict, promotion and publication; every step can be repeated."""
 
-__all__ = ["context", "engine", "evidence", "plan", "promote", "propose", "publish", "question", "steer"]
+__all__ = [
+    "context",
+    "engine",
+    "evidence",
+    "further",
+    "plan",
+    "promote",
+    "propose",
+    "publish",
+    "question",
+    "reading",
+    "steer",
+]

@@ -9,6 +9,7 @@ from agent.campaign.plan import Plan, replan
 from agent.core.errors import BadInput
 from agent.core.faults import fault_point
 from agent.core.records import CommandRecord, utc_now
+from agent.core.values import MOST_MORE
 from agent.spec import commands
 from agent.spec.commands import More
 from agent.spec.commands import Refusal as Refused
@@ -36,6 +37,8 @@ def further_plan(ctx: CampaignContext, view: CampaignView, count: int | None) ->
     """
     refusal = why_not_further(view)
     if count is not None:
+        if count > MOST_MORE:
+            raise BadInput(f"--more {count}", next_step=f"ask for {MOST_MORE} further runs at most, and look again")
         if refusal:
             raise BadInput(refusal, where=view.plan.spec.issue.source, next_step="leave out --more")
         return _with(ctx, view.plan, count, _record(view.plan, count))
@@ -48,8 +51,8 @@ def further_plan(ctx: CampaignContext, view: CampaignView, count: int | None) ->
 
 
 def _pending(ctx: CampaignContext, plan: Plan) -> Sequence[tuple[steer.PendingCommand, More]]:
-    found = ((one, steer.parsed(plan, one)) for one in steer.unanswered(ctx, plan))
-    return [(one, command) for one, command in found if isinstance(command, More)]
+    pending = ((one, steer.parsed(plan, one)) for one in steer.unanswered(ctx, plan))
+    return [(one, command) for one, command in pending if isinstance(command, More)]
 
 
 def _with(ctx: CampaignContext, plan: Plan, count: int, record: CommandRecord) -> Plan:

@@ -8,6 +8,7 @@ from functools import cached_property
 from agent.campaign.base import Base, check_branches, check_committed, read_base
 from agent.campaign.estimate import campaign_seconds
 from agent.campaign.reading import Readers, read_issue
+from agent.campaign.rules import choose_clock, gate_rules
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Clock, GateKind, GateRules, Issue, Profile, SetConstant, Spec, Track, Variant
 from agent.core.protocols import Strategy, Tracker
@@ -198,9 +199,9 @@ def build_plan(
         round=round,
         selection=selection,
         variants=tuple(variants),
-        clock=_clock(request, budget),
+        clock=choose_clock(request.clock, request.profile, budget),
         budget=budget,
-        rules=_rules(request, spec, base.track, selection),
+        rules=gate_rules(request.gate, spec, base.track, selection.more),
     )
     estimate_s = campaign_seconds(plan.budget, plan.clock, plan.profile, plan.rules, plan.variant_count)
     _check_cap(spec, estimate_s)
@@ -327,36 +328,3 @@ def _check_cap(spec: Spec, estimate_s: float | None) -> None:
             where=spec.issue.source,
             next_step="lower the budget (--budget 120), take fewer variants, or give the issue a larger size label",
         )
-
-
-# --- clock and rules --------------------------------------------------------------------------------------
-
-
-def _clock(request: CampaignRequest, budget: Budget) -> Clock:
-    """Steps and tokens are their own clock; seconds are the wall's on a GPU and calibrated where there is none."""
-    if budget.kind != "seconds":
-        if request.clock is not None:
-            raise BadInput(
-                f"--clock {request.clock} needs a budget in seconds, and the budget is {budget}",
-                next_step="leave out --clock, or give seconds: --budget 300",
-            )
-        return "steps"
-    return request.clock or ("wall" if request.profile == "full" else "calibrated")
-
-
-def _rules(request: CampaignRequest, spec: Spec, track: Track, selection: Selection) -> GateRules:
-    kind, seeds = _gate(request, spec), spec.seeds or track.seeds
-    return GateRules(
-        kind=kind,
-        seeds=seeds,
-        baseline_runs=1 if kind == "lowest" else len(seeds),
-        confirm_runs=3 if kind == "confirmed" else 0,
-        more=selection.more,
-        min_gain=track.min_gain if spec.min_gain is None else spec.min_gain,
-        goal=track.goal,
-    )
-
-
-def _gate(request: CampaignRequest, spec: Spec) -> GateKind:
-    """Return the gate: that of an issue which only measures the baseline, else the user's, the issue's, the default."""
-    return "baseline" if spec.baseline_only else request.gate or spec.gate or "confirmed"

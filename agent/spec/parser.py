@@ -26,6 +26,7 @@ from agent.core.experiment import (
 from agent.core.values import EXPECTED, NAMES, is_name
 from agent.spec import budgets, orders, outcomes, settings, tables
 from agent.spec.cells import Misread, read_cell
+from agent.spec.labels import check_open, label_cap
 from agent.spec.loose import check_no_settings
 from agent.spec.markdown import IssueDocument, parse_issue
 from agent.spec.measured import baseline_seeds, stated_seeds
@@ -38,7 +39,6 @@ from agent.spec.variants import VariantNames
 PROSE = "freeform"  # the strategy of an issue that has no table: an editor reads it
 PROFILES: tuple[Profile, ...] = ("full", "mini")
 MOST_VARIANTS = 10_000  # of a grid
-_CAPS = {"S": 3600.0, "M": 4 * 3600.0, "L": 12 * 3600.0}  # size of an experiment -> seconds it may take in all
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def parse(
 
     Raises BadInput, with the line, for whatever cannot be read as exactly one experiment: see the readers.
     """
-    _check_open(issue)
+    check_open(issue)
     page = parse_issue(issue, block)
     return _parse(issue, page, settings.read_settings(page), Vocabulary(track, constants, profile))
 
@@ -90,7 +90,7 @@ def _parse(issue: Issue, page: IssueDocument, block: Settings, names: Vocabulary
         strategy=strategy,
         variants=kept,
         budget=block.budget or listed.budget or time.budget,
-        cap_s=_smallest(_label_cap(issue), block.cap_s, time.cap_s),
+        cap_s=_smallest(label_cap(issue), block.cap_s, time.cap_s),
         gate=block.gate,
         outcomes=tuple(outcome for outcome, _ in expected),
         body_sha256=digest(issue.body),
@@ -331,29 +331,6 @@ def _strategy(page: IssueDocument, names: Vocabulary, block: Settings, listed: _
         return "table"
     check_no_settings(page, names)
     return PROSE
-
-
-# --- labels -----------------------------------------------------------------------------------------------
-
-
-def _check_open(issue: Issue) -> None:
-    where, labels = issue.source or f"issue #{issue.number}", ", ".join(issue.labels) or "none"
-    if issue.state.lower() != "open":
-        raise BadInput(f"issue {issue.number} is {issue.state}", where=where, next_step="reopen it, or file a new one")
-    if "experiment" not in (label.strip().lower() for label in issue.labels):
-        raise BadInput("no label experiment", where=where, next_step=f"add it; the labels there are: {labels}")
-
-
-def _label_cap(issue: Issue) -> float | None:
-    """Return the seconds that the label `size: S`, `M` or `L` allows."""
-    pairs = [label.partition(":") for label in issue.labels]
-    sizes = {size.strip().upper() for name, _, size in pairs if name.strip().lower() == "size"}
-    if len(sizes) > 1 or not sizes <= _CAPS.keys():
-        problem = f"unknown size: {' and '.join(sorted(sizes - _CAPS.keys()) or sorted(sizes))}"
-        valid = "size: S (1 hour), size: M (4 hours), size: L (12 hours)"
-        where = issue.source or f"issue #{issue.number}"
-        raise BadInput(problem, where=where, next_step=f"give one of the labels {valid}")
-    return _CAPS[sizes.pop()] if sizes else None
 
 
 __all__ = ["BASELINE", "PROSE", "digest", "named_track", "parse", "replace"]

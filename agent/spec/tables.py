@@ -232,10 +232,10 @@ def understood_values(page: IssueDocument, names: Vocabulary) -> dict[str, dict[
 
 def _readable(header: Sequence[Column | Unknown], cells: Sequence[str], names: Vocabulary) -> dict[str, Constant]:
     """Return the constants that a row sets, as far as they can be read."""
-    found: dict[str, Constant] = {}
+    values: dict[str, Constant] = {}
     for column, cell in zip(header, cells, strict=False):
         if isinstance(column, Column) and column.role == "set":
             value = read_cell(cell, names.constants[column.target])
             if value is not None and not isinstance(value, Misread):
-                found[column.target] = value
-    return found
+                values[column.target] = value
+    return values

@@ -26,7 +26,7 @@ HEAVY = {
     "filelock",
     "asyncio",
 }
-PACKAGES = {"pydantic", "markdown_it", "yaml"}  # what a look at an issue needs: the test can fail
+PACKAGES = {"pydantic", "markdown_it"}  # what a look at an issue needs: the test can fail
 RUNS = {  # what runs a campaign, and what few issues have
     "agent.app.preview",
     "agent.app.research",

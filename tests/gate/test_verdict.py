@@ -16,7 +16,7 @@ from agent.core.runs import Role, Verdict
 from agent.gate.history import Measurement, contended
 from agent.gate.schedule import ScheduledRun, next_runs, plan_size
 from agent.gate.stats import pool, spread
-from agent.gate.verdict import GateResult, judge
+from agent.gate.verdict import GateResult, alpha_now, judge
 
 RULES = GateRules()
 LOWEST = GateRules(kind="lowest")
@@ -381,13 +381,60 @@ def test_a_maximised_metric_is_shown_with_its_own_sign() -> None:
     assert verdict.gain == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize("gain", [0.1, 0.08, 0.06, 0.05, 0.04])
+@pytest.mark.parametrize("gain", [0.14, 0.12, 0.1, 0.08])
 def test_inconclusive_names_the_further_runs_that_would_settle_it(gain: float) -> None:
     values = [1.0, 1.1, 1.2]
     p = [t(4 + 2 * more).sf(gain / (0.1 * math.sqrt(2 / (3 + more)))) for more in range(50)]
-    expected = next(more for more in range(50) if p[more] <= 0.05)
+    later = alpha_now(replace(RULES, more=(1,)))
+    expected = next((more for more in range(50) if p[more] <= later), 0)
     told = judged(RULES, values, [value - gain for value in values]).reason
-    assert f"about {expected} further runs of each would settle it at this gain" in told
+    assert f"about {expected} further runs of each (--more {expected}) would settle it at this gain" in told
+
+
+def test_all_looks_together_spend_no_more_than_alpha() -> None:
+    levels = [alpha_now(replace(RULES, more=(1,) * looks)) for looks in range(60)]
+    assert sum(levels) <= RULES.alpha
+    assert levels == sorted(levels, reverse=True)
+
+
+def settled(draw: random.Random, rules: GateRules, looks: int) -> bool:
+    """Whether noise alone is promoted, where somebody asks for further runs as often as he may."""
+    seen: list[Measurement] = []
+    for more in range(looks + 1):
+        now = replace(rules, more=(2,) * more)
+        while wanted_runs := next_runs(now, ("A1",), seen):
+            seen += [saw(one, draw.gauss(1, 0.1)) for one in wanted_runs]
+        verdict = judge(now, ("A1",), seen).verdict
+        if verdict.decision != "inconclusive":
+            return verdict.decision == "keep"
+    return False
+
+
+def test_whoever_asks_for_further_runs_again_and_again_promotes_noise_no_more_often() -> None:
+    draw, campaigns = random.Random(0), 1500
+    promoted = sum(settled(draw, RULES, 3) for _ in range(campaigns))
+    assert promoted / campaigns <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / campaigns)
+
+
+def test_further_runs_are_of_the_leader_and_of_the_baseline_on_seeds_that_nobody_had() -> None:
+    seen = base(1.0, 1.1, 1.2) + screens(D1=0.9, C1=1.2, A1=1.3, B1=1.4)
+    seen += [Measurement("D1", seed, "confirm", value) for seed, value in ((3, 0.9), (4, 1.1), (5, 1.2))]
+    assert next_runs(RULES, ("D1", "C1", "A1", "B1"), seen) == []
+    more = next_runs(replace(RULES, more=(2,)), ("D1", "C1", "A1", "B1"), seen)
+    assert [(one.variant, one.role) for one in more] == [("D1", "confirm")] * 2 + [("baseline", "baseline")] * 2
+    assert {one.seed for one in more} == {6, 7, 8, 9}
+
+
+def test_a_baseline_that_is_only_measured_runs_on_its_own_seeds_and_has_mean_interval_and_sigma() -> None:
+    rules = GateRules(kind="baseline", seeds=(42, 43, 44), baseline_runs=3)
+    assert [one.seed for one in next_runs(rules, (), base(1.0, 1.1))] == [42, 43, 44]
+    assert plan_size(rules, 0) == 3
+    seen = [Measurement(BASELINE, seed, "baseline", value) for seed, value in ((42, 1.0), (43, 1.1), (44, 1.2))]
+    verdict = judge(rules, (), seen).verdict
+    half = float(t(2).ppf(0.95)) * 0.1 / math.sqrt(3)
+    assert (verdict.decision, verdict.variant, verdict.n) == ("measured", None, 3)
+    assert verdict.interval == pytest.approx((1.1 - half, 1.1 + half))
+    assert "sigma 0.1 with 2 degrees of freedom" in verdict.reason
 
 
 def test_inconclusive_says_so_when_no_reasonable_number_of_runs_would_settle_it() -> None:

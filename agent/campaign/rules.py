@@ -1,0 +1,35 @@
+"""The clock and the gate of a campaign: as the user chooses, else as the issue, the track or the machine does. Pure."""
+
+from agent.core.errors import BadInput
+from agent.core.experiment import Budget, Clock, GateKind, GateRules, Profile, Spec, Track
+
+
+def choose_clock(requested: Clock | None, profile: Profile, budget: Budget) -> Clock:
+    """Steps and tokens are their own clock; seconds are the wall's on a GPU and calibrated where there is none."""
+    if budget.kind != "seconds":
+        if requested is not None:
+            raise BadInput(
+                f"--clock {requested} needs a budget in seconds, and the budget is {budget}",
+                next_step="leave out --clock, or give seconds: --budget 300",
+            )
+        return "steps"
+    return requested or ("wall" if profile == "full" else "calibrated")
+
+
+def gate_rules(requested: GateKind | None, spec: Spec, track: Track, more: tuple[int, ...]) -> GateRules:
+    """Return the decision gate of a campaign; `more` are the further runs that a person asked for."""
+    kind, seeds = _gate(requested, spec), spec.seeds or track.seeds
+    return GateRules(
+        kind=kind,
+        seeds=seeds,
+        baseline_runs=1 if kind == "lowest" else len(seeds),
+        confirm_runs=3 if kind == "confirmed" else 0,
+        more=more,
+        min_gain=track.min_gain if spec.min_gain is None else spec.min_gain,
+        goal=track.goal,
+    )
+
+
+def _gate(requested: GateKind | None, spec: Spec) -> GateKind:
+    """Return the gate: that of an issue which only measures the baseline, else the user's, the issue's, the default."""
+    return "baseline" if spec.baseline_only else requested or spec.gate or "confirmed"
