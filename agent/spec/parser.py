@@ -174,7 +174,7 @@ def _listed(page: IssueDocument, names: Vocabulary, block: Settings, reads: list
             for one in page.tables
         ]
         return _Candidates(variants, [0] * len(variants))
-    if block.strategy not in (None, "table") and not block.tables:
+    if block.strategy == PROSE and not block.tables:
         return _Candidates()
     chosen = tables.find_tables(page, names, block, reads)
     tables.check_tables(page, names, chosen)

@@ -418,10 +418,10 @@ def test_whoever_asks_for_further_runs_again_and_again_promotes_noise_no_more_of
 
 def test_further_runs_are_of_the_leader_and_of_the_baseline_on_seeds_that_nobody_had() -> None:
     seen = base(1.0, 1.1, 1.2) + screens(D1=0.9, C1=1.2, A1=1.3, B1=1.4)
-    seen += [Measurement("D1", seed, "confirm", value) for seed, value in ((3, 0.9), (4, 1.1), (5, 1.2))]
-    assert next_runs(RULES, ("D1", "C1", "A1", "B1"), seen) == []
-    more = next_runs(replace(RULES, more=(2,)), ("D1", "C1", "A1", "B1"), seen)
-    assert [(one.variant, one.role) for one in more] == [("D1", "confirm")] * 2 + [("baseline", "baseline")] * 2
+    seen += [Measurement("1D", seed, "confirm", value) for seed, value in ((3, 0.9), (4, 1.1), (5, 1.2))]
+    assert next_runs(RULES, ORDER, seen) == []
+    more = next_runs(replace(RULES, more=(2,)), ORDER, seen)
+    assert [(one.variant, one.role) for one in more] == [("1D", "confirm")] * 2 + [("baseline", "baseline")] * 2
     assert {one.seed for one in more} == {6, 7, 8, 9}
 
 
