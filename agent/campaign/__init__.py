@@ -1,6 +1,15 @@
 """One experiment from plan to verdict, promotion and publication; every step can be repeated."""
 
 __all__ = [
-    *("context", "engine", "evidence", "further", "plan", "promote", "propose", "publish", "question", "reading"),
+    "context",
+    "engine",
+    "evidence",
+    "further",
+    "plan",
+    "promote",
+    "propose",
+    "publish",
+    "question",
+    "reading",
     "steer",
 ]

@@ -142,8 +142,8 @@ def reading_rules(track: Track, constants: Mapping[str, object], schema: Mapping
         "Rules. List every variant under `variants:` as {id, set, why}, or all combinations under `grid:`. Take IDs "
         "and values from the issue as they stand there; invent none. Values that a table gives stay as they are. What "
         "the issue leaves out, `skip:` with the reason. Write `budget:` only where the issue gives each run one. Leave "
-        f"out {', '.join(('track', 'gate', 'seeds', 'confirm'))} and whatever the issue does not say. Where the issue asks "
-        "for a change of code, or is no list of settings, answer with one line: unreadable: why.\n\n"
+        "out track, gate, seeds, confirm and whatever the issue does not say. Where the issue asks for a change "
+        "of code, or is no list of settings, answer with one line: unreadable: why.\n\n"
         f"The constants of {track.script} that can be set, with the baseline's values:\n\n{values}\n\n"
         f"The schema of the block:\n\n{json.dumps(schema)}"
     )
