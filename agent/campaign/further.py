@@ -7,7 +7,6 @@ from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
 from agent.campaign.plan import Plan, replan
 from agent.core.errors import BadInput
-from agent.core.faults import fault_point
 from agent.core.records import CommandRecord, utc_now
 from agent.core.values import MOST_MORE
 from agent.spec import commands
@@ -60,9 +59,7 @@ def _with(ctx: CampaignContext, plan: Plan, count: int, record: CommandRecord) -
     selection = commands.apply(plan.selection, More(count))
     assert not isinstance(selection, Refused)
     changed = replan(plan, selection, ctx.machine)
-    fault_point("steer-before")
-    ctx.ledger.append(record)
-    fault_point("steer-after")
+    steer.put_on_record(ctx, record)
     return changed
 
 

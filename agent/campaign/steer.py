@@ -278,10 +278,15 @@ def answered(plan: Plan, pending: PendingCommand, answer: str, *, obeyed: bool) 
     )
 
 
-def _record(ctx: CampaignContext, plan: Plan, pending: PendingCommand, answer: str, obeyed: bool) -> CommandRecord:
-    record = answered(plan, pending, answer, obeyed=obeyed)
+def put_on_record(ctx: CampaignContext, record: CommandRecord) -> None:
+    """Append the record of a command: from here on it is answered."""
     fault_point("steer-before")
     ctx.ledger.append(record)
     fault_point("steer-after")
+
+
+def _record(ctx: CampaignContext, plan: Plan, pending: PendingCommand, answer: str, obeyed: bool) -> CommandRecord:
+    record = answered(plan, pending, answer, obeyed=obeyed)
+    put_on_record(ctx, record)
     ctx.emit(Notice(f"{pending.comment.author or pending.comment.id}: {pending.text} -> {answer}"))
     return record

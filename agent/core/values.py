@@ -10,7 +10,7 @@ EXPECTED = {int: "a whole number", float: "a number", str: "text", bool: "true o
 PRIORITY_RANK = {
     **{"P0": 0, "CRITICAL": 0, "URGENT": 0, "HIGHEST": 0, "HIGH": 1, "H": 1, "P1": 1, "1": 1},
     **{"MEDIUM": 2, "MED": 2, "M": 2, "NORMAL": 2, "P2": 2, "2": 2, "LOW": 3, "L": 3, "P3": 3, "3": 3},
-    **{"LOWEST": 4, "": 4, "P4": 4, "4": 4, "P5": 5, "5": 5},
+    **{"": 4, "LOWEST": 4, "P4": 4, "4": 4, "P5": 5, "5": 5},
 }  # of priorities: lower is first; of several names of one rank the first is shown
 PRIORITIES = "write HIGH, MEDIUM or LOW (or P0 to P3, or 1 to 5)"
 MOST_MORE = 50  # further runs that --more or /more asks for at a time

@@ -36,6 +36,8 @@ def to_json(record: Record) -> dict[str, Any]:
     fields = {stored_name(name): value for name, value in asdict(record).items()}
     if isinstance(record, RunRecord | CampaignRecord):
         fields["conditions"]["budget"] = str(record.conditions.budget)
+    if isinstance(record, CampaignRecord) and not record.gate.more:
+        del fields["gate"]["more"]  # nobody asked for further runs: the first version wrote no key for them
     if isinstance(record, VerdictRecord):
         fields["verdict"], *fields["variants"] = map(_known, (fields["verdict"], *fields["variants"]))
     if isinstance(record, RunRecord) and not record.worker:

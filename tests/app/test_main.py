@@ -173,11 +173,11 @@ def test_committed_goes_on_without_the_uncommitted_changes(project: Path) -> Non
 
 def test_the_plan_for_programs_has_the_agreed_shape(project: Path) -> None:
     before = trace(project)
-    told = json.loads(agent(project, "--issue", "3", "--plan", "--json").stdout)
+    told = json.loads(agent(project, "--issue", "3", "--plan", "--json", "--profile", "full").stdout)
     assert told["order"] == ["1D", "1C", "1A", "1B"]
     keys = ["DEPTH", "ASPECT_RATIO", "model_dim", "n_head", "params", "flops_per_token", "memory_mb"]
-    assert list(told["baseline"]) == keys
-    assert [list(one) for one in told["variants"]] == [["id", *keys]] * 4
+    assert list(told["baseline"]) == ["set", *keys]
+    assert [list(one) for one in told["variants"]] == [["id", "set", "why", *keys]] * 4
     shapes = {one["id"]: (one["model_dim"], one["n_head"]) for one in told["variants"]}
     assert shapes == {"1A": (768, 6), "1B": (384, 3), "1C": (640, 5), "1D": (768, 6)}
     assert (told["baseline"]["model_dim"], told["baseline"]["n_head"]) == (512, 4)
@@ -193,9 +193,10 @@ def test_the_plan_shows_both_profiles_the_order_and_what_it_will_take(project: P
     assert "then 1D, 1C, 1A, 1B" in out
     assert "up to 10 runs of 300s" in out
     assert "about 5" in out
-    assert "size label: at most 60 min" in out
+    assert "(at most 60 min, as the issue says)" in out
     tables = [[line.split()[0] for line in table.splitlines()] for table in out.strip().split("\n\n")[1:]]
-    assert tables == [[profile, "baseline", "1D", "1C", "1A", "1B"] for profile in ("full", "mini")]
+    assert tables[:3] == [[head, "baseline", "1D", "1C", "1A", "1B"] for head in ("sets", "full", "mini")]
+    assert out.strip().split("\n\n")[-1].startswith("read as (strict):")
 
 
 def test_looking_takes_no_lock_and_leaves_no_lock_behind(project: Path) -> None:

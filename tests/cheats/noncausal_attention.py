@@ -4,7 +4,7 @@ The next token is among the keys, so the model learns to copy it.
 """
 
 CAUGHT_BY = "causality"
-STEPS = 60
+STEPS = 30
 EDITS = (
     (
         "        mixed = self.attend(q, k, v.transpose(1, 2), self.scale)\n",

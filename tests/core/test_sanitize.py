@@ -322,6 +322,7 @@ def test_a_plan_has_nothing_of_the_hidden_and_says_how_much_there_was(project: P
     assert "instructions" not in run.stdout
     after = json.loads(agent(project, "--issue", "3", "--plan", "--json").stdout)
     assert (before.pop("notices"), after.pop("notices")) == ([], [f"hidden in the issue, and not read: {told}"])
+    assert [one["text"] for one in after.pop("read_as")] == [one["text"] for one in before.pop("read_as")]
     assert after == before
 
 
@@ -329,7 +330,6 @@ def test_an_error_says_that_a_comment_took_what_it_misses(project: Path) -> None
     edit(project, ISSUE, "## Experiments\n", "## Experiments <!--\n")
     run = agent(project, "--issue", "3", "--plan")
     assert run.returncode == 2
-    assert "there is no table of experiments" in run.stderr
     assert "not read of this issue: 1 HTML comment" in run.stderr
 
 
@@ -341,14 +341,14 @@ def test_a_hidden_edit_is_an_edit(finished: Finished) -> None:
 
 
 def test_an_error_that_quotes_an_issue_sends_nothing_to_the_terminal(project: Path) -> None:
-    edit(project, ISSUE, "labels: [experiment, ", 'labels: ["\\e]0;owned\\a", "\\e[31mred", ')
+    edit(project, ISSUE, "labels: [experiment, ", 'labels: ["\x1b]0;owned\x07", "\x1b[31mred", ')
     run = agent(project, "--issue", "3", "--plan")
     assert "the labels there are: , red, priority: high" in run.stderr
     assert [char for char in run.stderr if hidden(char)] == []
 
 
 def test_an_entity_brings_no_hidden_character_in(project: Path) -> None:
-    edit(project, ISSUE, 'title: "Experiment: ', 'title: "\\e[31mExperiment: ')
+    edit(project, ISSUE, 'title: "Experiment: ', 'title: "\x1b[31mExperiment: ')
     edit(project, ISSUE, "| 1B | 12 |", "| 1B | &#x202e;twelve&#8203; |")
     run = agent(project, "--issue", "3", "--plan")
     assert "'twelve'" in run.stderr

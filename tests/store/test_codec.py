@@ -31,7 +31,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def test_the_first_versions_ledger_has_every_kind_of_record_and_all_are_read(ledger: Ledger) -> None:
     kinds = {json.loads(line)["kind"] for line in LINES}
-    assert kinds == {kind.kind for kind in get_args(Record)}
+    assert kinds == {kind.kind for kind in get_args(Record)} - {"reading"}  # a model read no issue then
     assert None not in [decode(line) for line in LINES]
     assert len(ledger.runs()) == 5
 
