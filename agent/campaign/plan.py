@@ -7,7 +7,7 @@ from functools import cached_property
 
 from agent.campaign.base import Base, check_branches, check_committed, read_base
 from agent.campaign.estimate import campaign_seconds
-from agent.campaign.reading import Readers, read_issue
+from agent.campaign.reading import Readers, read_issue, recorded
 from agent.campaign.rules import choose_clock, gate_rules
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Clock, GateKind, GateRules, Issue, Profile, SetConstant, Spec, Track, Variant
@@ -153,7 +153,8 @@ def make_plan(
     check_branches(repo, track, issue.number)
     check_committed(repo, track, round.base, request.committed)
     base = read_base(repo, track, round.base)
-    spec = read_issue(issue, track, base.baseline.constants, request.profile, ledger, readers)
+    willing = None if request.answered else readers  # looking at an answer costs nothing
+    spec = read_issue(issue, track, base.baseline.constants, request.profile, ledger, willing)
     if spec.proposals:
         spec = replace(spec, variants=rounds.accepted_variants(repo, round))
     given = effective_commands(ledger, spec, request, round)
@@ -282,6 +283,8 @@ def all_commands(ledger: Ledger, spec: Spec) -> list[CommandRecord]:
 def _issue_notices(issue: Issue, ledger: Ledger, spec: Spec) -> list[str]:
     """Return what was not read of an issue, and that commands were given to another text of it."""
     notices = []
+    if spec.read_by != "strict" and (reading := recorded(ledger, issue)):
+        notices.append(f"{spec.read_by} has read this issue, for ${reading.usd:.4f}: see how before you trust it")
     if hidden := describe_removed(issue.title, issue.body):
         notices.append(f"hidden in the issue, and not read: {hidden}")
     given = [one for one in ledger.records_of(CommandRecord, issue.number) if one.obeyed and commands.changes(one)]

@@ -181,6 +181,8 @@ def _obey(page: IssueDocument, sentence: Sentence, form: Form, result: Instructi
             result.skipped |= dict.fromkeys(form.names, why)
             means = f"leaves out {', '.join(form.names)}"
         case "only":
+            if result.only and result.only.keys() != set(form.names):
+                raise page.error(f"two sentences say what alone runs: {why}", sentence.line, _ADVICE)
             result.only |= dict.fromkeys(form.names, why)
             means = f"runs {', '.join(form.names)} alone"
         case "before" | "after":

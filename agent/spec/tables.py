@@ -49,7 +49,16 @@ def find_tables(
             reads.append(
                 page.read_as(table.line, f"table with {join(table.header)}", "not read: no table of experiments")
             )
+    _check_described(page, chosen, settings)
     return _joined(page, [_experiment(page, table, names, settings) for table in chosen])
+
+
+def _check_described(page: IssueDocument, tables: Sequence[Table], settings: Settings) -> None:
+    """Raise BadInput where `describe:` names what is no column: the one that it is meant for would be read."""
+    headers = [header for table in tables for header in table.header]
+    for name in settings.describe:
+        if tables and normal_form(name) not in map(normal_form, headers):
+            raise page.error(f"describe: {name!r} is no column", settings.line("describe"), f"columns: {join(headers)}")
 
 
 def _experiment(page: IssueDocument, table: Table, names: Vocabulary, settings: Settings) -> ExperimentTable:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.claude import Claude, text, usage
-from tests.support.project import agent, commit
+from tests.support.project import ISSUE, agent, commit, edit
 
 LOOSE = """Try these, whoever is free:
 
@@ -63,6 +63,7 @@ def test_a_loose_issue_is_read_once_and_shown_with_the_models_name_and_cost(proj
         ("1B", {"DEPTH": 12, "ASPECT_RATIO": 32}),
     ]
     assert [one["usd"] for one in records(project, "reading")] == [0.003]
+    assert "claude-sonnet-5-5 has read this issue, for $0.0030" in str(shown["notices"])
     assert plan(project, claude)[1]["variants"] == shown["variants"]  # not asked again: nothing is scripted
     assert len(claude.requests) == 1
     spent = {one["call"]: Decimal(str(one["usd"])) for one in records(project, "spend")}
@@ -170,6 +171,13 @@ def test_an_issue_whose_block_is_wrong_is_its_authors_to_mend(project: Path, cla
     write(project, f"{LOOSE}\n```yaml\n# autoresearch\nsede: 3\n```\n")
     assert "unknown key 'sede'" in plan(project, claude)[2]
     assert claude.requests == []
+
+
+def test_looking_at_an_answer_asks_nobody_though_the_issue_was_edited(project: Path, claude: Claude) -> None:
+    assert agent(project, "--issue", "3", "--budget", "5steps", "--gate", "lowest").returncode == 0
+    edit(project, ISSUE, "| Priority |", "| note to self |")
+    done = agent(project, "--issue", "3", "--status", env=claude.environment)
+    assert (done.returncode, claude.requests) == (2, [])
 
 
 def test_confirm_waits_for_a_go_and_shows_what_was_read(project: Path, claude: Claude) -> None:

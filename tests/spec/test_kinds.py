@@ -225,6 +225,17 @@ def test_exclusion_missed(text: str) -> None:
     assert read(f"{TABLE}\n{text}\n").order == ("1A", "1C", "1D")
 
 
+def test_only_said_twice_is_refused_unless_it_is_the_same() -> None:
+    assert read(execution("Only run 1A. Only run 1A.")).order == ("1A",)
+    assert "two sentences say what alone runs" in refused(execution("Only run 1A. Only run 1C."))
+
+
+def test_a_column_that_is_described_and_not_there_is_refused() -> None:
+    block = "```yaml\n# autoresearch\ndescribe: [Activaton]\n```"
+    body = f"| ID | DEPTH | Activation |\n|-|-|-|\n| A | 10 | SwiGLU |\n\n{block}"
+    assert "describe: 'Activaton' is no column" in refused(body)
+
+
 @pytest.mark.parametrize("text", ["Only run 1A and 1C.", "Run only 1A and 1C.", "Run 1A and 1C only."])
 def test_only(text: str) -> None:
     spec = read(execution(text))
