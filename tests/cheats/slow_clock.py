@@ -3,7 +3,7 @@ quarter of the steps that they were made.
 """
 
 CAUGHT_BY = "clock"
-STEPS = 60
+STEPS = 24
 EDITS = (
     (
         "def main() -> None:\n",
