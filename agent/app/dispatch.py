@@ -75,7 +75,10 @@ def _answer(args: argparse.Namespace, workspace: Workspace, issue: int) -> int:
                 return _show_again(args, ctx, view, blocked)
             plan = further
         elif args.more is not None and not plan.rules.more:
-            raise BadInput("there is no verdict yet that --more could settle", next_step="run the issue without --more")
+            raise BadInput(
+                "under these settings there is no verdict yet that --more could settle",
+                next_step="give the budget, gate, profile and corpus that the issue ran with; --status names them",
+            )
         if blocked is not None:
             raise blocked
         if plan.profile == "full" and not workspace.machine.gpus:

@@ -83,6 +83,10 @@ class CampaignView:
         """Return whether a run of a model's code was made outside of the sandbox that this campaign requires of it."""
         return self.campaign.sandbox != "none" and run.sandbox == "none" and self.plan.has_model_code(name)
 
+    def failed_probe(self, name: str) -> RunRecord | None:
+        """Return the probe of a variant that failed in this campaign: with it the variant has failed."""
+        return self._snapshot().failed_probes.get(self.campaign.trees[name])
+
     def ok_runs(self, name: str) -> list[RunRecord]:
         """Return the runs of a variant that ended well."""
         return [run for run in self.runs(name) if run.status == "ok"]

@@ -13,7 +13,7 @@ from agent.spec import commands
 from agent.spec.commands import More
 from agent.spec.commands import Refusal as Refused
 
-BY_OPTION = "--more"  # where a command stands that came from the command line
+BY_OPTION = "the command line"  # where a command stands that came from there
 
 
 def why_not_further(view: CampaignView) -> str:

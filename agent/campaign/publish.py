@@ -1,6 +1,7 @@
 """The reports of a campaign: its board, the comment, git notes, results.tsv. Written only where they differ."""
 
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -104,7 +105,7 @@ def _row(view: CampaignView, one: Resolved, history: History, verdict: Verdict |
         why=one.variant.why,
         commit=view.campaign.commits[name],
         shape=one.shapes.get(view.plan.profile),
-        runs=tuple(view.runs(name)),
+        runs=(*view.runs(name), *([probe] if (probe := view.failed_probe(name)) else [])),
         verdict=verdict,
         mean=decided.mean if decided else history.mean_of(name),
         spread=None,
@@ -122,9 +123,13 @@ def _notices(ledger: Ledger, view: CampaignView, here: str) -> list[str]:
         notices.append(f"{variant} is not promoted: the baseline had moved to {here[:7]}; to promote it: {by_hand}")
     record = ledger.verdict(campaign)
     if record and record.verdict.decision == "inconclusive" and not _waits_for_a_person(view, record):
-        number = view.plan.spec.issue.number
-        command = f"python agent/run.py --issue {number} --more 2"
-        notices.append(f"to settle it, run the leader and the baseline again: {command}, or comment /more 2")
+        named = re.search(r"--more ([0-9]+)", record.verdict.reason)
+        count = named[1] if named else "2"
+        further = f"{_command(view.plan)} --more {count}"
+        notices.append(
+            f"to settle it, run the leader and the baseline {count} times more: {further}; "
+            f"or comment /more {count}, and give the same command as before"
+        )
     unpassed = {one.variant: one for one in view.audits() if one.status != "passed"}
     if record and any(one.decision == "failed" and one.variant not in unpassed for one in record.variants):
         notices.append("to run what failed once more, and only that, add --retry")

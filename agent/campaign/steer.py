@@ -58,6 +58,7 @@ def apply_commands(ctx: CampaignContext, plan: Plan, view: CampaignView | None =
         _report_unread(ctx, error)
         return
     ctx.throttle.done(revision)
+    pending = [one for one in pending if not isinstance(parsed(plan, one), More)]  # it is for an open verdict
     if pending:
         _apply_all(ctx, plan, pending, view)
 

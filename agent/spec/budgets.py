@@ -21,7 +21,7 @@ _TRAINING = r"(?: of (?:training|compute|gpu|gpu time|wall[- ]clock|wall[- ]cloc
 _ON = r"(?: (?:long|of training))?(?: on [\w .-]+)?"
 _TAKES = r"(?:is|are|takes?|lasts?|gets?|has|have|runs?|trains?|runs? for|trains? for|(?:is|are) (?:trained|run) for)"
 _BUDGET_FORMS = (
-    rf"(?:(?:each|every|a|one|all|the|per)\s+)*{_RUN} {_TAKES} {_ABOUT}@{_TRAINING}{_ON}",
+    rf"(?:(?:each|every|a|one|per)\s+)*{_RUN} {_TAKES} {_ABOUT}@{_TRAINING}{_ON}",
     rf"(?:each|every|per) {_RUN}\s*[:=]\s*{_ABOUT}@{_TRAINING}",
     rf"(?:run|train) (?:each|every|all)(?: (?:of (?:the|them)|the|four|three|two|{_RUN}))* (?:for|at|with) "
     rf"{_ABOUT}@{_TRAINING}{_ON}",
@@ -30,6 +30,7 @@ _BUDGET_FORMS = (
     rf"\s*(?::|=|is|of)\s*{_ABOUT}@{_TRAINING}(?: (?:each|a run|per {_RUN}))?",
     rf"(?:use|with) {_ABOUT}@[- ]runs?",
 )
+_UNDER_BUDGET = re.compile(rf"(?:(?:training|time|run)\s+)*budget(?: (?:per|of a|for each|a) {_RUN})?:?", re.IGNORECASE)
 _CAP_FORMS = (
     rf"(?:the )?(?:time )?cap\s*(?::|=|is|of)\s*{_ABOUT}@",
     rf"(?:(?:the )?(?:total|overall|whole)(?: time)?(?: budget)?)\s*(?::|=|is|of)?\s*{_ABOUT}@",
@@ -54,7 +55,9 @@ _SPEAKS = re.compile(
     re.IGNORECASE,
 )
 _LOOKS = re.compile(  # without a unit beside its number
-    rf"(?<!-)\bbudget(?: per {_RUN})?\s*(?::|=|is|of)\s*\D{{0,3}}(?P<number>[0-9]+)"
+    rf"\b(?:(?:max|num|train|total)[_ ])?(?:steps|tokens|iterations|time_budget|training time)(?: per {_RUN})?\s*[:=]"
+    rf"\s*(?P<steps>[0-9]+)"
+    rf"|(?<!-)\bbudget(?: per {_RUN})?\s*(?::|=|is|of)\s*\D{{0,3}}(?P<number>[0-9]+)"
     rf"|(?P<gpu>[0-9]+ (?:gpu|compute|[ahv][0-9]+)[- ]hours?)"
     rf"|\b[0-9]+\b.{{0,30}}?{_UNITS}|{_RUN} (?:is|are|:|=) [0-9]+(?![\w.])"
     rf"|(?P<spoken>\b(?:an?|half|quarter|several|few|couple of|dozen|hundred|thousand) (?:of )?(?:an? )?{_UNITS})",
@@ -168,7 +171,7 @@ def _unitless(sentence: Sentence) -> Iterator[_Amount]:
     """Yield the number of a sentence that may give a budget and has no amount that is one: Budget: 300."""
     match = _LOOKS.search(sentence.plain[:_LONGEST]) if not sentence.in_the_past else None
     spoken = match and match["spoken"] and _SPEAKS.search(sentence.plain)
-    if match and (match["number"] or match["gpu"] or spoken or sentence.in_execution):
+    if match and (match["number"] or match["gpu"] or match["steps"] or spoken or sentence.in_execution):
         yield _Amount("unclear", match[0], match[0], sentence)
 
 
@@ -185,7 +188,8 @@ def _classified(clause: str, sentence: Sentence) -> Iterator[_Amount]:
 
 
 def _kind(marked: str, count: int, sentence: Sentence) -> _Kind:
-    if count == 1 and _matches(_BUDGET_FORMS, marked):
+    under = sentence.prose.headings[-1:] if marked == "@" else ()
+    if count == 1 and (_matches(_BUDGET_FORMS, marked) or any(map(_UNDER_BUDGET.fullmatch, under))):
         return "budget"
     if count == 1 and _matches(_CAP_FORMS, marked):
         return "cap"

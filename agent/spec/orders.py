@@ -14,6 +14,9 @@ _STEERS = re.compile(  # a sentence that names no variant, and yet says what run
     r"^(?:please )?(?:only|just|skip|omit|exclude|leave|don't|do not|never)\b"
     r"|^(?:please )?(?:run|start|train|begin|execute|do)\b"
     r".*\b(?:first|last|before|after|then|only|except|but|until|order|skip)\b"
+    r"|\b(?:ignore|drop|forget)\b.*\b(?:rest|others?|remaining)\b|^stop\b"
+    r"|\b(?:twice|thrice|[0-9]+ times|(?:two|three) times)\b"
+    r"|\brows? (?:[0-9]|one|two|three)\b|^(?:the )?(?:top|bottom|odd|even|random|upper|lower)\b"
     r"|\b(?:in|the|table) order\b(?! to\b)|\bof the table$|\b(?:as|when) listed\b",
     re.IGNORECASE,
 )
@@ -29,7 +32,15 @@ _PICKS = re.compile(  # the same outside of Execution
 # Wherever it stands, but in the past: a sentence that has this of a variant (\x00) leaves it out, or may.
 _OFF = r"(?:skipped|omitted|dropped|ignored|removed|excluded|cancell?ed|postponed|left out)"
 _EXCLUDES = re.compile(
-    r"\b(?:skip|omit|exclude|drop|ignore|remove|cancel|avoid|postpone|without|except(?: for)?|need"
+    r"^(?:not|all but|everything but|everyone but|anything but) \x00"
+    r"|\bno need\b.*\x00|\x00.*\b(?:skip|no longer|blocked)\b"
+    r"|(?:\b(?:not|never|cannot)\b|n't\b).{0,20}\b(?:run|train|start|include)\b.*\x00"
+    r"|\x00.{0,20}(?:\b(?:not|never|cannot)\b|n't\b).{0,20}\b(?:run|trained|started|needed|necessary|required|included)\b"
+    r"|\x00 (?:was|were|has|have|already|is|'s|,)(?: \w+){0,3}? ?\b(?:already|finished|ran)\b"
+    r"|\b(?:only|just)\b(?: \w+){0,2} \x00|\x00 only\b"
+    r"|\x00 (?:\w+ ){0,2}(?:first|last)\b|^(?:finally|lastly|first|last),? \x00"
+    r"|\border\b.*\x00.*\x00|\x00\s*(?:->|\u2192)\s*\x00|\x00 (?:goes |comes |runs )?(?:before|after) \x00"
+    r"|\b(?:skip|omit|exclude|drop|ignore|remove|cancel|avoid|postpone|without|except(?: for)?|need"
     r"|bother (?:with|to run)|(?:already|previously) (?:ran|run|tried|measured|tested))"
     r" (?:the )?(?:variants? |rows? )?\x00"
     r"|\b(?:stop|halt|abort|quit)\b.*\x00|\x00 depends on \x00"
@@ -50,6 +61,13 @@ _COMMANDS = re.compile(r"\b(?:run|skip|stop|drop|repeat|rerun|start|train|cancel
 _ADVICE = (
     "write it as: Run 1D and 1C first, then 1A, then 1B. Or: Skip 1B. Or: Only run 1A and 1C. "
     "Or say it in the settings block: order: [1D, 1C], skip: [1B], only: [1A, 1C]"
+)
+
+
+_LEFT_OUT = re.compile(  # headings under which a list of variants may say that they do not run
+    r"^(?:skip\w*|not to run|do not run|don't run|already (?:done|run)|done|dropped|postponed|out of scope|later"
+    r"|left out)\b",
+    re.IGNORECASE,
 )
 
 
@@ -74,6 +92,8 @@ def read_instructions(page: IssueDocument, names: VariantNames, *, given: bool) 
     """
     result = Instructions()
     for sentence in sentences(page):
+        if not given:
+            _check_headings(page, names, sentence)
         _read(page, names, sentence, result, given)
     return result
 
@@ -84,10 +104,10 @@ def _read(page: IssueDocument, names: VariantNames, sentence: Sentence, result: 
         return _check_condition(page, names, sentence, given)
     text, reason = without_reason(plain)
     mentioned = bool(names.mentions(text))
-    if _is_about_another_issue(names, text):
-        return None
     if not mentioned and not sentence.in_execution and not says_done(text):
         return _check_silent(page, sentence, given)
+    if _is_about_another_issue(names, text):
+        return None
     if not (sentence.in_execution or _may_instruct(text, sentence, names)):
         return None
     form = _read_form(page, names, sentence, text, reason) if mentioned else _form_without_names(text, names, sentence)
@@ -98,6 +118,13 @@ def _read(page: IssueDocument, names: VariantNames, sentence: Sentence, result: 
     if not given and (sentence.in_execution or _DOES.search(text) or _excludes(text, names)):
         raise page.error(f"{sentence.plain[:100]!r} is in no form that is read", sentence.line, _ADVICE)
     return None
+
+
+def _check_headings(page: IssueDocument, names: VariantNames, sentence: Sentence) -> None:
+    """Raise BadInput where variants stand under a heading that may leave them out."""
+    if names.mentions(sentence.plain) and any(_LEFT_OUT.search(heading) for heading in sentence.prose.headings):
+        problem = f"{sentence.plain[:100]!r} stands under {sentence.prose.headings[-1]!r}: is it left out?"
+        raise page.error(problem, sentence.line, _ADVICE)
 
 
 def _may_instruct(text: str, sentence: Sentence, names: VariantNames) -> bool:

@@ -15,7 +15,7 @@ from agent.spec.variants import VariantNames
 # --- outcomes ---------------------------------------------------------------------------------------------
 
 _WINS = re.compile(
-    rf"if\s+(?P<who>.{{1,120}}?)\s+wins?\b(?P<how>[^:{DASH}]{{0,80}}?)(?:[:{DASH}]|,\s*then\b|\s-\s|\bthen\b|,)\s*(?:then\s+)?\S",
+    rf"if\s+(?P<who>.{{1,120}}?)\s+wins?\b(?P<how>[^:{DASH}]{{0,80}}?)(?:[:{DASH}]|,\s*then\b|\s-\s|\bthen\b|,(?![0-9]))\s*(?:then\s+)?\S",
     re.IGNORECASE | re.DOTALL,
 )
 _NUMBER = r"(?P<amount>[0-9]*\.?[0-9]+(?:e-?[0-9]+)?)(?:\s*(?:bpb|nats|bits?(?: per byte)?|val_bpb))?"

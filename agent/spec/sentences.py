@@ -21,7 +21,9 @@ _INSTRUCTS = re.compile(
     re.IGNORECASE,
 )
 PAST = ("background", "previous", "prior", "earlier", "related", "history", "appendix", "results")
-_EXECUTION = re.compile(r"\b(?:execution|order|run plan|running|schedule|procedure|how to run|runs)\b", re.IGNORECASE)
+_EXECUTION = re.compile(
+    r"\b(?:execution|order|run plan|running|schedule|procedure|how to run|what to run|runs?|sequence)\b", re.IGNORECASE
+)
 _GATE = re.compile(
     r"\b(?:decision|gate|acceptance|accept|criteria|criterion|success|adoption|promotion)\b", re.IGNORECASE
 )

@@ -91,7 +91,7 @@ def _settings(page: IssueDocument, loaded: object, lines: Mapping[str, int], fir
     try:
         block = SettingsBlock.model_validate(loaded)
     except ValidationError as error:
-        worst = error.errors(include_input=False, include_url=False)[0]
+        worst = max(error.errors(include_input=False, include_url=False), key=lambda one: len(one["loc"]))
         key = str([*worst["loc"], "the block"][0])
         if worst["type"] == "extra_forbidden" and len(worst["loc"]) == 1:
             raise page.error(f"unknown key {key!r}", lines.get(key, first), _nearest(key)) from None
@@ -153,8 +153,24 @@ def _loaded(page: IssueDocument, block: str, first: int) -> object:
     """Return what YAML makes of the block."""
     import yaml  # as pydantic
 
+    class Loader(yaml.SafeLoader):
+        """To which 042 is no octal and 1:30 no number in base sixty: what looks so is text, and is read exactly."""
+
+    plain = {
+        "i": re.compile(r"[-+]?(?:0|[1-9][0-9]*)"),
+        "f": re.compile(
+            r"[-+]?(?:0|[1-9][0-9]*)?\.[0-9]+(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+\.(?:[0-9]+)?|[-+]?\.(?:inf|nan)"
+        ),
+    }
+    kept = {"tag:yaml.org,2002:int": plain["i"], "tag:yaml.org,2002:float": plain["f"]}
+    Loader.yaml_implicit_resolvers = {
+        first: [
+            (tag, re.compile(f"(?:{kept[tag].pattern})$") if tag in kept else pattern) for tag, pattern in resolvers
+        ]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
     try:
-        return yaml.safe_load(block) or {}
+        return yaml.load(block, Loader) or {}
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         # all but the first come from YAML's own constructors: `!!int ''` is an IndexError
         mark = getattr(error, "problem_mark", None)

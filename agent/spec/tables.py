@@ -29,6 +29,7 @@ _PAST = (
     "results",
     "baseline",
     "context",
+    *("what we tried", "tried", "already", "done", "out of scope", "not to run", "skipped", "past"),
 )
 
 

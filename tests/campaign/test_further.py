@@ -30,7 +30,10 @@ def undecided(project: Path) -> Path:
     commit(project, "a small gain")
     done = agent(project, *STEPS)
     assert "verdict: inconclusive 1D" in done.stdout, done.stdout
-    assert "--issue 3 --more 2, or comment /more 2" in done.stdout
+    flat = " ".join(done.stdout.split())
+    assert (
+        "python agent/run.py --issue 3 --budget 5steps --gate confirmed --profile mini --corpus stdlib --more" in flat
+    )
     return project
 
 

@@ -466,3 +466,59 @@ def test_status_skip_is_obeyed_and_what_is_unclear_refused() -> None:
 def test_a_budget_column_is_obeyed_where_all_rows_have_the_same() -> None:
     assert read("| ID | DEPTH | Steps |\n|-|-|-|\n| 1A | 6 | 500 |\n| 1B | 10 | 500 |").budget == Budget("steps", 500)
     assert "another budget" in refused("| ID | DEPTH | Steps |\n|-|-|-|\n| 1A | 6 | 500 |\n| 1B | 10 | 600 |")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1B should not be run.", "Note: 1B must not run.", "We will not run 1B.", "No need to run 1B again.",
+     "1B was run already.", "1B has already been run in issue 2.", "1B already ran.", "1B is finished.",
+     "1B isn't needed.", "1B: too expensive, skip.", "Not 1B.", "All but 1B.", "1A and 1C only",
+     "For now only 1A and 1C.", "1D should run first.", "Order: 1D -> 1C -> 1A -> 1B", "1A after 1D.", "Finally, 1A."],
+)  # fmt: skip
+def test_what_leaves_out_or_orders_is_read_or_refused_wherever_it_stands(text: str) -> None:
+    try:
+        spec = read(f"## Experiments\n\n{text}\n\n{TABLE}")
+    except BadInput:
+        return
+    assert spec.skipped or spec.order != ("1A", "1B", "1C", "1D")
+
+
+@pytest.mark.parametrize("heading", ["Skip", "Not to run", "Already done", "Skipped"])
+def test_variants_under_a_heading_that_leaves_them_out_are_refused(heading: str) -> None:
+    assert "is it left out?" in refused(f"{TABLE}\n## {heading}\n\n- 1B\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["Do 1A and 1C; ignore the rest.", "Run rows 1 and 3.", "Top two rows only.", "Random order.",
+             "Run everything twice.", "Stop after the first win."]
+)  # fmt: skip
+def test_what_picks_or_repeats_rows_is_refused_in_execution(text: str) -> None:
+    refused(execution(text))
+
+
+@pytest.mark.parametrize("text", ["Steps: 500", "max_steps=500", "Steps per run: 500", "All runs take 20 minutes."])
+def test_steps_without_a_form_and_totals_are_refused(text: str) -> None:
+    assert "budget" in refused(f"{TABLE}\n{text}\n")
+
+
+def test_a_heading_says_what_an_amount_alone_is() -> None:
+    assert read(f"{TABLE}\n## Budget\n\n2 minutes\n").budget == Budget("seconds", 120)
+    assert read(f"{TABLE}\n## Training budget per run\n\n500 steps\n").budget == Budget("steps", 500)
+
+
+def test_numbers_of_a_block_are_what_they_look_like() -> None:
+    spec = read("```yaml\n# autoresearch\nvariants: [{id: 1A, set: {DEPTH: 012}}]\n```")
+    assert sets(spec) == {"1A": {"DEPTH": 12}}
+    assert "seeds" in refused(f"{TABLE}\n```yaml\n# autoresearch\nseeds: [042]\n```")
+    assert "budget" in refused(f"{TABLE}\n```yaml\n# autoresearch\nbudget: 1:30\n```")
+
+
+def test_a_decimal_comma_in_an_outcome_is_for_a_person_to_judge() -> None:
+    [outcome] = read(f"{TABLE}\n- If 1A wins by more than 0,01: go\n").outcomes
+    assert (outcome.min_gain, outcome.unchecked) == (None, "by more than 0,01")
+
+
+@pytest.mark.parametrize("headings", [("What we tried", "Next"), ("Already run", "To run")])
+def test_a_table_under_what_was_tried_does_not_run(headings: tuple[str, str]) -> None:
+    past = "| ID | DEPTH |\n|-|-|\n| 0A | 6 |\n"
+    assert read(f"## {headings[0]}\n\n{past}\n## {headings[1]}\n\n{TABLE}").order == ("1A", "1B", "1C", "1D")
