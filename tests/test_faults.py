@@ -142,6 +142,7 @@ p.write_text(p.read_text().replace("RATIO = 64", "RATIO = 96"))
 
 
 @needs.mounts
+@needs.sandbox
 def test_a_draft_is_not_refused_for_want_of_room_on_the_disk(tmp_path: Path) -> None:
     project, prefix, disk = bench.prose(tmp_path / "project"), needs.mount_prefix(), tmp_path / "disk"
     assert prefix is not None

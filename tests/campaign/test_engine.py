@@ -210,6 +210,11 @@ def test_a_probe_that_fails_costs_no_full_run(project: Path) -> None:
     assert "1B probe seed 0: crash" in out
     assert "1B seed 0 (screen)" not in out
     assert "verdict: keep 1D" in out
+    assert re.search(r"^1B failed, crash: .*run\.log\)$", out, re.MULTILINE)
+    failed = [
+        one for one in json.loads(agent(project, "--issue", "3", "--status", "--json").stdout)["runs"] if one["reason"]
+    ]
+    assert [one["variant"] for one in failed] == ["1B"]
 
 
 def test_a_baseline_that_fails_ends_the_campaign_at_once(project: Path) -> None:
