@@ -19,7 +19,7 @@ from agent.gate.history import History, Measurement, leader_of, read_history
 from agent.gate.schedule import next_runs
 from agent.gate.stats import LEVEL, Noise, cdf, mean, pool, quantile, spread
 
-FIRST_SHARE = 0.8  # of alpha
+FIRST_SHARE = 0.9  # of alpha
 _FURTHER = 50  # the most further runs of each that a verdict counts out
 
 
