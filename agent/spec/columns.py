@@ -103,6 +103,7 @@ _SCALE = re.compile(  # in the brackets of a header: its cells are no values as 
     r"[x\u00d7*]?\s*(?:10\s*\^?\s*-?[0-9]+|10\*\*-?[0-9]+|1?e-?[0-9]+|[0-9]+)|%|(?:k|K|M|G|B|thousand|million)(?: \w+)?"
     r"|[x\u00d7]|rel(?:ative)?\.?|factor|log\w*|\u0394|delta|change|diff(?:erence)?"
 )
+_BEFORE = {"old", "before", "baseline", "base", "current", "was", "previous", "now", "default", "today"}
 _CHANGES = {"change", "changes", "settings", "setting", "config", "constants", "overrides", "sets", "diff"}
 _BUDGET = {"budget", "steps", "step", "tokens", "numsteps", "trainsteps", "trainingsteps", "trainingtime", "timebudget"}
 _RESULT = {"result", "results", "measured", "loss", "valloss", "bpb", "metric", "score"}
@@ -130,6 +131,10 @@ def read_column(header: str, names: Vocabulary, described: Sequence[str] = ()) -
         if scale and isinstance(target, str):
             advice = f"write the values of {target} in full, and the column's name without ({scale})"
             return Unknown(f"column {header}: its values would be multiplied by {scale}", advice)
+        before = next((inner for inner in in_brackets(header) if inner.strip().casefold() in _BEFORE), None)
+        if before and isinstance(target, str):
+            advice = f"for what the baseline has, write a row baseline; else describe: [{header}]"
+            return Unknown(f"column {header}: it names what {target} was, and would set it", advice)
         return target if isinstance(target, Unknown) else Column(header, "set", target)
     if names.is_absent(header) or (header.isupper() and re.fullmatch(r"\w*_\w*", header)):
         return _refused(header, names)
@@ -153,6 +158,10 @@ def _by_meaning(header: str, form: str, names: Vocabulary) -> Column | Unknown:
     if expects or (words and words <= _DESCRIBES):
         return Column(header, "why" if form in _WHY else "describe")
     role = next((role for role, forms in roles if form in forms), None)
+    if role == "priority" and in_brackets(header):
+        return Unknown(
+            f"column {header}: 1 is the most urgent here", "name the column Priority, and write HIGH, MEDIUM or LOW"
+        )
     if role is not None:
         return Column(header, role)
     return _refused(header, names)

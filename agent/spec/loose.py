@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from agent.core.values import number
 from agent.spec.markdown import IssueDocument
 from agent.spec.names import Vocabulary
-from agent.spec.sentences import PAST
+from agent.spec.sentences import PAST, sentences
 
 _NAME = r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\b|\b[a-z]+(?:_[a-z0-9]+)+\b|\bTUNED(?:\.\w+)+"
 _MARKS = r"[`*\"'}]*"
@@ -22,6 +22,7 @@ _ASKS = re.compile(
     r"|change|go(?:es)?|grid)\b",
     re.IGNORECASE,
 )
+_EVERY = re.compile(r"\b(?:all|every\w*|each|throughout|globally|both)\b", re.IGNORECASE)
 _ADVICE = (
     "list the variants in a table or in the settings block (variants:, or grid: for all combinations); "
     "for an editor to write the change, say there: strategy: freeform"
@@ -36,6 +37,17 @@ def check_no_settings(page: IssueDocument, names: Vocabulary) -> None:
                 if not all(_is_present(name, value, names) for value in values):
                     shown = " ".join(line.split())[:100]
                     raise page.error(f"{shown!r} gives {name} a value, and there is no table", at, _ADVICE)
+
+
+def check_beside(page: IssueDocument, names: Vocabulary) -> None:
+    """Raise BadInput, with the line, where text beside a table gives all variants a value other than the baseline."""
+    for sentence in sentences(page):
+        if sentence.in_the_past or sentence.in_outcomes or not _EVERY.search(sentence.plain):
+            continue
+        for name, values in _given(sentence.plain, names):
+            if not all(_is_present(name, value, names) for value in values):
+                problem = f"{sentence.plain[:100]!r} gives {name} a value beside the table"
+                raise page.error(problem, sentence.line, f"give {name} a column in the table, or take the sentence out")
 
 
 def _texts(page: IssueDocument) -> Iterator[tuple[int, str]]:

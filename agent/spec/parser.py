@@ -27,7 +27,7 @@ from agent.core.values import EXPECTED, NAMES, is_name
 from agent.spec import budgets, orders, outcomes, settings, tables
 from agent.spec.cells import Misread, read_cell
 from agent.spec.labels import check_open, label_cap
-from agent.spec.loose import check_no_settings
+from agent.spec.loose import check_beside, check_no_settings
 from agent.spec.markdown import IssueDocument, parse_issue
 from agent.spec.measured import baseline_seeds, stated_seeds
 from agent.spec.names import Unknown, Vocabulary
@@ -178,6 +178,8 @@ def _listed(page: IssueDocument, names: Vocabulary, block: Settings, reads: list
         return _Candidates()
     chosen = tables.find_tables(page, names, block, reads)
     tables.check_tables(page, names, chosen)
+    if chosen:
+        check_beside(page, names)
     for table in chosen:
         table.check_seeds(block.seeds)
         reads += table.read_as()

@@ -225,7 +225,7 @@ class ExperimentTable:
             word = normal_form(status)
             if word in _SKIP:
                 skipped[self._id(row)] = f"its status is {status!r} ({self.page.where(row.line)})"
-            elif word not in _RUN:
+            elif word not in _RUN or (not word and status not in KEEP | {""}):  # an emoji alone
                 advice = "write skip for a row that is not to run, and nothing for one that is"
                 raise self._misfit(row, "Status", Misread(f"{status!r} says not whether it is to run", advice))
         return skipped

@@ -522,3 +522,27 @@ def test_a_decimal_comma_in_an_outcome_is_for_a_person_to_judge() -> None:
 def test_a_table_under_what_was_tried_does_not_run(headings: tuple[str, str]) -> None:
     past = "| ID | DEPTH |\n|-|-|\n| 0A | 6 |\n"
     assert read(f"## {headings[0]}\n\n{past}\n## {headings[1]}\n\n{TABLE}").order == ("1A", "1B", "1C", "1D")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["All variants use ASPECT_RATIO 48.", "HEAD_LR = 0.01 throughout.", "All with HEAD_LR=0.01.",
+     "Double the batch size everywhere."],
+)  # fmt: skip
+def test_a_value_for_all_beside_a_table_is_refused_where_it_is_not_the_baselines(text: str) -> None:
+    assert "beside the table" in refused(f"{TABLE}\n{text}\n")
+    assert read(f"{TABLE}\nAll variants use HEAD_LR = 0.005.\n").order == ("1A", "1B", "1C", "1D")
+
+
+@pytest.mark.parametrize("header", ["HEAD_LR (old)", "DEPTH (baseline)", "DEPTH (current)"])
+def test_a_column_of_what_was_sets_nothing_in_silence(header: str) -> None:
+    assert "would set it" in refused(f"| ID | {header} | ASPECT_RATIO |\n|-|-|-|\n| A | 8 | 96 |")
+
+
+def test_a_priority_that_counts_the_other_way_is_refused() -> None:
+    assert "1 is the most urgent" in refused("| ID | DEPTH | Priority (5 = most urgent) |\n|-|-|-|\n| A | 6 | 5 |")
+
+
+@pytest.mark.parametrize("status", ["\u274c", "\u2705", "\U0001f6ab"])
+def test_a_status_that_is_an_emoji_alone_is_refused(status: str) -> None:
+    assert "write skip" in refused(f"| ID | DEPTH | Status |\n|-|-|-|\n| A | 6 | {status} |\n| B | 10 | |")
