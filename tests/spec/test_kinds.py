@@ -493,7 +493,7 @@ def test_variants_under_a_heading_that_leaves_them_out_are_refused(heading: str)
              "Run everything twice.", "Stop after the first win."]
 )  # fmt: skip
 def test_what_picks_or_repeats_rows_is_refused_in_execution(text: str) -> None:
-    refused(execution(text))
+    assert "i.md:10" in refused(execution(text))
 
 
 @pytest.mark.parametrize("text", ["Steps: 500", "max_steps=500", "Steps per run: 500", "All runs take 20 minutes."])
