@@ -1,0 +1,152 @@
+"""What a strategy is given and what it answers: candidates, trials, the next step, the findings. No effects."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from agent.core.experiment import Constant
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An axis of a space that takes one of some values, in the order of their size where they have one."""
+
+    values: tuple[Constant, ...]
+
+
+@dataclass(frozen=True)
+class Range:
+    """An axis of a space from `low` to `high`, both included. `step` is None for a real number; `log`: scaled so."""
+
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+
+
+Axis = Choice | Range
+Space = Mapping[str, Axis]  # by the constant's full name
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvolveOptions:
+    """What an issue may choose of an evolution. `parsimony` times ln(parameters x steps) is added to the loss."""
+
+    generations: int = 10
+    population: int = 8
+    parsimony: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """What an issue may choose of a search: how many trials, proposed by what, how many at once."""
+
+    trials: int = 30
+    sampler: Literal["tpe", "gp", "random"] = "tpe"
+    batch: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A variant as a strategy knows it: the constants that it sets, where it comes from, in which generation."""
+
+    name: str
+    sets: Mapping[str, Constant]
+    origin: str = ""
+    parents: tuple[str, ...] = ()
+    generation: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A candidate and what its runs said. `values`: the metric by seed, signed so that lower is better.
+
+    failure: why it is out; empty while it is not. metrics: what its runs report besides, each the mean over them.
+    """
+
+    candidate: Candidate
+    values: Mapping[int, float] = field(default_factory=dict)
+    failure: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.candidate.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a strategy is to find out, fixed before the first run. Random numbers come from `issue` and the trials.
+
+    seeds: of the first run of each candidate, then of its replicates. base: the constants that candidates start from.
+    variants: those that the issue lists, in its order. space: where others may be looked for.
+    """
+
+    issue: int
+    seeds: tuple[int, ...]
+    base: Mapping[str, Constant]
+    variants: tuple[Candidate, ...] = ()
+    space: Space = field(default_factory=dict)
+    evolve: EvolveOptions = EvolveOptions()
+    search: SearchOptions = SearchOptions()
+
+
+@dataclass(frozen=True)
+class ExploreRun:
+    """A run that a strategy needs of a candidate."""
+
+    name: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done next: candidates that are new, then runs; with neither the strategy has seen enough.
+
+    All runs of one step are needed whatever the others say, so they may run at the same time.
+    """
+
+    candidates: tuple[Candidate, ...] = ()
+    runs: tuple[ExploreRun, ...] = ()
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How much better one thing is than another, in units of the metric (positive is better), with 90 % bounds."""
+
+    name: str
+    gain: float
+    interval: tuple[float, float] | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a report: its cells are text, ready to be shown."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a strategy concludes: a sentence, effects, and tables for a reader."""
+
+    summary: str
+    effects: tuple[Effect, ...] = ()
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Exploration(Protocol):
+    """A strategy that explores before the gate decides. Pure: the trials are its state, so resuming is free."""
+
+    def next_step(self, question: Question, trials: Sequence[Trial]) -> Step:
+        """Return what is to be done next. `trials` has every candidate so far, those of the issue first."""
+
+    def best(self, question: Question, trials: Sequence[Trial]) -> str | None:
+        """Return the candidate to be confirmed by the gate on fresh seeds; None where none has a value."""
+
+    def conclude(self, question: Question, trials: Sequence[Trial]) -> Findings:
+        """Return what the trials say."""
