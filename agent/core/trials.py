@@ -30,11 +30,17 @@ Space = Mapping[str, Axis]  # by the constant's full name
 
 @dataclass(frozen=True, kw_only=True)
 class EvolveOptions:
-    """What an issue may choose of an evolution. `parsimony` times ln(parameters x steps) is added to the loss."""
+    """What an issue may choose of an evolution. `parsimony` times ln(parameters x steps) is added to the loss.
+
+    blacklist_above: a species is left out after two losses above this (in the metric's unit, lower is better); None:
+    none is. not_species: discrete constants that do not make a species, by the last part of their name, in any case.
+    """
 
     generations: int = 10
     population: int = 8
     parsimony: float = 0.0
+    blacklist_above: float | None = None
+    not_species: tuple[str, ...] = ("LR", "STEPS")
 
 
 @dataclass(frozen=True, kw_only=True)
