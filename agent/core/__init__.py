@@ -1,3 +1,15 @@
 """Types, records, protocols, errors, text hygiene, fault points."""
 
-__all__ = ["errors", "experiment", "faults", "proposals", "protocols", "records", "retry", "runs", "sanitize", "values"]
+__all__ = [
+    "errors",
+    "experiment",
+    "faults",
+    "proposals",
+    "protocols",
+    "records",
+    "retry",
+    "runs",
+    "sanitize",
+    "trials",
+    "values",
+]

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from agent.core.experiment import Constant
 from agent.core.trials import Effect, Trial
 from agent.gate.stats import LEVEL, Noise, mean, pool, quantile
+from agent.gate.stats import spread as spread_of_mean
+
+PARAMETERS = "num_params_M"  # what a run reports its parameters as, in millions
 
 
 def sound(trials: Sequence[Trial]) -> list[Trial]:
@@ -48,12 +51,27 @@ def best_of(trials: Sequence[Trial]) -> str | None:
     return min(usable, key=mean_of).name if usable else None
 
 
+def added(
+    base: Mapping[str, Constant], before: Mapping[str, Constant], sets: Mapping[str, Constant]
+) -> dict[str, Constant]:
+    """Return what a candidate that sets `sets` has otherwise than one that sets `before`, both on top of `base`."""
+    old, new = {**base, **before}, {**base, **sets}
+    return {name: new.get(name) for name in dict.fromkeys([*sets, *before]) if new.get(name) != old.get(name)}
+
+
 # --- cells ------------------------------------------------------------------------------------------------
 
 
 def shown(value: float | None, digits: int = 4) -> str:
     """Return a number for a cell; a dash where there is none."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def shown_mean(trial: Trial, noise: Noise) -> str:
+    """Return a trial's mean with half its 90 % interval, where the noise is known."""
+    half = spread_of_mean(noise, len(trial.values))
+    value = shown(mean_of(trial))
+    return value if half is None or value == "–" else f"{value} ± {half:.4f}"
 
 
 def shown_effect(effect: Effect | None) -> tuple[str, str]:
@@ -67,3 +85,9 @@ def shown_effect(effect: Effect | None) -> tuple[str, str]:
 def sets_text(sets: Mapping[str, Constant]) -> str:
     """Return what a candidate sets, in one line."""
     return " ".join(f"{name.rpartition('.')[2]}={value}" for name, value in sets.items())
+
+
+def shown_parameters(trial: Trial) -> str:
+    """Return how many parameters a trial's runs report; a dash where they report none."""
+    millions = trial.metrics.get(PARAMETERS)
+    return "–" if millions is None else f"{round(1e6 * millions):,}"
