@@ -1,6 +1,7 @@
 """One experiment from plan to verdict, promotion and publication; every step can be repeated."""
 
 __all__ = [
+    "base",
     "context",
     "engine",
     "evidence",

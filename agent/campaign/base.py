@@ -54,13 +54,18 @@ def resolve_at(repo: Repository, track: Track, commit: str) -> Resolved:
     return preflight.baseline(track, _sources_at(repo, track, commit))
 
 
+def fixed_texts(repo: Repository, track: Track, commit: str) -> dict[str, str]:
+    """Return the Python texts of a track's fixed side by path; none where it has no prepare script."""
+    if track.prepare is None:
+        return {}
+    below = [path for place in track.fixed for path in sorted(repo.files(commit, place)) if path.endswith(".py")]
+    return {path: _read(repo, commit, path) for path in (track.prepare, *below)}
+
+
 def _sources_at(repo: Repository, track: Track, commit: str) -> Sources:
     files = {path: _read(repo, commit, path) for path in {track.script, *track.editable}}
-    if track.prepare is None:
-        return Sources(files, {})
-    below = [path for place in track.fixed for path in sorted(repo.files(commit, place)) if path.endswith(".py")]
-    fixed = {path: _read(repo, commit, path) for path in (track.prepare, *below)}
-    return Sources(files, preflight.profile_facts(fixed, track.prepare))
+    fixed = fixed_texts(repo, track, commit)
+    return Sources(files, {} if track.prepare is None else preflight.profile_facts(fixed, track.prepare))
 
 
 def _read(repo: Repository, commit: str, path: str) -> str:

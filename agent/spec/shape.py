@@ -54,8 +54,7 @@ def resolve(constants: Mapping[str, object], facts: Mapping[str, object], profil
     Raises BadInput for a constant that is missing or of the wrong kind, a width that does not divide into heads and
     a batch that does not come out even.
     """
-    tuned = _table(constants, "TUNED", profile)
-    sizes = _sizes(constants, facts, tuned)
+    tuned, sizes = _table(constants, "TUNED", profile), read_sizes(constants, facts, profile)
     return Shape(
         depth=sizes.depth,
         aspect_ratio=_whole(constants, "ASPECT_RATIO"),
@@ -69,9 +68,23 @@ def resolve(constants: Mapping[str, object], facts: Mapping[str, object], profil
 
 
 def parameters(sizes: Sizes) -> int:
-    """Return the exact count: tables of tokens, values and n-grams, the head, gates, blocks, two scalars a block."""
-    tables = (2 + sizes.value_tables) * sizes.vocab * sizes.width + sizes.ngrams * sizes.width
-    return tables + _matrices(sizes) + _gates(sizes) + 2 * sizes.depth
+    """Return the exact count."""
+    return sum(parameters_by_part(sizes).values())
+
+
+def parameters_by_part(sizes: Sizes) -> dict[str, int]:
+    """Return the exact count by part: look-up tables, the matrices of all blocks, the head, gates and scalars."""
+    table, square = sizes.vocab * sizes.width, sizes.depth * sizes.width**2
+    return {
+        "token embedding": table,
+        "value embeddings": sizes.value_tables * table,
+        "n-gram embeddings": sizes.ngrams * sizes.width,
+        "queries, keys, values": 3 * square,
+        "attention output": square,
+        "MLP": 2 * sizes.mlp_ratio * square,
+        "head": table,
+        "gates and scalars": _gates(sizes) + 2 * sizes.depth,
+    }
 
 
 def flops_per_token(sizes: Sizes) -> int:
@@ -114,7 +127,9 @@ def _gates(sizes: Sizes) -> int:
     return sizes.value_tables * min(sizes.gate, sizes.width) * sizes.heads
 
 
-def _sizes(constants: Mapping[str, object], facts: Mapping[str, object], tuned: Mapping[str, object]) -> Sizes:
+def read_sizes(constants: Mapping[str, object], facts: Mapping[str, object], profile: Profile) -> Sizes:
+    """Return the numbers that train.py's `constants` give. Raises BadInput as `resolve` does."""
+    tuned = _table(constants, "TUNED", profile)
     depth, head = _whole(constants, "DEPTH"), _whole(constants, "HEAD_DIM")
     width = depth * _whole(constants, "ASPECT_RATIO")
     divisor, sequence = _whole(facts, "divisor"), _whole(facts, "sequence_length")
@@ -154,8 +169,17 @@ def _tuned(constants: Mapping[str, object], tuned: Mapping[str, object], name: s
     return constants[name.upper()] if older else _get(tuned, name)
 
 
+def read_batch(constants: Mapping[str, object], profile: Profile) -> tuple[int, int]:
+    """Return the rows at once and the tokens of an optimizer step that train.py's `constants` give."""
+    return _batch(_table(constants, "TUNED", profile))
+
+
+def _batch(tuned: Mapping[str, object]) -> tuple[int, int]:
+    return _whole(tuned, "device_batch"), _whole(tuned, "total_batch")
+
+
 def _memory(tuned: Mapping[str, object], sizes: Sizes, profile: Profile) -> int:
-    rows, total = _whole(tuned, "device_batch"), _whole(tuned, "total_batch")
+    rows, total = _batch(tuned)
     if total % (rows * sizes.sequence):
         near = max(1, round(total / (rows * sizes.sequence))) * rows * sizes.sequence
         raise BadInput(

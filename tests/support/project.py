@@ -114,7 +114,9 @@ def _template() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="autoresearch-template-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "train.py").write_text(constants_of(ROOT / "train.py") + BODY)
-    (folder / "prepare.py").write_text(constants_of(ROOT / "fixed" / "settings.py", "PROFILES") + PREPARE_BODY)
+    facts = constants_of(ROOT / "fixed" / "settings.py", "PROFILES")
+    peaks = constants_of(ROOT / "fixed" / "evaluate.py", "PEAK_FLOPS")
+    (folder / "prepare.py").write_text(facts + peaks + PREPARE_BODY)
     for path in (ISSUE, "experiments/main/track.toml", ".gitignore"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, folder / path)
