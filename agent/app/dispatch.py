@@ -47,15 +47,22 @@ def dispatch(args: argparse.Namespace) -> int:
         return _doctor(machine)
     with Repository(Path.cwd()) as repo:
         workspace = Workspace(repo, choose_tracker(args, repo), machine, choose_readers(args))
-        if args.verify:
-            return _verify(workspace)
-        if args.queue and not (args.status or args.report):
-            return _queue(args, workspace)
-        if args.issue is None:
-            options.parser().error("which issue? --issue N (local issues are in experiments/issues/)")
-        if args.status or args.report:
-            return _show_latest(args, workspace)
-        return _show_plan(args, workspace) if args.plan else _answer(args, workspace, args.issue)
+        return _work(args, workspace)
+
+
+def _work(args: argparse.Namespace, workspace: Workspace) -> int:
+    """Carry out a command that needs a repository."""
+    if args.verify:
+        return _verify(workspace)
+    if args.capacity:
+        return _show_capacity(args, workspace)
+    if args.queue and not (args.status or args.report):
+        return _queue(args, workspace)
+    if args.issue is None:
+        options.parser().error("which issue? --issue N (local issues are in experiments/issues/)")
+    if args.status or args.report:
+        return _show_latest(args, workspace)
+    return _show_plan(args, workspace) if args.plan else _answer(args, workspace, args.issue)
 
 
 def _answer(args: argparse.Namespace, workspace: Workspace, issue: int) -> int:
@@ -217,6 +224,17 @@ def _show_plan(args: argparse.Namespace, workspace: Workspace) -> int:
         _print(preview.plan_json(plan, brief))
     else:
         print(preview.plan_text(plan, brief))
+    return 0
+
+
+def _show_capacity(args: argparse.Namespace, workspace: Workspace) -> int:
+    from agent.app import capacity
+
+    report = capacity.make_report(args, workspace)
+    if args.json:
+        _print(capacity.report_json(report))
+    else:
+        print(capacity.report_text(report, pretty=capacity.is_pretty()))
     return 0
 
 

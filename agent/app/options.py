@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     _choices(top.add_argument_group("how to run"))
     _editing(top.add_argument_group("with an issue in prose"))
     _reading(top.add_argument_group("with an issue that strict reading refuses"))
+    _capacity(top.add_argument_group("with --capacity, of --issue N, of a shape or of the baseline"))
     _simulation(top.add_argument_group("with --simulate"))
     return top
 
@@ -39,6 +40,7 @@ def _actions(group: argparse._ArgumentGroup) -> None:
     only.add_argument("--verify", action="store_true", help="compare the ledger with git")
     only.add_argument("--doctor", action="store_true", help="what this machine has and lacks")
     only.add_argument("--schema", action="store_true", help="the JSON schema of an issue's settings block")
+    only.add_argument("--capacity", action="store_true", help="what a shape costs and what a budget buys of it")
     only.add_argument("--simulate", action="store_true", help="run the gate on simulated noise and count its errors")
 
 
@@ -91,6 +93,12 @@ def _reading(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _capacity(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--shape", metavar="S", help="a GPT-2's: n_layer=12,d_model=768, or a published model's name")
+    group.add_argument("--device", metavar="NAME", help="a GPU that is known, or dense bf16 FLOP/s (this one, or H100)")
+    group.add_argument("--mfu", type=float, metavar="F", help="share of its peak that training reaches (0.4)")
+
+
 def _simulation(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--variants", type=int, default=4, help="variants in a campaign (4)")
     group.add_argument("--gain", type=float, default=0.0, help="true gain of one of them, in sigmas (0)")
@@ -99,6 +107,7 @@ def _simulation(group: argparse._ArgumentGroup) -> None:
 
 def validate(args: argparse.Namespace) -> None:
     """Raise BadInput where arguments do not go together."""
+    _validate_capacity(args)
     if args.hours is not None and not args.loop:
         raise BadInput("--hours is for --loop", next_step="add --loop, or leave it out")
     if args.loop and args.retry:
@@ -115,3 +124,15 @@ def validate(args: argparse.Namespace) -> None:
     for name, value in (("--hours", args.hours), ("--max-usd", args.max_usd)):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise BadInput(f"{name} is {value:g}", next_step=f"give a number above 0, such as {name} 8")
+
+
+def _validate_capacity(args: argparse.Namespace) -> None:
+    own = [name for name in ("shape", "device", "mfu") if getattr(args, name) is not None]
+    if own and not args.capacity:
+        raise BadInput(f"--{own[0]} is for --capacity", next_step="add --capacity, or leave it out")
+    if args.shape is not None and args.issue is not None:
+        raise BadInput("--shape and --issue are two questions", next_step="leave one of them out")
+    if args.capacity and (args.queue or args.loop):
+        raise BadInput("--capacity counts one issue", next_step="name it: --issue N --capacity")
+    if args.mfu is not None and not 0 < args.mfu <= 1:
+        raise BadInput(f"--mfu is {args.mfu:g}", next_step="give a share above 0, at most 1: --mfu 0.4")

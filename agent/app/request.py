@@ -18,7 +18,7 @@ def make_request(args: argparse.Namespace, machine: Machine, issue: int) -> Camp
     """Return what the user asks of an issue. Raises BadInput for a choice that there is not."""
     return CampaignRequest(
         issue=issue,
-        profile=_profile(args.profile or os.environ.get("AUTORESEARCH_PROFILE") or machine.profile),
+        profile=choose_profile(args, machine.profile),
         corpus=_corpus(args.corpus or os.environ.get("AUTORESEARCH_CORPUS") or "stdlib"),
         budget=amounts.parse_budget(args.budget) if args.budget else None,
         clock=args.clock,
@@ -30,7 +30,9 @@ def make_request(args: argparse.Namespace, machine: Machine, issue: int) -> Camp
     )
 
 
-def _profile(name: str) -> Profile:
+def choose_profile(args: argparse.Namespace, default: Profile) -> Profile:
+    """Return the profile of the command line, else of the environment, else `default`. Raises BadInput."""
+    name = args.profile or os.environ.get("AUTORESEARCH_PROFILE") or default
     if name not in preflight.PROFILES:
         raise BadInput(f"AUTORESEARCH_PROFILE is {name!r}", next_step=f"profiles: {', '.join(preflight.PROFILES)}")
     return name
