@@ -154,4 +154,6 @@ def test_a_value_beside_the_axis_moves_from_the_nearest() -> None:
 @given(rng=RANDOM, number=st.integers(1, 12))
 def test_a_spread_covers_every_axis_evenly(rng: Random, number: int) -> None:
     only = Gene(name="A", low=0.0, high=float(number))
-    assert sorted(int(min(float(row["A"]), number - 1e-9)) for row in spread((only,), number, rng)) == list(range(number))
+    assert sorted(int(min(float(row["A"]), number - 1e-9)) for row in spread((only,), number, rng)) == list(
+        range(number)
+    )
