@@ -76,6 +76,9 @@ def choose_readers(args: argparse.Namespace) -> Callable[["Workspace"], Readers]
 
 def _reader(args: argparse.Namespace, workspace: "Workspace", issue: int) -> Reader:
     """Return the reader of an issue. Raises BadInput without a key."""
+    if not os.environ.get("ANTHROPIC_API_KEY", "").strip():
+        advice = "export ANTHROPIC_API_KEY=..., or take --reader strict, which says what to mend in the issue"
+        raise BadInput("--reader claude: ANTHROPIC_API_KEY is not set", next_step=advice)
     from agent.editors.anthropic import ClaudeReader
 
     settings = _models(args)

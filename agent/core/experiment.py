@@ -18,6 +18,29 @@ BASELINE = "baseline"  # the name the baseline goes by where a variant's name is
 
 
 @dataclass(frozen=True)
+class Range:
+    """What a number may be: `least` and `most` themselves too, more than `above`, less than `below`; None: no limit."""
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def holds(self, value: float) -> bool:
+        """Return whether a value is within."""
+        return (
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        limits = (("at least", self.least), ("at most", self.most), ("above", self.above), ("below", self.below))
+        return " and ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)
+
+
+@dataclass(frozen=True)
 class Track:
     """One script and its metric: the file an experiment edits, and how its number is read."""
 
@@ -33,6 +56,8 @@ class Track:
     fixed: tuple[str, ...] = ()  # files, and folders with a slash at their end, that no experiment edits
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # what people call a constant, by its own name
     absent: Mapping[str, str] = field(default_factory=dict)  # what people look for and the script lacks, and why
+    units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # what a constant is counted in, by its own name
+    ranges: Mapping[str, Range] = field(default_factory=dict)  # what a constant may be, by its own name
 
     def is_fixed(self, path: str) -> bool:
         """Return whether a file belongs to the fixed side."""

@@ -14,7 +14,8 @@ _SCALES = {"": 1, "k": _K, "K": _K, "thousand": _K, "M": _M, "million": _M, "G":
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 BUDGETS = "a budget is above zero: 20 (seconds), 5 minutes, 500steps or 5Mtok"
 NUMBER = rf"(?:[0-9][0-9,]*(?:\.[0-9]+)?(?:e[+-]?[0-9]{{1,3}})?|\b(?ai:{'|'.join(_WORDS)})\b)"
-_UNIT = r"(?:[smh]|(?ai:sec(?:ond)?s?|min(?:ute)?s?|h(?:ou)?rs?|steps?|tok(?:en)?s?))(?![A-Za-z])"
+_STEPS = "(?:(?:optimi[sz]er|optimi[sz]ation|gradient|training|train|update)[ -])?steps?|(?:training )?iter(?:ation)?s?"
+_UNIT = rf"(?:[smh]|(?ai:sec(?:ond)?s?|min(?:ute)?s?|h(?:ou)?rs?|{_STEPS}|tok(?:en)?s?))(?![A-Za-z])"
 _PIECE = rf"{NUMBER}[\s-]*(?:[kKMGB]|(?ai:thousand|million|billion))?[\s-]*{_UNIT}"
 AMOUNT = rf"{_PIECE}(?:(?:\s+and\s+|\s*){_PIECE})*"
 
@@ -51,12 +52,16 @@ def _piece(text: str) -> Budget:
     assert piece
     if "," in piece[1] and not re.fullmatch(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?", piece[1]):
         return Budget("seconds", math.nan)  # 1,5 is no number here
-    if re.fullmatch(r"[0-9]{1,3}\.[0-9]{3}", piece[1]) and not piece[2] and piece[3].lower().startswith(("st", "t")):
+    if (
+        re.fullmatch(r"[0-9]{1,3}\.[0-9]{3}", piece[1])
+        and not piece[2]
+        and not re.fullmatch("[smh]|(?:sec|min|h).*", piece[3].lower())
+    ):
         return Budget("seconds", math.nan)  # 1.000 steps are a thousand to some
     number, scale, unit = piece[1].replace(",", "").lower(), piece[2], piece[3].lower()
     amount = Decimal(_WORDS.get(number, number)) * _SCALES[scale if len(scale) == 1 else scale.lower()]
-    if unit[0] == "t":
+    if unit.startswith("tok"):
         return Budget("tokens", float(amount))
-    if unit.startswith("st"):
+    if re.search("step|iter", unit):
         return Budget("steps", float(amount))
     return Budget("seconds", math.nan if scale else float(amount * _SECONDS[unit[0]]))  # no unit is a "Mminute"

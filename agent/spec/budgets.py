@@ -14,7 +14,7 @@ from agent.spec.markdown import IssueDocument
 from agent.spec.sentences import Sentence, sentences
 
 _SPAN = re.compile(rf"(?<![\w.,\u2013-])(?:{NUMBER}\s*(?:[-\u2013]|to)\s*)?{AMOUNT}")
-_UNITS = r"\b(?:seconds?|minutes?|mins?|hours?|hrs?|steps?|tokens?)\b"
+_UNITS = r"\b(?:seconds?|minutes?|mins?|hours?|hrs?|days?|steps?|iterations?|iters?|epochs?|tokens?)\b"
 _RUN = r"(?:single |individual )?(?:training )?(?:runs?|variants?|experiments?|trials?|rows?)"
 _ABOUT = r"(?:(?:about|around|roughly|approximately|exactly|limited to|for|an?|the|a budget of)\s+)*(?:[~\u2248]\s*)?"
 _TRAINING = r"(?: of (?:training|compute|gpu|gpu time|wall[- ]clock|wall[- ]clock time|wall time|training time))?"
@@ -29,6 +29,9 @@ _BUDGET_FORMS = (
     rf"(?:(?:training|time|run|the)\s+)*budget(?: per {_RUN}| a run| each| for each {_RUN}| of a run)?"
     rf"\s*(?::|=|is|of)\s*{_ABOUT}@{_TRAINING}(?: (?:each|a run|per {_RUN}))?",
     rf"(?:use|with) {_ABOUT}@[- ]runs?",
+    rf"(?:train|train them|train everything|train all) for {_ABOUT}@{_TRAINING}",
+    rf"(?:(?:number of|max|num|total|train(?:ing)?|optimi[sz]er)[_ ])?(?:steps|iterations) per "
+    rf"{_RUN}\s*[:=]\s*{_ABOUT}@",
 )
 _UNDER_BUDGET = re.compile(rf"(?:(?:training|time|run)\s+)*budget(?: (?:per|of a|for each|a) {_RUN})?:?", re.IGNORECASE)
 _CAP_FORMS = (
@@ -55,11 +58,15 @@ _SPEAKS = re.compile(
     re.IGNORECASE,
 )
 _LOOKS = re.compile(  # without a unit beside its number
-    rf"\b(?:(?:max|num|train|total)[_ ])?(?:steps|tokens|iterations|time_budget|training time)(?: per {_RUN})?\s*[:=]"
+    rf"\b(?:(?:max|num|train|training|total|number of)[_ ])?(?:steps|tokens|iters|iterations|epochs|time_budget"
+    rf"|training time"
+    rf"|duration|runtime|time limit|wall[- ]clock|time|training)(?: per {_RUN})?\s*[:=]"
     rf"\s*(?P<steps>[0-9]+)"
     rf"|(?<!-)\bbudget(?: per {_RUN})?\s*(?::|=|is|of)\s*\D{{0,3}}(?P<number>[0-9]+)"
     rf"|(?P<gpu>[0-9]+ (?:gpu|compute|[ahv][0-9]+)[- ]hours?)"
     rf"|\b[0-9]+\b.{{0,30}}?{_UNITS}|{_RUN} (?:is|are|:|=) [0-9]+(?![\w.])"
+    rf"|\b(?:train\w*|runs?)\b.{{0,20}}\b(?P<epochs>(?:[0-9]+|one|two|three|an?) epochs?|overnight|over ?night"
+    rf"|until (?:it )?converge\w*)"
     rf"|(?P<spoken>\b(?:an?|half|quarter|several|few|couple of|dozen|hundred|thousand) (?:of )?(?:an? )?{_UNITS})",
     re.IGNORECASE,
 )
@@ -171,7 +178,9 @@ def _unitless(sentence: Sentence) -> Iterator[_Amount]:
     """Yield the number of a sentence that may give a budget and has no amount that is one: Budget: 300."""
     match = _LOOKS.search(sentence.plain[:_LONGEST]) if not sentence.in_the_past else None
     spoken = match and match["spoken"] and _SPEAKS.search(sentence.plain)
-    if match and (match["number"] or match["gpu"] or match["steps"] or spoken or sentence.in_execution):
+    if match and (
+        match["number"] or match["gpu"] or match["steps"] or match["epochs"] or spoken or sentence.in_execution
+    ):
         yield _Amount("unclear", match[0], match[0], sentence)
 
 

@@ -100,9 +100,16 @@ _DESCRIBES = _WHY | {
 _EXPECTS = {"expected", "expectation", "predicted", "prediction", "target", "estimated", "estimate", "est", "hoped"}
 _MEASURES = {"val", "bpb", "loss", "delta", "\u0394", "\u2206", "change", "gain", "mfu", "improvement"}
 _SCALE = re.compile(  # in the brackets of a header: its cells are no values as they stand
-    r"[x\u00d7*]?\s*(?:10\s*\^?\s*-?[0-9]+|10\*\*-?[0-9]+|1?e-?[0-9]+|[0-9]+)|%|(?:k|K|M|G|B|thousand|million)(?: \w+)?"
+    r"(?:2|10|e)\s*(?:\^|\*\*)\s*\w+|(?:power|exponent)s?(?: of (?:2|two|10|ten))?|(?:in )?(?:powers|exponents|units"
+    r"|multiples) of .*"
+    r"|[x\u00d7*]?\s*(?:10\s*\^?\s*-?[0-9]+|10\*\*-?[0-9]+|1?e-?[0-9]+|[0-9]+)|%|(?:k|K|M|G|B|thousand"
+    r"|million)(?: \w+)?"
     r"|[x\u00d7]|rel(?:ative)?\.?|factor|log\w*|\u0394|delta|change|diff(?:erence)?"
 )
+_COUNTED = {  # what a header may count its values in; it is refused but of a constant that counts in it
+    *("sequence", "seq", "sample", "example", "document", "doc", "row", "token", "tok", "step", "iteration", "iter"),
+    *("second", "sec", "minute", "min", "hour", "epoch", "ms", "head", "character", "char", "byte", "parameter"),
+}
 _BEFORE = {"old", "before", "baseline", "base", "current", "was", "previous", "now", "default", "today"}
 _CHANGES = {"change", "changes", "settings", "setting", "config", "constants", "overrides", "sets", "diff"}
 _BUDGET = {"budget", "steps", "step", "tokens", "numsteps", "trainsteps", "trainingsteps", "trainingtime", "timebudget"}
@@ -131,6 +138,10 @@ def read_column(header: str, names: Vocabulary, described: Sequence[str] = ()) -
         if scale and isinstance(target, str):
             advice = f"write the values of {target} in full, and the column's name without ({scale})"
             return Unknown(f"column {header}: its values would be multiplied by {scale}", advice)
+        unit = next((inner for inner in in_brackets(header) if _is_foreign(inner, target, names)), None)
+        if unit and isinstance(target, str):
+            advice = f"write the values of {target} as {names.track.script} has them, and the name without ({unit})"
+            return Unknown(f"column {header}: {target} is not counted in {unit}", advice)
         before = next((inner for inner in in_brackets(header) if inner.strip().casefold() in _BEFORE), None)
         if before and isinstance(target, str):
             advice = f"for what the baseline has, write a row baseline; else describe: [{header}]"
@@ -139,6 +150,16 @@ def read_column(header: str, names: Vocabulary, described: Sequence[str] = ()) -
     if names.is_absent(header) or (header.isupper() and re.fullmatch(r"\w*_\w*", header)):
         return _refused(header, names)
     return _by_meaning(header, form, names)
+
+
+def _is_foreign(unit: str, target: str | Unknown, names: Vocabulary) -> bool:
+    """Return whether the brackets of a header count in what its constant does not: its name and the track say."""
+    if isinstance(target, Unknown):
+        return False
+    own = target.rpartition(".")[2]
+    counts = {word.rstrip("s") for word in [*own.casefold().split("_"), *names.track.units.get(own, ())]}
+    words = {word.rstrip("s") for word in re.findall(r"[a-z]+", unit.casefold())}
+    return bool(words & _COUNTED) and not words & counts
 
 
 def _by_meaning(header: str, form: str, names: Vocabulary) -> Column | Unknown:

@@ -1,28 +1,76 @@
-"""Settings that stand in prose, where no table is: a table in words, which is no change of code for an editor. Pure."""
+"""Settings that stand in prose: in the place of a table, or beside one; in code and in tables of settings too. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from agent.core.experiment import SetConstant, Variant
 from agent.core.values import number
-from agent.spec.markdown import IssueDocument
+from agent.spec.markdown import IssueDocument, lines_of
 from agent.spec.names import Vocabulary
-from agent.spec.sentences import PAST, sentences
+from agent.spec.sentences import PAST, Sentence, sentences
+from agent.spec.variants import VariantNames
 
 _NAME = r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\b|\b[a-z]+(?:_[a-z0-9]+)+\b|\bTUNED(?:\.\w+)+"
 _MARKS = r"[`*\"'}]*"
-_ONE = r"-?[0-9][0-9.,]*(?:e-?[0-9]+)?"
+_ONE = r"-?(?:[0-9][0-9.,]*|\.[0-9]+)(?:e-?[0-9]+)?"
 _VALUES = rf"[\[{{(]?\s*(?P<values>{_ONE}(?:\s*(?:,|/|and|or|vs\.?|to|->|\u2192|;)+\s*{_ONE})*)"
-_ASSIGNS = re.compile(rf"{_MARKS}\s*(?:=|:|->|\u2192|of|to|at|in|is)?\s*{_MARKS}{_VALUES}", re.IGNORECASE)
+_ASSIGNS = re.compile(
+    rf"{_MARKS}\s*(?:=|:=?|->|\u2192|\u2208|~|(?:(?:set|fixed|raised|lowered|increased|reduced|changed) )?(?:of|to"
+    rf"|at|in|is|by))?"
+    rf"\s*{_MARKS}{_VALUES}",
+    re.IGNORECASE,
+)
 _NEAR = re.compile(rf"{_MARKS}[^.;\n0-9]{{0,24}}?{_VALUES}", re.IGNORECASE)
 _WORD = re.compile(rf"{_MARKS}\s*(?:=|:|->|to|of)?\s*{_MARKS}(?P<values>[A-Z]{{1,12}}\b|[a-z]+[0-9]+\b)")
 _COUNTED = re.compile(r"(?<![\w.])(?P<values>[0-9]+)[ -]$")  # 12 layers
-_SCALED = re.compile(r"\b(?:double|halve|triple|quadruple)\b[^.;]{0,16}$", re.IGNORECASE)  # the batch size
+_FEW = "four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()  # noqa: SIM905
+_SPELLED = dict(zip(_FEW, range(4, 17), strict=True)) | {"twenty": 20, "twenty-four": 24, "thirty-two": 32}
+_COUNTED_IN_WORDS = re.compile(
+    rf"\b(?:try|use|with|to|run|test|have|at|of)\s+(?P<values>{'|'.join(_SPELLED)})[ -]$", re.IGNORECASE
+)
+_FACTOR = (
+    r"(?:double|halve|half|triple|quadruple|twice|quarter"
+    r"|(?:[0-9.]+|two|three|four|ten)(?:[ -]?fold| ?times| ?[x\u00d7]))"
+)
+_SCALED = re.compile(
+    rf"\b{_FACTOR}\b[^.;,]{{0,16}}$|(?<!\w)[x\u00d7]\s*[0-9.]+\s+(?:the )?$", re.IGNORECASE
+)  # the batch size
+_SCALES = re.compile(  # Depth x2, softcap on/off, lr +10 %
+    rf"{_MARKS}\s*(?:[x\u00d7*]\s*[0-9.]+|[0-9.]+\s*[x\u00d7](?!\w)|[+\u2212/]\s*[0-9.]+|-\s*[0-9.]+\s*%|[0-9.]+\s*%"
+    rf"|\(?\b(?:on|off|yes|no|true|false|enabled|disabled)\s*(?:/|vs\.?|or|and)\s*(?:on|off|yes|no|true|false|enabled|disabled)\b"
+    rf"|{_FACTOR}\b)",
+    re.IGNORECASE,
+)
+_TUNES = re.compile(  # a setting without its value: Sweep the learning rate
+    r"^\W*(?:please |let's |then |now |also )*(?:sweep|vary|scan|tune|ablate|grid[- ]search|increase|decrease|raise"
+    r"|lower"
+    r"|reduce)\s+(?:(?:over|the|our|on|across)\s+)*$",
+    re.IGNORECASE,
+)
 _ASKS = re.compile(
     r"\b(?:try|run|test|compare|sweep|set|use|vary|with|scan|raise|lower|increase|decrease|reduce|tune|double|halve"
     r"|change|go(?:es)?|grid)\b",
     re.IGNORECASE,
 )
 _EVERY = re.compile(r"\b(?:all|every\w*|each|throughout|globally|both)\b", re.IGNORECASE)
+_COMMANDS = re.compile(
+    r"^(?:please |also |and |then |but |here |always |instead |otherwise |now )*(?:use|set|fix|keep|hold|take|train"
+    r"|run|try|test"
+    r"|raise|lower|increase|decrease|reduce|change|switch|double|halve|pin|make|with|start)\b",
+    re.IGNORECASE,
+)
+_DESCRIBES = re.compile(
+    r"\b(?:is|are|has|have|had|was|were|gives?|gave|today|currently|now|upstream|default|baseline|measured|published)\b",
+    re.IGNORECASE,
+)
+_REPEATS = re.compile(  # variants of another issue, or of none
+    r"^(?:please |then |also |now |and |just |only )*(?:re-?)?(?:run|do|try|train|test|start|repeat|launch|queue"
+    r"|skip|continue)\s+"
+    r"(?:the )?(?:variants? |rows? |experiments? |both |again )*(?:[`*]*(?:[0-9]{1,3}[A-Z]|[A-Z][0-9]{1,3})\b"
+    r"|.*\b(?:from|of|in) (?:issue |#|experiment )\s*#?[0-9]+\b|(?:issue |#)\s*#?[0-9]+\b)",
+    re.IGNORECASE,
+)
+_OWN = "an issue runs its own variants: copy the rows, under new IDs, into a table of this one"
 _ADVICE = (
     "list the variants in a table or in the settings block (variants:, or grid: for all combinations); "
     "for an editor to write the change, say there: strategy: freeform"
@@ -33,21 +81,62 @@ def check_no_settings(page: IssueDocument, names: Vocabulary) -> None:
     """Raise BadInput, with the line, where text without a table gives a constant another value than it has."""
     for first, text in _texts(page):
         for at, line in enumerate(text.split("\n"), first):
-            for name, values in _given(line, names):
+            for name, values in given_values(line, names):
                 if not all(_is_present(name, value, names) for value in values):
                     shown = " ".join(line.split())[:100]
                     raise page.error(f"{shown!r} gives {name} a value, and there is no table", at, _ADVICE)
-
-
-def check_beside(page: IssueDocument, names: Vocabulary) -> None:
-    """Raise BadInput, with the line, where text beside a table gives all variants a value other than the baseline."""
     for sentence in sentences(page):
-        if sentence.in_the_past or sentence.in_outcomes or not _EVERY.search(sentence.plain):
-            continue
-        for name, values in _given(sentence.plain, names):
-            if not all(_is_present(name, value, names) for value in values):
-                problem = f"{sentence.plain[:100]!r} gives {name} a value beside the table"
-                raise page.error(problem, sentence.line, f"give {name} a column in the table, or take the sentence out")
+        if _REPEATS.search(sentence.plain[:400]) and not sentence.in_the_past:
+            problem = f"{sentence.plain[:100]!r} names variants, and there is no table"
+            raise page.error(problem, sentence.line, f"{_OWN}; {_ADVICE}")
+
+
+def check_beside(page: IssueDocument, names: Vocabulary, variants: Sequence[Variant]) -> None:
+    """Raise BadInput, with the line, where text beside the variants gives a constant a value that none of them has."""
+    ids = VariantNames(tuple(one.name for one in variants))
+    for sentence in sentences(page):
+        if not (sentence.in_the_past or sentence.in_outcomes):
+            _check_sentence(page, names, ids, variants, sentence)
+    for at, line in _code(page):
+        for name, values in given_values(line, names):
+            if not all(_is_present(name, value, names) or value in _set(variants, name, names) for value in values):
+                raise _beside(page, line, at, name)
+
+
+def _check_sentence(
+    page: IssueDocument, names: Vocabulary, ids: VariantNames, variants: Sequence[Variant], sentence: Sentence
+) -> None:
+    every = _EVERY.search(sentence.plain)
+    named = {ids.name(word) for _, word in ids.mentions(sentence.plain)} - {None}
+    given = list(given_values(sentence.plain, names))
+    if not (every or named or _COMMANDS.search(sentence.plain) or _is_list(sentence.plain, given)):
+        return
+    chosen = [one for one in variants if one.name in named] or variants
+    for name, values in given:
+        allowed = set() if every and not named else _set(chosen, name, names)
+        if not all(_is_present(name, value, names) or value in allowed for value in values):
+            raise _beside(page, sentence.plain, sentence.line, name)
+
+
+def _beside(page: IssueDocument, text: str, line: int, name: str) -> Exception:
+    problem = f"{' '.join(text.split())[:100]!r} gives {name} a value beside the table"
+    return page.error(problem, line, f"give {name} a column in the table, or take the sentence out")
+
+
+def _set(variants: Sequence[Variant], name: str, names: Vocabulary) -> set[str]:
+    """Return the values that variants give a constant, in the words of a text; a change of it in general too."""
+    target = names.resolve(name)
+    values = [
+        edit.value for one in variants for edit in one.edits if isinstance(edit, SetConstant) and edit.name == target
+    ]
+    return {shown for value in values for shown in (str(value), f"{value:g}" if isinstance(value, float) else "", "")}
+
+
+def _is_list(text: str, given: Sequence[tuple[str, list[str]]]) -> bool:
+    """Return whether a sentence is settings and little else: `HEAD_LR = 0.01`, `Fixed: depth 12`."""
+    words = re.findall(r"[A-Za-z]{2,}", text)
+    used = sum(len(name.split()) + len(values) for name, values in given)
+    return bool(given) and len(words) - used <= 2 and not _DESCRIBES.search(text)
 
 
 def _texts(page: IssueDocument) -> Iterator[tuple[int, str]]:
@@ -60,20 +149,34 @@ def _texts(page: IssueDocument) -> Iterator[tuple[int, str]]:
     yield from ((at, line) for at, line in enumerate(page.lines) if at not in read and re.search(r"[=:]", line))  # code
 
 
-def _given(line: str, names: Vocabulary) -> Iterator[tuple[str, list[str]]]:
-    """Yield each name in a line that is given values, and the values."""
+def _code(page: IssueDocument) -> Iterator[tuple[int, str]]:
+    """Yield the lines of code that assign something, but for those under headings such as Background."""
+    for fence in (fence for fence in page.fences if fence not in page.blocks):
+        above = [title for at, title in page.titles if at < lines_of(fence)[0]]
+        if not (above and above[-1].casefold().startswith(PAST)):
+            for at, line in enumerate(fence.content.split("\n"), lines_of(fence)[0] + 1):
+                if re.match(r"\W*[\w.]+\W*[=:]", line) and not line.startswith("-"):  # what a diff takes out
+                    yield at, line
+
+
+def given_values(line: str, names: Vocabulary) -> Iterator[tuple[str, list[str]]]:
+    """Yield each name in a line that is given values, and the values; an empty one where it is changed by a factor."""
     asks = _ASKS.search(line) is not None
     for match in re.finditer(f"{_spoken(names)}|{_NAME}", line[:2000]):
         if not names.knows(match[0]) and not names.knows(match[0].lower()):
             continue
+        if _SCALES.match(line, match.end()):
+            yield match[0], [""]
+            continue
         value = _ASSIGNS.match(line, match.end()) or _COUNTED.search(line, 0, match.start())
+        value = value or _COUNTED_IN_WORDS.search(line, 0, match.start())
         if value is None and _is_text(match[0], names):
             value = _WORD.match(line, match.end())
         if value is None and asks:
             value = _NEAR.match(line, match.end())
         if value:
-            yield match[0], [one.rstrip(".,") for one in re.findall(rf"{_ONE}|[A-Za-z]\w+", value["values"])]
-        elif _SCALED.search(line, 0, match.start()):
+            yield match[0], [one.rstrip(".,") for one in re.findall(rf"{_ONE}|[A-Za-z][\w-]+", value["values"])]
+        elif _SCALED.search(line, 0, match.start()) or _TUNES.search(line, 0, match.start()):
             yield match[0], [""]
 
 
@@ -94,4 +197,5 @@ def _is_present(name: str, value: str, names: Vocabulary) -> bool:
     target = names.resolve(name)
     if value in ("and", "or", "vs", "to"):
         return True
-    return isinstance(target, str) and names.constants[target] in (number(value), value)
+    spelled = _SPELLED.get(value.lower(), number(value))
+    return isinstance(target, str) and value != "" and names.constants[target] in (spelled, value)

@@ -18,6 +18,7 @@ from agent.core.sanitize import describe_removed, end_line, strip_control, strip
 from agent.spec.layout import as_markdown, shown_tag
 
 Cells = tuple[int, list[str]]  # a row of a table: its line and its cells
+_CONFIG = frozenset({"json", "jsonc", "json5", "toml", "ini", "cfg", "conf", "config", "env", "dotenv", "properties"})
 _LONGEST = 200  # characters of a line that is quoted in what was read
 
 
@@ -143,6 +144,11 @@ def is_yaml(fence: Token) -> bool:
     return [*fence.info.lower().split(), ""][0] in ("yaml", "yml", "")
 
 
+def is_config(fence: Token) -> bool:
+    """Return whether a fence may hold settings: YAML, or another language of settings."""
+    return is_yaml(fence) or [*fence.info.lower().split(), ""][0] in _CONFIG
+
+
 def _tables(tokens: Sequence[Token]) -> Iterator[Table]:
     for headings, before, token in _under_headings(tokens):
         if token.type == "table_open":
@@ -159,6 +165,16 @@ def _paragraphs(tokens: Sequence[Token]) -> Iterator[Paragraph]:
     for headings, before, token in _under_headings(tokens):
         if token.type == "inline" and before.type == "paragraph_open":
             yield Paragraph(headings, _text(token), lines_of(token))
+        elif token.type == "html_block" and (text := _shown_text(token.content)):
+            yield Paragraph(headings, text, lines_of(token))
+
+
+def _shown_text(html: str) -> str:
+    """Return what a reader sees of a block of HTML that is no table, a line for each that shows something."""
+    if re.search(r"<(?:table|tr|td|th|script|style|pre|code)\b|^\s*\|", html, re.IGNORECASE | re.MULTILINE):
+        return ""
+    lines = (re.sub(r"<[^>]*>", lambda tag: shown_tag(tag[0]), line).strip() for line in html.split("\n"))
+    return strip_control("\n".join(line for line in lines if line))
 
 
 def _titles(tokens: Sequence[Token]) -> Iterator[tuple[int, str]]:

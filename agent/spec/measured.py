@@ -42,13 +42,39 @@ _ASKS_BASELINE = re.compile(
     r"^(?:please |just |only |then |also )*(?:re-?)?(?:run|measure|repeat|train|calibrate|evaluate)\b"
     r".{0,24}\b(?:baseline|noise)\b"
     r"|^(?:just |only )*(?:the )?baseline(?: only| alone|,| x |:|$)|\bseeds?\b.*\b(?:baseline|unchanged)\b"
-    r"|\bbaseline\b.*\bseeds?\b|^calibrate\b",
+    r"|\bbaseline\b.*\bseeds?\b|^calibrate\b"
+    r"|^(?:please |just |only )*(?:re-?)?(?:run|train|measure|repeat)\b.{0,40}\b(?:unchanged|unmodified|as[- ]is"
+    r"|as it (?:is|stands)"
+    r"|current (?:code|script|main|config\w*|version)|without (?:any )?(?:code )?changes?|no changes|on main)\b",
     re.IGNORECASE,
 )
 _ASKS_SEEDS = re.compile(  # wherever it stands, but in the past
     r"^(?:please )?(?:use|run|average|repeat|train|measure|take|report)\b.*\bseeds?\b"
     r"|^(?:random |the )?seeds?\b\W{0,4}[0-9]"
     r"|\b(?:each|every|per|all) (?:variants?|runs?|rows?)\b.*\bseeds?\b|\bseeds? (?:per|for each|each)\b",
+    re.IGNORECASE,
+)
+
+
+_FEW = r"(?:[0-9]{1,3}|two|three|four|five|six|ten|several|multiple)"
+_GIVES_SEEDS = re.compile(  # seed 42, 3 seeds, SEED = 42, the seed is fixed to 42
+    r"\bseeds?\b\W{0,3}(?:(?:to|is|are|of|no|number|values?|fixed|set|pinned|at|from|in|range|be|should|must)\b\W{0,3}){0,4}[0-9]+(?![0-9]*\.[0-9])"
+    rf"|\b{_FEW} (?:\w+ ){{0,2}}seeds?\b"
+    rf"|\bn\s*=\s*[0-9]+\b|\b{_FEW} (?:\w+ )?(?:repeats|replicates|repetitions|replicas|reps|restarts)\b"
+    rf"|^(?:please )?(?:do (?:it|this|that|everything) |run (?:it|them|this|everything|all|each|every)\b.{{0,24}} "
+    rf"|repeat (?:\w+ ){{0,3}}"
+    rf"|re-?run (?:\w+ ){{0,3}}|train (?:\w+ ){{0,3}})(?:twice|thrice|{_FEW} times|once more)\b|^(?:twice|thrice"
+    rf"|{_FEW} times)(?: each)?$"
+    rf"|\brepeat\w*\s*[:=]\s*[0-9]|\b(?:fresh|different|new|other|another|own) seeds?\b.*\b(?:each|every|per|all)\b",
+    re.IGNORECASE,
+)
+_TELLS = re.compile(  # of seeds as they were, or of what they do
+    r"\b(?:was|were|had|did|took|gave|showed|measured|used|ran|seen|found|differ\w*|spread|vary|varies|noise|moves?|sigma|std|deviation"
+    r"|error bars?|trained|earlier|previous\w*|average[sd]?|mean)\b",
+    re.IGNORECASE,
+)
+_COMMANDS = re.compile(
+    r"^(?:please )?(?:use|run|average|repeat|train|measure|take|report|set|fix|pin|do|re-?run|each|all)\b",
     re.IGNORECASE,
 )
 
@@ -95,7 +121,7 @@ def stated_seeds(page: IssueDocument) -> StatedSeeds | None:
     stated = None
     for sentence in _speaking(page):
         match = _SEEDS.fullmatch(sentence.plain)
-        asks = _ASKS_SEEDS.search(sentence.plain[:400]) and not sentence.in_the_past
+        asks = not sentence.in_the_past and not sentence.in_outcomes and _asks(sentence.plain[:400])
         if match is None and (sentence.in_execution or asks):
             advice = "write: Use seeds 42, 43 and 44. Or in the settings block: seeds: [42, 43, 44]"
             raise page.error(f"{sentence.plain[:100]!r} is in no form that is read", sentence.line, advice)
@@ -115,8 +141,16 @@ def stated_seeds(page: IssueDocument) -> StatedSeeds | None:
 def _speaking(page: IssueDocument) -> Iterator[Sentence]:
     for sentence in sentences(page):
         plain = sentence.plain
-        if _SPEAKS.search(plain) and re.search(r"\d|\b(?:two|three|four|five|several|more)\b", plain, re.IGNORECASE):
+        counted = re.search(r"\d|\b(?:two|three|four|five|several|more)\b", plain, re.IGNORECASE)
+        if (_SPEAKS.search(plain) and counted) or _GIVES_SEEDS.search(plain[:400]):
             yield sentence
+
+
+def _asks(plain: str) -> bool:
+    """Return whether a sentence says on which seeds, or how often, something is to run."""
+    if _ASKS_SEEDS.search(plain):
+        return True
+    return _GIVES_SEEDS.search(plain) is not None and (_COMMANDS.search(plain) is not None or not _TELLS.search(plain))
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -15,7 +15,8 @@ from agent.spec.variants import VariantNames
 # --- outcomes ---------------------------------------------------------------------------------------------
 
 _WINS = re.compile(
-    rf"if\s+(?P<who>.{{1,120}}?)\s+wins?\b(?P<how>[^:{DASH}]{{0,80}}?)(?:[:{DASH}]|,\s*then\b|\s-\s|\bthen\b|,(?![0-9]))\s*(?:then\s+)?\S",
+    rf"(?:if|when|should|in case)\s+(?P<who>.{{1,120}}?)\s+wins?\b(?P<how>[^:{DASH}]{{0,80}}?)(?:[:{DASH}]"
+    rf"|,\s*then\b|\s-\s|\bthen\b|,(?![0-9]))\s*(?:then\s+)?\S",
     re.IGNORECASE | re.DOTALL,
 )
 _NUMBER = r"(?P<amount>[0-9]*\.?[0-9]+(?:e-?[0-9]+)?)(?:\s*(?:bpb|nats|bits?(?: per byte)?|val_bpb))?"
@@ -29,7 +30,7 @@ _NOBODY = re.compile(r"(?:nothing|nobody|none(?: of them)?|no variant|no one|nei
 def outcomes(page: IssueDocument, names: VariantNames) -> Iterator[tuple[Outcome, ReadAs]]:
     """Yield each `If 1D (wider) wins: text`, at the start of a line; of other lines nothing is expected."""
     for prose in page.prose:
-        for line in re.split(r"\n(?=if\s)", prose.text, flags=re.IGNORECASE):
+        for line in re.split(r"\n(?=(?:if|when|should|in case)\s)", prose.text, flags=re.IGNORECASE):
             statement = _WINS.match(line)
             if statement:
                 yield from _outcomes_of(page, prose, names, statement, " ".join(line.split()))
@@ -107,6 +108,22 @@ _LOOKS = re.compile(
     r"|[<>\u2264\u2265]",
     re.IGNORECASE,
 )
+_AMOUNT = re.compile(  # of the metric: 0.02, .02, 2e-3, 2 %, 0,02, two hundredths
+    r"(?<![\w.,])(?:[0-9]*\.[0-9]+|[0-9]+(?:\.[0-9]+)?e-[0-9]+|0,[0-9]+|[0-9]+(?:\.[0-9]+)?\s*(?:%|percent\b"
+    r"|per cent\b|bpb\b|m?nats?\b|bits?\b"
+    r"|sigmas?\b|\u03c3|standard\b|stds?\b|x\b))|\b(?:hundredths?|thousandths?|percent|sigmas?)\b",
+    re.IGNORECASE,
+)
+_BAR = re.compile(  # what speaks of a gain that is demanded, wherever it stands
+    r"\b(?:threshold|min(?:imum|imal)?[_ -]?(?:gain|improvement|delta|effect)|required (?:gain|improvement)|cut-?off"
+    r"|the bar|margin)\b"
+    r"|^(?:a )?wins?\s*(?::|=|means|is)|\b(?:must|has to|have to|needs? to|should|required to)\b.{0,30}\b(?:below"
+    r"|under|above|over|beat|improve\w*|exceed"
+    r"|by|at least|at most|better|lower|reach)\b",
+    re.IGNORECASE,
+)
+_TOO_LARGE = 100  # times the track's own: what is beyond is the metric's value more likely than a gain
+_LOOSE = re.compile(r"(?:the )?(?:threshold|margin)\b", re.IGNORECASE)
 _ADVICE = "write: Adopt only if {metric} improves by at least 0.002. Or in the settings block: min_gain: 0.002"
 
 
@@ -124,8 +141,8 @@ def threshold(page: IssueDocument, track: Track, *, given: bool) -> Threshold | 
     """
     stated: list[tuple[float, Sentence]] = []
     for sentence in () if given else sentences(page):
-        value = _demanded(sentence, track)
-        if value is not None:
+        value = None if sentence.in_the_past else _demanded(sentence, track)
+        if value is not None and not _is_doubtful(value, sentence, track):
             stated.append((value, sentence))
         elif _is_unclear(sentence) if sentence.in_gate else _is_like(sentence):
             advice = _ADVICE.format(metric=track.metric)
@@ -145,14 +162,25 @@ def _demanded(sentence: Sentence, track: Track) -> float | None:
     return None
 
 
+def _is_doubtful(value: float, sentence: Sentence, track: Track) -> bool:
+    """Return whether a threshold may be a value of the metric itself, such as 1.10, and no gain."""
+    large = track.min_gain > 0 and value > _TOO_LARGE * track.min_gain
+    return large and _LOOSE.match(sentence.plain) is not None
+
+
 def _is_like(sentence: Sentence) -> bool:
     """Return whether a sentence outside of Decision Gate demands a gain all the same."""
-    return not sentence.in_the_past and not sentence.in_outcomes and _DEMANDS.search(sentence.plain[:400]) is not None
+    plain = sentence.plain[:400]
+    if sentence.in_the_past or sentence.in_outcomes:
+        return False
+    return bool(_DEMANDS.search(plain) or (_BAR.search(plain) and _AMOUNT.search(plain)))
 
 
 def _is_unclear(sentence: Sentence) -> bool:
     plain = re.sub(r"`[^`]*`|\b[A-Z][A-Z_]+\s*=\s*[0-9.]+", "", sentence.plain)
-    return _FORBIDS.search(plain) is not None or (
+    if sentence.in_the_past or sentence.in_execution or re.match(r"(?:if|when)\b.*\bwins?\b", plain, re.IGNORECASE):
+        return _FORBIDS.search(plain) is not None  # of times, and of outcomes, others read
+    return bool(_FORBIDS.search(plain) or _AMOUNT.search(plain)) or (
         _LOOKS.search(plain) is not None and re.search(r"(?<![\w.])[0-9]*\.?[0-9]+\s*%?(?!\w)", plain) is not None
     )
 

@@ -34,6 +34,7 @@ from agent.spec.names import Unknown, Vocabulary
 from agent.spec.orders import Instructions
 from agent.spec.sentences import unread
 from agent.spec.settings import Settings
+from agent.spec.stray import check_stray
 from agent.spec.variants import VariantNames
 
 PROSE = "freeform"  # the strategy of an issue that has no table: an editor reads it
@@ -50,6 +51,7 @@ class _Candidates:
     skipped: Mapping[str, str] = field(default_factory=dict)
     budget: Budget | None = None
     baseline_stated: tuple[StatedValue, ...] = ()
+    tables: int = 0
 
 
 def parse(
@@ -82,6 +84,7 @@ def _parse(issue: Issue, page: IssueDocument, block: Settings, names: Vocabulary
     instructions = orders.read_instructions(page, variants, given=given)
     expected = list(outcomes.outcomes(page, variants))
     reads += [*time.reads, *instructions.reads, *([demanded.read] if demanded else []), *(read for _, read in expected)]
+    check_stray(page, names, block, reads, tables=listed.tables)
     reads += unread(page, reads)
     kept, skipped = _selected(page, listed, block, instructions)
     return Spec(
@@ -179,12 +182,14 @@ def _listed(page: IssueDocument, names: Vocabulary, block: Settings, reads: list
     chosen = tables.find_tables(page, names, block, reads)
     tables.check_tables(page, names, chosen)
     if chosen:
-        check_beside(page, names)
+        tables.check_unread(page, names, [line for table in chosen for line in table.lines])
     for table in chosen:
         table.check_seeds(block.seeds)
         reads += table.read_as()
     variants = [variant for table in chosen for variant in table.variants()]
     _check_distinct(variants)
+    if variants:
+        check_beside(page, names, variants)
     given = [budget for table in chosen if (budget := table.budget())]
     reads += [read for _, read in given]
     return _Candidates(
@@ -193,6 +198,7 @@ def _listed(page: IssueDocument, names: Vocabulary, block: Settings, reads: list
         {name: why for table in chosen for name, why in table.skipped().items()},
         given[0][0] if given else None,
         tuple(stated for table in chosen for stated in table.baseline_stated()),
+        len(chosen),
     )
 
 

@@ -111,6 +111,7 @@ def check_memory(resolved: Sequence[Resolved], profile: Profile, memory_mb: int)
 
 def _resolve(variant: Variant, files: Mapping[str, str], track: Track, sources: Sources) -> Resolved:
     constants = _constants(variant, files, track, sources)
+    _check_ranges(variant, constants, track)
     if not set(_SHAPED) <= constants.keys():
         return Resolved(variant, files, constants, {})
     try:
@@ -120,6 +121,19 @@ def _resolve(variant: Variant, files: Mapping[str, str], track: Track, sources: 
             f"{variant.name}: {error.problem}", where=variant.where or track.script, next_step=error.next_step
         ) from None
     return Resolved(variant, files, constants, shapes)
+
+
+def _check_ranges(variant: Variant, constants: Mapping[str, object], track: Track) -> None:
+    """Raise BadInput for a constant that is not in the range that the track gives it."""
+    for name, value in constants.items():
+        limits = track.ranges.get(name.rpartition(".")[2])
+        if limits is None or isinstance(value, bool) or not isinstance(value, int | float) or limits.holds(value):
+            continue
+        raise BadInput(
+            f"{variant.name} sets {name} to {value}, and it must be {limits}",
+            where=variant.where or track.script,
+            next_step=f"write a value that is {limits}, or change [ranges] in experiments/{track.name}/track.toml",
+        )
 
 
 def _constants(variant: Variant, files: Mapping[str, str], track: Track, sources: Sources) -> dict[str, object]:

@@ -25,7 +25,11 @@ _EXECUTION = re.compile(
     r"\b(?:execution|order|run plan|running|schedule|procedure|how to run|what to run|runs?|sequence)\b", re.IGNORECASE
 )
 _GATE = re.compile(
-    r"\b(?:decision|gate|acceptance|accept|criteria|criterion|success|adoption|promotion)\b", re.IGNORECASE
+    r"\b(?:decisions?|gate|acceptance|accept\w*|criteria|criterion|success|adopt\w*|promot\w*|thresholds?|the bar"
+    r"|merg(?:e|ing)|ship"
+    r"|win(?:s|ning)? condition|what (?:wins|counts)|when to (?:keep|stop)|definition of done|minimum gain"
+    r"|what is a win|bar)\b",
+    re.IGNORECASE,
 )
 _OUTCOMES = re.compile(r"\b(?:outcomes?|expect\w*)\b", re.IGNORECASE)
 
@@ -73,13 +77,14 @@ def unread(page: IssueDocument, reads: Sequence[ReadAs]) -> Iterator[ReadAs]:
     """Yield what is shown of the sentences that may instruct, by their place or their first word, and were not read."""
     for sentence in sentences(page):
         expects = re.match(r"if\b.*\bwin", sentence.plain, re.IGNORECASE) or sentence.in_outcomes
-        own = page.read_as(sentence.line, sentence.text, "describes: nothing is read of it")
-        if (sentence.in_execution or sentence.in_gate or expects) and not any(_is_of(read, own) for read in reads):
-            yield own
+        if (sentence.in_execution or sentence.in_gate or expects) and not is_read(page, sentence, reads):
+            yield page.read_as(sentence.line, sentence.text, "describes: nothing is read of it")
 
 
-def _is_of(read: ReadAs, own: ReadAs) -> bool:
-    return read.line == own.line and (own.text in read.text or read.text in own.text)
+def is_read(page: IssueDocument, sentence: Sentence, reads: Sequence[ReadAs]) -> bool:
+    """Return whether a sentence is among what was read."""
+    own = page.read_as(sentence.line, sentence.text, "")
+    return any(read.line == own.line and (own.text in read.text or read.text in own.text) for read in reads)
 
 
 def _split(text: str) -> list[str]:

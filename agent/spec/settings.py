@@ -4,10 +4,11 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from agent.core.experiment import Budget, GateKind, ReadAs
 from agent.spec.amounts import parse_budget
-from agent.spec.markdown import IssueDocument, is_yaml, lines_of
+from agent.spec.markdown import IssueDocument, is_config, lines_of
 
 PROPOSALS = 3  # of an issue in prose, where it does not say how many
 _KEYS = (
@@ -15,6 +16,10 @@ _KEYS = (
     "variants, baseline_only, confirm"
 )
 _HELP = f"keys: {_KEYS}; `--schema` says what each takes, such as budget: 5 minutes, seeds: [0, 1], gate: lowest"
+KEYS = (*_KEYS.split(", "), "seed", "steps", "profile", "corpus")  # and what else a table of settings may hold
+SAY_IT = f"say it in the settings block, a yaml block that begins with # autoresearch; {_HELP}"
+_AS_TEXT = "if it is no setting, begin the block with ```text"
+_KEY = re.compile(r"""(?:^\s{0,3}|[{,]\s*)["']?(\w+)["']?\s*[:=](?![=:])""")
 Value = int | float | str | bool
 
 
@@ -75,12 +80,15 @@ def keys_of(block: str) -> list[str]:
 
 
 def _check_unmarked(page: IssueDocument) -> None:
-    """Raise BadInput for a block that has nothing but keys of this one, and not its first line."""
+    """Raise BadInput for a block that has a key of this one, in whatever language, and not its first line."""
     for fence in page.fences:
-        keys = re.findall(r"^(\w+):", fence.content, re.MULTILINE)
-        if is_yaml(fence) and keys and set(keys) <= set(_KEYS.split(", ")):
-            problem = "a block of settings without its first line is not read"
-            raise page.error(problem, lines_of(fence)[0], "begin it with the line # autoresearch")
+        if not is_config(fence):
+            continue
+        for at, line in enumerate(fence.content.split("\n"), lines_of(fence)[0] + 1):
+            keys = {key.lower() for key in _KEY.findall(line)} & {*_KEYS.split(", "), "seed"}
+            if keys:
+                problem = f"a block with {min(keys)}, without the first line of the settings block, is not read"
+                raise page.error(problem, at, f"begin a yaml block with the line # autoresearch; {_HELP}; {_AS_TEXT}")
 
 
 def _settings(page: IssueDocument, loaded: object, lines: Mapping[str, int], first: int) -> Settings:
@@ -181,4 +189,9 @@ def _loaded(page: IssueDocument, block: str, first: int) -> object:
 
 def read_as(page: IssueDocument, settings: Settings) -> list[ReadAs]:
     """Return what is shown of the block: each key, as it is written."""
-    return [page.read_as(at, page.lines[at], f"settings block: {key}") for key, at in settings.lines.items()]
+    fence = lines_of(page.blocks[0])[1] - 1 if page.blocks else 0
+    ends = dict(pairwise([*sorted(settings.lines.values()), fence]))
+    return [
+        page.read_as(at, " ".join(page.lines[at : max(ends[at], at + 1)]), f"settings block: {key}")
+        for key, at in settings.lines.items()
+    ]

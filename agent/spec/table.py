@@ -78,6 +78,11 @@ class ExperimentTable:
                 raise self.page.error(both, self.line, "keep one of the two")
 
     @property
+    def lines(self) -> list[int]:
+        """The lines of the header and of the rows."""
+        return [self.line, *(row.line for row in self.rows)]
+
+    @property
     def ids(self) -> list[str]:
         """The names of the rows, as written."""
         return [row.of(self.columns, "id") for row in self.rows]

@@ -12,8 +12,9 @@ from agent.spec.layout import cells_of, is_id, is_row, is_ruler
 from agent.spec.markdown import IssueDocument, Table
 from agent.spec.names import Unknown, Vocabulary, normal_form
 from agent.spec.remarks import check_remarks
-from agent.spec.settings import Settings
+from agent.spec.settings import KEYS, SAY_IT, Settings
 from agent.spec.table import ExperimentTable, Row, example
+from agent.spec.variants import VariantNames
 
 _EXPERIMENTS = re.compile(
     r"\b(?:experiments?|variants?|runs?|trials?|phase|stage|sweep|ablations?|grid)\b", re.IGNORECASE
@@ -30,6 +31,14 @@ _PAST = (
     "baseline",
     "context",
     *("what we tried", "tried", "already", "done", "out of scope", "not to run", "skipped", "past"),
+)
+_ENDED = re.compile(  # what stands in a column of results where no number does
+    r"\b(?:fail\w*|crash\w*|diverge\w*|nan|inf|oom|out of memory|timed? ?out|error|killed|aborted|won|wins?|lost"
+    r"|loses|keep"
+    r"|kept|discard\w*|better|worse|improved|regress\w*|adopted|rejected|inconclusive|done|ok|success\w*|same"
+    r"|no gain)\b"
+    r"|[\u2705\u274c\u2714\u2718\u2713\u2717]",
+    re.IGNORECASE,
 )
 
 
@@ -121,12 +130,12 @@ def _is_past(table: Table) -> bool:
 
 
 def _has_results(table: Table, names: Vocabulary) -> bool:
-    """Return whether a column of the metric has numbers in it."""
+    """Return whether a column of the metric has numbers in it, or what else a run ends in."""
     for at, header in enumerate(table.header):
         column = read_column(header, names)
         if not isinstance(column, Unknown) and column.role == "metric":
             cells = [bare(cells[at]) for _, cells in table.rows[1:] if at < len(cells)]
-            if any(cell not in KEEP and re.search(r"\d", cell) for cell in cells):
+            if any(cell not in KEEP and (re.search(r"\d", cell) or _ENDED.search(cell)) for cell in cells):
                 return True
     return False
 
@@ -181,7 +190,7 @@ def check_tables(page: IssueDocument, names: Vocabulary, tables: Sequence[Experi
         if not any(column.role in ("set", "changes") for column in table.columns):
             problem = f"no column sets a constant of {names.track.script}; the columns are {join(table.header)}"
             raise page.error(problem, table.line, f"its constants: {join(list(names.constants))}; {example(names)}")
-        check_remarks(table)
+        check_remarks(table, VariantNames(tuple(bare(name) for one in tables for name in one.ids)))
     check_leftovers(page, names)
 
 
@@ -210,10 +219,18 @@ def check_leftovers(page: IssueDocument, names: Vocabulary) -> None:
 
 
 def like_a_table(page: IssueDocument, names: Vocabulary) -> int | None:
-    """Return the first line that looks like a part of a table, in code and in HTML too; None where none does."""
+    """Return the first line that looks like a part of a table, in code, HTML and LaTeX too; None where none does."""
+    above = False
     for at, line in enumerate(page.lines):
         if is_ruler(line) or is_row(line) or re.search(r"<t(?:able|r|d|h)\b", line, re.IGNORECASE):
             return at
+        if re.search(r"\\begin\{(?:tabular|table|array|longtable|matrix)", line) or re.search(
+            r"&.*\\\\\s*(?:\\hline)?\s*$", line
+        ):
+            return at
+        if (row := _is_bare_row(line)) and above:
+            return at - 1
+        above = row or (above and not line.strip())
         fields = [field.strip() for field in re.split(r"[|,;\t]|\s{2,}", line) if field.strip()]
         if len(fields) > 1 and any(map(is_id, fields)) and any(names.knows(field) for field in fields):
             return at
@@ -221,6 +238,48 @@ def like_a_table(page: IssueDocument, names: Vocabulary) -> int | None:
         if is_id(first) and others and all(names.knows(word) for word in others):
             return at
     return None
+
+
+def _is_bare_row(line: str) -> bool:
+    """Return whether a line is a name such as 1A and then numbers alone: a row of a table without bars."""
+    name, *cells = re.split(r"[\s,;|:&]+", re.sub(r"^\s*(?:[-*+\u2022]\s+)?|[\s.]+$", "", line)) or [""]
+    named = re.fullmatch(r"[`*(]*(?:[0-9]{1,3}[A-Za-z]|[A-Za-z]{1,4}[-_]?[0-9]{1,3}|[A-Z])[`*).]*", name)
+    values = [cell for cell in cells if not re.fullmatch(r"[-=x\u00d7/]*", cell)]
+    return bool(named and values) and all(
+        re.fullmatch(r"[`*]*-?[0-9][0-9.]*(?:e-?[0-9]+)?[`*]*", cell) for cell in values
+    )
+
+
+def check_unread(page: IssueDocument, names: Vocabulary, chosen: Sequence[int]) -> None:
+    """Raise BadInput for a table that is not read and gives a constant a value, or a key of the settings block.
+
+    `chosen` has the lines of the tables that are read. Tables of results, and those under headings such as Background,
+    tell what was.
+    """
+    for table in page.tables:
+        if table.line in chosen or _is_past(table) or _has_results(table, names):
+            continue
+        if not any(map(is_id, table.header)):
+            _check_listed(page, table, names)
+
+
+def _check_listed(page: IssueDocument, table: Table, names: Vocabulary) -> None:
+    """Raise BadInput where a table without IDs lists settings, by row or by column."""
+    across = [
+        (line, header, cell)
+        for line, cells in table.rows[1:]
+        for header, cell in zip(table.header, cells, strict=False)
+    ]
+    down = [(line, cells[0], cells[1]) for line, cells in table.rows if len(cells) > 1]
+    for line, name, cell in [*across, *down]:
+        if normal_form(name) in map(normal_form, KEYS) and cell and normal_form(cell) not in ("value", "effect"):
+            raise page.error(f"a table gives {name} {cell[:40]!r}, and it is not read", line, SAY_IT)
+        target = names.resolve(name) if names.knows(name) else None
+        if isinstance(target, str) and re.search(r"\w", cell):
+            value = read_cell(cell, names.constants[target])
+            if value not in (None, names.constants[target]):
+                problem = f"a table gives {name} {cell[:40]!r}, and it has no column ID: it is not read"
+                raise page.error(problem, line, f"give {name} a column in the table of variants; {example(names)}")
 
 
 def understood_values(page: IssueDocument, names: Vocabulary) -> dict[str, dict[str, Constant]]:

@@ -6,9 +6,20 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.core.errors import BadInput
-from agent.core.experiment import Track
+from agent.core.experiment import Range, Track
 
 FOLDER = Path("experiments")
+
+
+class _RangeEntry(BaseModel):
+    """What track.toml may say of the values of a constant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
 
 
 class _TrackFile(BaseModel):
@@ -27,6 +38,8 @@ class _TrackFile(BaseModel):
     fixed: list[str] = []
     aliases: dict[str, list[str]] = {}
     absent: dict[str, str] = {}
+    units: dict[str, list[str]] = {}
+    ranges: dict[str, _RangeEntry] = {}
 
 
 def names(root: Path) -> list[str]:
@@ -57,6 +70,8 @@ def load(root: Path, name: str) -> Track:
         fixed=tuple(dict.fromkeys([*([fields.prepare] if fields.prepare else []), *fields.fixed])),
         aliases={name: tuple(aliases) for name, aliases in fields.aliases.items()},
         absent=fields.absent,
+        units={name: tuple(units) for name, units in fields.units.items()},
+        ranges={name: Range(**limits.model_dump()) for name, limits in fields.ranges.items()},
     )
 
 

@@ -70,7 +70,7 @@ def _entries(lines: Sequence[str], where: str) -> list[_Entry]:
         key = re.match(r"([A-Za-z_][\w -]*?)\s*:(?:\s+(.*)|$)", line)
         if key:
             entries.append(_Entry(key[1].lower(), (key[2] or "").strip(), (), at))
-        elif entries and re.match(r"\s|-\s", line):
+        elif entries and (re.match(r"\s|-\s", line) or _is_open(entries[-1])):
             last = entries[-1]
             entries[-1] = _Entry(last.key, last.value, (*last.below, line.strip()), last.line)
         elif line.strip() and not line.lstrip().startswith("#"):
@@ -81,6 +81,12 @@ def _entries(lines: Sequence[str], where: str) -> list[_Entry]:
                 f"{entry.key} is there twice", where=f"{where}:{entry.line}", next_step="keep one of the two"
             )
     return entries
+
+
+def _is_open(entry: _Entry) -> bool:
+    """Return whether an entry's bracket is not closed yet: its lines go on, wherever they begin."""
+    text = " ".join([entry.value, *entry.below])
+    return text.startswith("[") and "]" not in text
 
 
 def _take(matter: FrontMatter, entry: _Entry, where: str) -> None:

@@ -19,7 +19,7 @@ def test_a_cell_is_read(cell: str, present: object, value: object) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "present", "advice"),
-    [("0,005", 0.01, "write 0.005"), ("1,0", 8, "write 10"), ("+4", 8, "write the value itself: 12"),
+    [("0,005", 0.01, "write 0.005"), ("1,0", 8, "as 1,024 has"), ("+4", 8, "write the value itself: 12"),
      ("2x", 8, "write the value itself: 16"), ("\u00d72", 8, "write the value itself: 16"), ("50%", 0.1, "a share"),
      ("6-8", 8, "a row for each"), ("6 or 8", 8, "a row for each"), ("6 -> 12", 8, "such as 12"),
      ("", 8, "- to keep 8"),

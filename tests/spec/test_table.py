@@ -69,7 +69,7 @@ BAD_TABLES = [
         "whole number such as 8",
     ),
     (row("| 1A | 6 |"), "row 1A, column ASPECT_RATIO: '' is not a whole number (int)", "i.md:5", "or - to keep 64"),
-    (row("| 1A | 1,0 |"), "column DEPTH: '1,0' is not", "i.md:5", "write 10"),
+    (row("| 1A | 1,0 |"), "column DEPTH: '1,0' is not", "i.md:5", "as 1,024 has"),
     (row("| 1A | ६ |"), "column DEPTH: '६' is not", "i.md:5", "a whole number"),
     (row("| 1A | - | - | fast |"), "row 1A, column LR: 'fast' is not a number (float)", "i.md:5", "such as 0.04"),
     (row("| 1A | - | - | nan |"), "row 1A, column LR: 'nan' is not a number (float)", "i.md:5", "such as 0.04"),
