@@ -54,7 +54,8 @@ SECOND = "\n## {}\n\n{}\n\n| ID | HEAD_LR |\n|-|-|\n| 2A | 0.01 |\n"
 
 @pytest.mark.parametrize(
     ("heading", "sentence"),
-    [("Phase 2 (only if phase 1 wins)", ""), ("Stage 2: if depth matters", ""), ("Phase 2", "Use the winner of phase 1."),
+    [("Phase 2 (only if phase 1 wins)", ""), ("Stage 2: if depth matters", ""),
+     ("Phase 2", "Use the winner of phase 1."),
      ("Phase 2", "On top of the best shape."),
      ("Phase two", "Each starts from the best depth."),
      ("Phase B", "Depends on the outcome of phase A."), ("Phase 2", "These run with the winning shape.")],
