@@ -67,12 +67,14 @@ class Candidate:
 class Trial:
     """A candidate and what its runs said. `values`: the metric by seed, signed so that lower is better.
 
-    failure: why it is out; empty while it is not. metrics: what its runs report besides, each the mean over them.
+    failure: why it is out; empty while it is not. refused: it is out before any run, because preflight refused it.
+    metrics: what its runs report besides, each the mean over them.
     """
 
     candidate: Candidate
     values: Mapping[int, float] = field(default_factory=dict)
     failure: str = ""
+    refused: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
