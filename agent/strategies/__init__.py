@@ -1,3 +1,3 @@
 """Which variants run next, by the runs so far; pure."""
 
-__all__ = ["evolve", "ladder", "sweep", "table"]
+__all__ = ["evolve", "ladder", "search", "sweep", "table"]
