@@ -26,21 +26,22 @@ def mean_of(trial: Trial) -> float:
     return math.inf if trial.failure or not trial.values else mean(trial.values.values())
 
 
-def half_width(noise: Noise, *counts: int) -> float | None:
-    """Return half the 90 % interval of a sum or difference of means of so many runs each; None: the noise is unknown.
+def half_width(noise: Noise, *counts: int, tail: float = LEVEL) -> float | None:
+    """Return half the interval of a sum or difference of means of so many runs each; None: the noise is unknown.
 
-    Student's t with the pooled deviation: quantile(dof, 0.95) x sigma x sqrt(sum of 1 / n).
+    Student's t with the pooled deviation: quantile(dof, 1 - tail) x sigma x sqrt(sum of 1 / n). `tail` is that of each
+    side: the default gives 90 %.
     """
     if noise.dof == 0 or not all(counts):
         return None
-    return float(quantile(noise.dof, 1 - LEVEL)) * noise.sigma * math.sqrt(sum(1 / count for count in counts))
+    return float(quantile(noise.dof, 1 - tail)) * noise.sigma * math.sqrt(sum(1 / count for count in counts))
 
 
-def gain(name: str, before: Trial, after: Trial, noise: Noise) -> Effect | None:
+def gain(name: str, before: Trial, after: Trial, noise: Noise, tail: float = LEVEL) -> Effect | None:
     """Return by how much `after` is better than `before`; None where one of them has no value."""
     if not sound([before, after])[1:]:
         return None
-    value, half = mean_of(before) - mean_of(after), half_width(noise, len(before.values), len(after.values))
+    value, half = mean_of(before) - mean_of(after), half_width(noise, len(before.values), len(after.values), tail=tail)
     bounds = None if half is None else (value - half, value + half)
     return Effect(name, value, bounds, len(after.values))
 

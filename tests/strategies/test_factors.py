@@ -129,3 +129,9 @@ def test_the_gain_a_million_parameters_needs_more_parameters() -> None:
     assert effect.gain == pytest.approx(0.5)
     assert per_million(large, small, design.noise) is None
     assert per_million(small, trial("c", {}, 1.0), design.noise) is None
+
+
+def test_three_factors_at_once_are_no_pair() -> None:
+    variants = {**SWEEP, "all": {"DEPTH": 2, "WIDTH": 128, "ACT": "gelu"}}
+    trials = [trial(BASELINE, {}, 2.0), *(trial(name, sets, 2.1) for name, sets in variants.items())]
+    assert design_of(question(variants), trials).interactions() == {}
