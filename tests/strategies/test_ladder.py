@@ -68,6 +68,7 @@ def test_a_rung_has_its_own_effect_and_the_cumulative_one() -> None:
     assert effects["deep"].gain == pytest.approx(0.24)
     assert effects["plain"].gain == pytest.approx(-0.09)
     assert effects["base to plain"].gain == pytest.approx(0.25)
+    assert list(effects) == ["heads", "deep", "plain", "base to deep", "base to plain"]  # the first has one effect
     low, high = effects["deep"].interval or (0, 0)
     assert high - low == pytest.approx(2 * 1.8595 * 0.01 * (2 / 3) ** 0.5, rel=1e-3)  # t of 8 degrees of freedom
     assert "from base, 2.3500, to deep, 2.0100; the largest step is deep, +0.2400 (+0.2248 to +0.2552)" in (
