@@ -50,7 +50,7 @@ def conclude(question: Question, trials: Sequence[Trial]) -> Findings:
     return Findings(
         summary=_summary(state, leader, effect),
         effects=(effect,) if effect else (),
-        tables=tables(state, leader) if leader else (),
+        tables=tables(state, state.final.bred if state.final else state.bred.best),
         notes=_notes(state),
     )
 
@@ -140,14 +140,19 @@ def _verdict(state: State, effect: Effect | None) -> str:
         return f"The evolution is under way: {done} of {of} generations."
     if effect is None:
         return "Evolution and random search cannot be compared: one of them has no value on fresh seeds."
-    low, high = effect.interval or (-math.inf, math.inf)
-    words = "beat" if low > 0 else "lost to" if high < 0 else "is neither better nor worse for sure than"
-    bounds = "no interval, the noise is unknown" if effect.interval is None else f"90 %: {low:+.4f} to {high:+.4f}"
     runs, drawn = (sum(getattr(one, side) for one in state.generations) for side in ("runs", "random_runs"))
-    return (
-        f"Evolution {words} random search: better by {effect.gain:+.4f} ({bounds}) on {effect.n} fresh seeds each, "
-        f"after {runs} and {drawn} runs."
-    )
+    return f"{_outcome(effect)}, on {effect.n} fresh seeds each, after {runs} and {drawn} runs."
+
+
+def _outcome(effect: Effect) -> str:
+    """Return who beat whom and by how much, or that it is open."""
+    low, high = effect.interval or (-math.inf, math.inf)
+    if high < 0:
+        return f"Random search beat evolution by {-effect.gain:.4f} (90 %: {-high:.4f} to {-low:.4f})"
+    if low > 0:
+        return f"Evolution beat random search by {effect.gain:.4f} (90 %: {low:.4f} to {high:.4f})"
+    bounds = "the noise is unknown" if effect.interval is None else f"90 %: {low:+.4f} to {high:+.4f}"
+    return f"Whether evolution beats random search is open: its gain is {effect.gain:+.4f} ({bounds})"
 
 
 def _notes(state: State) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from agent.core.experiment import Constant
-from agent.core.trials import Table, Trial
+from agent.core.trials import Candidate, Table, Trial
 from agent.strategies.breeding import CHAMPIONSHIP, RANDOM_SEARCH
 from agent.strategies.effects import mean_of, sets_text, shown
 from agent.strategies.population import Generation, Pool, State
@@ -58,9 +58,10 @@ def by_value(state: State, constant: str) -> tuple[ValueRow, ...]:
     return tuple(_value_row(value, groups[value]) for value in sorted(groups, key=gene.index))
 
 
-def tables(state: State, leader: str) -> tuple[Table, ...]:
-    """Return the tables of a report; `leader` is whose lineage is shown."""
-    every = (_generations(state), _lineage(state, leader), _fittest(state), _blacklist(state), _best_by_value(state))
+def tables(state: State, bred: str | None) -> tuple[Table, ...]:
+    """Return the tables of a report, those that have rows; `bred` is the organism whose lineage is shown."""
+    descent = [_lineage(state, bred)] if bred else []
+    every = (_generations(state), *descent, _fittest(state), _blacklist(state), _best_by_value(state))
     return tuple(one for one in every if one.rows)
 
 
@@ -74,10 +75,6 @@ def _ancestor(state: State, generation: Generation, name: str) -> Ancestor:
 def _value_row(value: Constant, group: list[tuple[float, Trial]]) -> ValueRow:
     loss, one = min(group, key=lambda each: each[0])
     return ValueRow(value, one.name, loss, len(group), one.metrics.get(SECONDS))
-
-
-def _pool(state: State, name: str) -> Pool:
-    return state.bred if name in state.bred_trials else state.drawn
 
 
 def _generations(state: State) -> Table:
@@ -103,22 +100,20 @@ def _generation_row(one: Generation) -> tuple[str, ...]:
 
 def _lineage(state: State, leader: str) -> Table:
     """Return the leader and all that it descends from, the youngest first."""
-    line, waiting = {leader: None}, [leader]
+    line, waiting = {leader: state.bred_trials[leader].candidate}, [leader]
     while waiting:
-        parents = _pool(state, waiting[0]).trials[waiting.pop(0)].candidate.parents
+        parents = [one for one in line[waiting.pop(0)].parents if one in state.bred_trials]
         waiting += [one for one in parents if one not in line]
-        line.update(dict.fromkeys(parents))
-    ordered = sorted(line, key=lambda name: -_pool(state, name).trials[name].candidate.generation)
+        line |= {one: state.bred_trials[one].candidate for one in parents}
+    ordered = sorted(line.values(), key=lambda one: -one.generation)
     head = ("organism", "generation", "origin", "parents", "fitness", "sets")
-    return Table(f"Lineage of {leader}", head, tuple(_lineage_row(state, name) for name in ordered))
+    return Table(f"Lineage of {leader}", head, tuple(_lineage_row(state, one) for one in ordered))
 
 
-def _lineage_row(state: State, name: str) -> tuple[str, ...]:
-    pool = _pool(state, name)
-    one = pool.trials[name].candidate
+def _lineage_row(state: State, one: Candidate) -> tuple[str, ...]:
     parents = ", ".join(one.parents) or "–"
-    sets = sets_text(one.sets)
-    return (name, str(one.generation), one.origin or "issue", parents, shown(pool.fitness[name]), sets)
+    fitness = shown(state.bred.fitness[one.name])
+    return (one.name, str(one.generation), one.origin or "issue", parents, fitness, sets_text(one.sets))
 
 
 def _fittest(state: State) -> Table:

@@ -1,6 +1,7 @@
 """The next generation: who is born in what event, who runs once more, what ends it."""
 
 from collections import Counter
+from functools import cache
 
 import pytest
 
@@ -10,13 +11,17 @@ from agent.strategies.breeding import CATACLYSM, CHAMPIONSHIP, event_after, next
 from agent.strategies.population import Plan, State, start
 from tests.support.landscape import Lab, question, smooth
 
-LAB = Lab(question(generations=9), lambda *_: 2.0).finish()  # nothing improves: every event comes
+
+@cache
+def stagnant() -> Lab:
+    """An evolution in which nothing improves, so that every event comes."""
+    return Lab(question(generations=9), lambda *_: 2.0).finish()
 
 
 def after(generations: int) -> State:
-    """The state of LAB after so many generations."""
-    early = [one for one in LAB.trials.values() if one.candidate.generation <= generations]
-    return evolve.evolution(LAB.question, early)
+    """The state of that evolution after so many generations."""
+    early = [one for one in stagnant().trials.values() if one.candidate.generation <= generations]
+    return evolve.evolution(stagnant().question, early)
 
 
 def origins(plan: Plan) -> Counter[str]:
@@ -93,10 +98,10 @@ def test_a_small_population_evolves_too(population: int) -> None:
 def test_after_the_last_generation_the_best_meet_on_seeds_that_neither_has_run_on() -> None:
     state = after(9)
     assert len(state.generations) == 9
-    plan = next_plan(evolve.evolution(LAB.question, list(LAB.trials.values())))
+    plan = next_plan(evolve.evolution(stagnant().question, list(stagnant().trials.values())))
     assert plan is None
-    final = evolve.evolution(LAB.question, list(LAB.trials.values())).final
-    runs = [[run for run in LAB.ran if run.name == name] for name in (final.bred, final.drawn)]
+    final = evolve.evolution(stagnant().question, list(stagnant().trials.values())).final
+    runs = [[run for run in stagnant().ran if run.name == name] for name in (final.bred, final.drawn)]
     for own in runs:
         assert [run.seed for run in own][-3:] == list(final.seeds)
         assert len({run.seed for run in own}) == len(own)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from random import Random
 
 import pytest
@@ -50,19 +51,21 @@ def test_the_same_issue_gives_the_same_lineage_and_another_issue_another() -> No
     ]
 
 
-UNINTERRUPTED = Lab(question(generations=4, population=5, blacklist_above=2.3, parsimony=0.02), crashes).finish()
+@cache
+def uninterrupted() -> Lab:
+    return Lab(question(generations=4, population=5, blacklist_above=2.3, parsimony=0.02), crashes).finish()
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_stopped_anywhere_it_goes_on_to_the_same_lineage(seed: int) -> None:
-    lab = Lab(UNINTERRUPTED.question, crashes).finish_interrupted(Random(seed))
-    for name, one in UNINTERRUPTED.trials.items():
+    lab = Lab(uninterrupted().question, crashes).finish_interrupted(Random(seed))
+    for name, one in uninterrupted().trials.items():
         assert lab.trials[name].candidate == one.candidate
         assert lab.trials[name].failure == one.failure
         assert one.failure or lab.trials[name].values == one.values
-    assert lab.trials.keys() == UNINTERRUPTED.trials.keys()
-    trials = [list(each.trials.values()) for each in (lab, UNINTERRUPTED)]
+    assert lab.trials.keys() == uninterrupted().trials.keys()
+    trials = [list(each.trials.values()) for each in (lab, uninterrupted())]
     Random(seed).shuffle(trials[0])
     conclusions = [evolve.conclude(lab.question, each) for each in trials]
     assert conclusions[0] == conclusions[1]
@@ -80,14 +83,14 @@ def test_in_mid_generation_only_what_is_missing_is_needed() -> None:
 
 
 def test_names_are_unique_and_may_be_branches() -> None:
-    names = [one.name for step in UNINTERRUPTED.steps for one in step.candidates]
+    names = [one.name for step in uninterrupted().steps for one in step.candidates]
     assert len(names) == len(set(names))
     assert all(map(is_name, names))
     assert {"g01-1", "r01-5", "g04-1"} <= set(names)
 
 
 def test_no_two_candidates_have_the_same_genome() -> None:
-    sets = [tuple(one.candidate.sets.items()) for one in UNINTERRUPTED.trials.values()]
+    sets = [tuple(one.candidate.sets.items()) for one in uninterrupted().trials.values()]
     assert len(sets) == len(set(sets))
 
 
@@ -107,7 +110,7 @@ def test_a_generation_has_the_elite_two_immigrants_and_eight_places() -> None:
 
 
 def test_random_search_has_as_many_runs_in_every_generation() -> None:
-    for lab in (UNINTERRUPTED, stagnant()):
+    for lab in (uninterrupted(), stagnant()):
         for step in lab.steps:
             sides = [run.name[0] for run in step.runs]
             assert sides.count("g") == sides.count("r")
@@ -124,13 +127,13 @@ def test_both_run_in_one_step() -> None:
 
 def test_evolution_beats_random_search_on_a_smooth_objective() -> None:
     wins = 0
-    for issue in range(4):
+    for issue in range(3):
         lab = Lab(question(generations=6, issue=issue), smooth(0.02)).finish()
         findings = evolve.conclude(lab.question, list(lab.trials.values()))
         interval = findings.effects[0].interval
         wins += bool(interval and interval[0] > 0)
-        assert "random search" in findings.summary
-    assert wins >= 3
+        assert "Evolution beat random search by" in findings.summary or not (interval and interval[0] > 0)
+    assert wins == 3
 
 
 def test_on_pure_noise_it_does_not_claim_to_beat_random_search() -> None:
@@ -156,12 +159,14 @@ def test_the_comparison_counts_fresh_runs_only() -> None:
 
 def lucky(sets: Mapping[str, Constant], seed: int) -> float | str:
     """One organism of the first generation is the best of it on the first seed, and poor on all others."""
-    if sets == LUCKY:
+    if sets == lucky_sets():
         return 1.4 if seed == 42 else 2.2
     return smooth(0.2)(sets, seed)
 
 
-LUCKY = dict(Lab(question(), smooth()).step().candidates[3].sets)
+@cache
+def lucky_sets() -> Mapping[str, Constant]:
+    return Lab(question(), smooth()).step().candidates[3].sets
 
 
 def test_a_lucky_score_of_the_elite_is_corrected_by_replication() -> None:
@@ -195,11 +200,13 @@ def test_a_blacklist_of_a_space_without_species_stops_nothing() -> None:
 
 
 def test_a_crash_is_a_failed_organism_and_not_the_end() -> None:
-    failed = [one for one in UNINTERRUPTED.trials.values() if one.failure]
+    failed = [one for one in uninterrupted().trials.values() if one.failure]
     assert any(one.values for one in failed)
     assert any(not one.values for one in failed)
-    assert max(one.candidate.generation for one in UNINTERRUPTED.trials.values()) == 4
-    assert evolve.best(UNINTERRUPTED.question, list(UNINTERRUPTED.trials.values())) not in {one.name for one in failed}
+    assert max(one.candidate.generation for one in uninterrupted().trials.values()) == 4
+    assert evolve.best(uninterrupted().question, list(uninterrupted().trials.values())) not in {
+        one.name for one in failed
+    }
 
 
 def test_shapes_that_are_refused_cost_no_run_and_the_evolution_goes_on() -> None:
@@ -267,6 +274,27 @@ def test_a_penalty_that_cannot_be_known_is_said() -> None:
 def test_a_loss_that_is_no_number_is_a_failure() -> None:
     lab = Lab(question(generations=2), lambda sets, _: math.nan if sets["train.EMB"] == 4 else 2.0).finish()
     assert lab.trials[evolve.best(lab.question, list(lab.trials.values())) or ""].candidate.sets["train.EMB"] != 4
+
+
+@pytest.mark.parametrize(
+    ("worse", "words"),
+    [
+        (-1.0, "Evolution beat random search by"),
+        (1.0, "Random search beat evolution by"),
+        (0.0, "is open: its gain is"),
+    ],
+)
+def test_the_verdict_is_in_words_for_either_side(worse: float, words: str) -> None:
+    lab = Lab(question(generations=2), lambda sets, seed: 2.0 + noise(sets, seed, 0.1)).finish()
+    final = evolve.evolution(lab.question, list(lab.trials.values())).final
+    shifts = dict(zip(final.seeds, (-0.1, 0.0, 0.1), strict=True))
+    for name, extra in ((final.bred, worse), (final.drawn, 0.0)):
+        one = lab.trials[name]
+        moved = {seed: 2.0 + extra + shifts[seed] for seed in final.seeds}
+        lab.trials[name] = replace(one, values={**one.values, **moved})
+    summary = evolve.conclude(lab.question, list(lab.trials.values())).summary
+    assert words in summary
+    assert f"{abs(worse):.4f} (90 %: " in summary
 
 
 def test_before_the_end_it_says_how_far_it_is() -> None:
