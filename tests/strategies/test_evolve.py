@@ -128,7 +128,7 @@ def test_both_run_in_one_step() -> None:
 def test_evolution_beats_random_search_on_a_smooth_objective() -> None:
     wins = 0
     for issue in range(3):
-        lab = Lab(question(generations=6, issue=issue), smooth(0.02)).finish()
+        lab = Lab(question(generations=10, issue=issue), smooth(0.02)).finish()
         findings = evolve.conclude(lab.question, list(lab.trials.values()))
         interval = findings.effects[0].interval
         wins += bool(interval and interval[0] > 0)
