@@ -103,10 +103,10 @@ class _Judge:
     def _parameters(self, claim: ParametersClaim) -> ClaimResult:
         """Compare a count, which has no noise: one run decides."""
         trial = self._by_name.get(claim.name)
-        found = "–" if trial is None else shown_parameters(trial)
-        if found == "–":
+        count = "–" if trial is None else shown_parameters(trial)
+        if count == "–":
             return ClaimResult(claim, "undecided", f"no run of {claim.name} reports its parameters")
-        return ClaimResult(claim, "held" if found == f"{claim.count:,}" else "not held", f"{found} parameters")
+        return ClaimResult(claim, "held" if count == f"{claim.count:,}" else "not held", f"{count} parameters")
 
     def _order(self, claim: OrderClaim) -> ClaimResult:
         """Compare the spreads of neighbours, by bounds that hold for all factors together (Bonferroni)."""
