@@ -26,9 +26,10 @@ class BudgetClock:
     LAG = 2
     DIVERGED = 2.0  # times the loss of a model that knows nothing, ln(vocab_size)
 
-    def __init__(self, run: Run, tokens_per_step: int) -> None:
+    def __init__(self, run: Run, tokens_per_step: int, max_steps: float = math.inf) -> None:
+        """Count steps of `tokens_per_step` tokens; after `max_steps` of them the budget is used up, whatever it is."""
         self.settings, self.device = run.settings, run.device
-        self.tokens_per_step = tokens_per_step
+        self.tokens_per_step, self.max_steps = tokens_per_step, max_steps
         self.limit = self.DIVERGED * math.log(run.corpus.vocab_size)
         self.lag = self.LAG if run.device.type == "cuda" else 0
         self.steps = 0
@@ -44,11 +45,11 @@ class BudgetClock:
     @property
     def progress(self) -> float:
         """The share of the budget that is used up, in [0, 1]."""
-        return min(1.0, self._used() / self.settings.amount)
+        return min(1.0, max(self._used() / self.settings.amount, self.steps / self.max_steps))
 
     def done(self) -> bool:
         fewest = PROBE_STEPS if self.settings.probe and self.settings.kind == "seconds" else 1
-        return self.steps >= fewest and self._used() >= self.settings.amount
+        return self.steps >= fewest and self.progress >= 1.0
 
     def _used(self) -> float:
         if self.settings.kind == "seconds":

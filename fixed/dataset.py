@@ -5,7 +5,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -68,11 +68,20 @@ class EvalSet:
     document_bytes: np.ndarray
 
 
+Find = Callable[[Settings], list[Source]]
+Write = Callable[[Settings, list[Source], Path], str]
+
+
 def prepare(settings: Settings) -> Prepared:
     """Return the corpus, prepared: from the cache where its raw files are as they were, else made now.
 
     Any number of processes may call this at once. Raises RunFailure when the corpus cannot be had or used.
     """
+    return prepare_by(settings, find, _write_corpus)
+
+
+def prepare_by(settings: Settings, find: Find, write: Write) -> Prepared:
+    """Return the corpus as `prepare` does. find: its raw files. write: fills a folder, returns the fingerprint."""
     if settings.prepared is not None:
         return _given(settings, settings.prepared)
     done = _lookup(settings, find(settings))
@@ -82,7 +91,7 @@ def prepare(settings: Settings) -> Prepared:
     with FileLock(settings.cache / "prepare.lock"):
         files = find(settings)
         fetch(settings, files)
-        return _lookup(settings, files) or _build(settings, files)
+        return _lookup(settings, files) or _build(settings, files, write)
 
 
 def _given(settings: Settings, folder: Path) -> Prepared:
@@ -129,16 +138,16 @@ def load(folder: Path) -> Prepared:
     return Prepared(path=folder, **meta)
 
 
-def _build(settings: Settings, files: list[Source]) -> Prepared:
+def _build(settings: Settings, files: list[Source], write: Write) -> Prepared:
     """Prepare into a temporary folder and rename it: half a corpus is never seen. The caller holds the lock."""
     for stale in settings.cache.glob(".preparing-*"):  # left by a process that was killed: nobody else prepares now
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory(prefix=".preparing-", dir=settings.cache) as scratch:
         out = Path(scratch) / "out"
         out.mkdir()
-        fingerprint = _write_corpus(settings, files, out)
+        fingerprint = write(settings, files, out)
         name = settings.corpus.partition(":")[0]
-        folder = settings.cache / f"{name}-{settings.profile}-{fingerprint[:12]}"
+        folder = settings.cache / f"{name}-{settings.profile}-{fingerprint.rpartition('-')[2][:12]}"
         if not folder.exists():
             out.rename(folder)
     (settings.cache / "index").mkdir(exist_ok=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fixed.clock import BudgetClock
 from fixed.dataset import EvalSet
-from fixed.result import SCHEMA, bad_setting, is_out_of_memory, not_finite, summary, write_json
+from fixed.result import SCHEMA, SUMMARY, bad_setting, is_out_of_memory, not_finite, summary, write_json
 from fixed.runtime import Run, machine_name, peak_memory_mb, seconds_since_start
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def evaluate(
     The checkpoint comes first, so that an evaluation that fails cannot lose the run.
     Files in the run's folder: model.pt, losses.npz (nats and bytes of each document), result.json.
     """
-    metrics = _speed(run, clock, flops_per_token)
+    metrics = training_metrics(run, clock, flops_per_token)
     metrics["num_params_M"] = sum(value.numel() for value in weights.values()) / 1e6
     metrics["depth"] = config["n_layer"]
     if not run.settings.probe:
@@ -48,24 +48,36 @@ def evaluate(
             save_checkpoint(run.settings.run_dir / "model.pt", weights, config, clock.steps)
         with run.phase("eval"):
             metrics["val_bpb"] = _validate(run, model, batch)
+    report(run, metrics, weights, SUMMARY)
+
+
+def report(
+    run: Run, metrics: dict[str, object], weights: "Mapping[str, torch.Tensor]", shown: Mapping[str, str]
+) -> None:
+    """Write result.json and print the summary block, the metrics of `shown` in their formats; the end of every run."""
     metrics["peak_vram_mb"] = peak_memory_mb(run.device)
     total = metrics["total_seconds"] = seconds_since_start()
     run.phases["startup"] = total - sum(run.phases.values())
     write_json(run.settings.run_dir / "result.json", _result(run, metrics, weights))
-    print(summary(metrics), f"results: {run.settings.run_dir.resolve()}", sep="\n", flush=True)
+    print(summary(metrics, shown), f"results: {run.settings.run_dir.resolve()}", sep="\n", flush=True)
 
 
 def _validate(run: Run, model: "Callable[[torch.Tensor], torch.Tensor]", batch: int) -> float:
     """Score the validation set, save the losses of its documents, return bits per byte."""
     held_out = run.corpus.evaluation("val")
     nats = score(model, held_out, run.corpus.token_bytes(), batch=batch, device=run.device)
-    part = run.settings.run_dir / ".losses.npz"
-    np.savez(part, nats=nats, bytes=held_out.document_bytes)
-    part.replace(run.settings.run_dir / "losses.npz")
+    save_losses(run, nats, held_out)
     bpb = bits_per_byte(nats, held_out.document_bytes)
     if not math.isfinite(bpb):
         raise not_finite(f"val_bpb is {bpb}")
     return bpb
+
+
+def save_losses(run: Run, nats: np.ndarray, held_out: EvalSet) -> None:
+    """Write nats and bytes of each document to losses.npz in the run's folder."""
+    part = run.settings.run_dir / ".losses.npz"
+    np.savez(part, nats=nats, bytes=held_out.document_bytes)
+    part.replace(run.settings.run_dir / "losses.npz")
 
 
 def bits_per_byte(nats: np.ndarray, sizes: np.ndarray) -> float:
@@ -142,7 +154,7 @@ def save_checkpoint(
     part.replace(path)
 
 
-def _speed(run: Run, clock: BudgetClock, flops_per_token: int) -> dict[str, object]:
+def training_metrics(run: Run, clock: BudgetClock, flops_per_token: int) -> dict[str, object]:
     """The metrics of training itself. step_seconds is a low quantile: what a step takes when nobody disturbs it."""
     tokens = clock.steps * clock.tokens_per_step
     skipped = min(5, len(clock.step_seconds) // 4)  # the first steps fill caches

@@ -12,13 +12,14 @@ if TYPE_CHECKING:  # takes a second to load, and whoever only prepares a corpus 
 
 
 def batches(
-    corpus: Prepared, rows: int, seed: int, device: "torch.device"
+    corpus: Prepared, rows: int, seed: int, device: "torch.device", length: int | None = None
 ) -> Iterator[tuple["torch.Tensor", "torch.Tensor"]]:
     """Yield (tokens, targets) for ever, int64 of (rows, T): each epoch is a shuffle of all rows, by the seed.
 
+    T is `length`, else the corpus's sequence length.
     The next batch is read, and queued for the device, before the one in hand is used.
     """
-    data, length = corpus.train(), corpus.sequence_length
+    data, length = corpus.train(), length or corpus.sequence_length
     blocks = (
         np.stack([data[start : start + length + 1] for start in starts])
         for starts in row_starts(len(data), length, rows, seed)

@@ -80,8 +80,8 @@ def write_json(path: Path, value: object) -> None:
     part.replace(path)
 
 
-def summary(metrics: Mapping[str, object]) -> str:
+def summary(metrics: Mapping[str, object], formats: Mapping[str, str] = SUMMARY) -> str:
     """The block users know: '---', then 'key: value'. A metric that does not exist reads n/a."""
-    shown = {name: format(metrics[name], kind) if name in metrics else "n/a" for name, kind in SUMMARY.items()}
+    shown = {name: format(metrics[name], kind) if name in metrics else "n/a" for name, kind in formats.items()}
     lines = [f"{name + ':':<18}{value}" for name, value in shown.items()]
     return "\n".join(["---", *lines])

@@ -5,7 +5,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,16 +39,16 @@ class Run:
         yield
         self.phases[name] = self.phases.get(name, 0.0) + time.perf_counter() - start
 
-    def batches(self, rows: int) -> Iterator[tuple["torch.Tensor", "torch.Tensor"]]:
+    def batches(self, rows: int, length: int | None = None) -> Iterator[tuple["torch.Tensor", "torch.Tensor"]]:
         """Return (tokens, targets) for ever, int64 of (rows, T): see loader.batches."""
-        return loader.batches(self.corpus, rows, self.settings.seed, self.device)
+        return loader.batches(self.corpus, rows, self.settings.seed, self.device, length)
 
 
-def begin() -> Run:
+def begin(settings: Settings | None = None, prepare: Callable[[Settings], Prepared] = prepare) -> Run:
     """Read the settings, make the run's folder, have the corpus ready, seed everything. Raises RunFailure."""
     import torch
 
-    settings = read_settings()
+    settings = settings or read_settings()
     if settings.profile == "full" and not torch.cuda.is_available():
         raise bad_setting("AUTORESEARCH_PROFILE='full': expected a CUDA device, and there is none; use 'mini'")
     try:

@@ -100,7 +100,7 @@ def _of_shape(args: argparse.Namespace, workspace: Workspace) -> Report:
         published=tuple(one for one in capacity.published() if one.name != model.name),
         device=_device(args, workspace, track, natural_base(workspace.repo, track)),
         mfu=args.mfu or capacity.DEFAULT_MFU,
-        budget=Budget("seconds", track.budget_s),
+        budget=track.budget,
     )
 
 
@@ -115,7 +115,7 @@ def _of_baseline(args: argparse.Namespace, workspace: Workspace) -> Report:
         published=tuple(capacity.published()),
         device=_device(args, workspace, track, base.commit),
         mfu=args.mfu or capacity.DEFAULT_MFU,
-        budget=Budget("seconds", track.budget_s),
+        budget=track.budget,
         profile=profile,
     )
 

@@ -19,7 +19,7 @@ def make_request(args: argparse.Namespace, machine: Machine, issue: int) -> Camp
     return CampaignRequest(
         issue=issue,
         profile=choose_profile(args, machine.profile),
-        corpus=_corpus(args.corpus or os.environ.get("AUTORESEARCH_CORPUS") or "stdlib"),
+        corpus=_corpus(named) if (named := args.corpus or os.environ.get("AUTORESEARCH_CORPUS")) else None,
         budget=amounts.parse_budget(args.budget) if args.budget else None,
         clock=args.clock,
         gate=args.gate,

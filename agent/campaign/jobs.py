@@ -73,7 +73,8 @@ def _read_corpus(script: str, log: Path) -> Corpus:
     lines = log.read_text(errors="replace").splitlines()
     try:
         printed = json.loads(next(line for line in reversed(lines) if line.startswith("{")))
-        return Corpus(str(printed["fingerprint"])[:12], Path(printed["path"]) if "path" in printed else None)
+        kind, dash, digest = str(printed["fingerprint"]).rpartition("-")  # `standin-` before that of made-up data
+        return Corpus(kind + dash + digest[:12], Path(printed["path"]) if "path" in printed else None)
     except (StopIteration, ValueError, KeyError):
         problem = f"{script} --json printed no line of JSON with a fingerprint"
         raise BadInput(problem, next_step=f"its whole output: {log}") from None

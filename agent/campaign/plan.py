@@ -32,7 +32,7 @@ class CampaignRequest:
 
     issue: int
     profile: Profile
-    corpus: str
+    corpus: str | None = None
     budget: Budget | None = None
     clock: Clock | None = None
     gate: GateKind | None = None
@@ -83,7 +83,8 @@ class Plan:
 
     @property
     def corpus(self) -> str:
-        return self.request.corpus
+        """The one that the user names, else the track's."""
+        return self.request.corpus or self.track.corpus
 
     @property
     def confirm(self) -> bool:
@@ -192,7 +193,7 @@ def build_plan(
     preflight.check_baseline(spec, base.baseline)
     variants = preflight.variants(spec, base.track, base.sources, selection.variants)
     preflight.check_profile(variants, request.profile)
-    budget = selection.budget or request.budget or spec.budget or Budget("seconds", base.track.budget_s)
+    budget = selection.budget or request.budget or spec.budget or base.track.budget
     plan = Plan(
         request=request,
         spec=spec,

@@ -48,11 +48,12 @@ class Track:
     script: str
     metric: str
     goal: Literal["min", "max"]
-    budget_s: float
+    budget: "Budget"  # of a run, where neither the user nor the issue gives one
     editable: tuple[str, ...]
     seeds: tuple[int, ...]
     min_gain: float
     prepare: str | None = None  # the script that prepares a corpus
+    corpus: str = "stdlib"  # the one that it trains on where the user names none
     fixed: tuple[str, ...] = ()  # files, and folders with a slash at their end, that no experiment edits
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # what people call a constant, by its own name
     absent: Mapping[str, str] = field(default_factory=dict)  # what people look for and the script lacks, and why

@@ -2,11 +2,12 @@
 
 import tomllib
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from agent.core.errors import BadInput
-from agent.core.experiment import Range, Track
+from agent.core.experiment import Budget, Range, Track
 
 FOLDER = Path("experiments")
 
@@ -30,16 +31,29 @@ class _TrackFile(BaseModel):
     script: str
     metric: str
     goal: str = Field(pattern="^(min|max)$")
-    budget_s: float = Field(gt=0)
+    budget_s: float | None = Field(None, gt=0)  # the same as budget = "300 s"
+    budget: Budget | None = None
     editable: list[str] = Field(min_length=1)
     seeds: list[int] = Field(min_length=1)
     min_gain: float = Field(ge=0)
     prepare: str | None = None
+    corpus: str = "stdlib"
     fixed: list[str] = []
     aliases: dict[str, list[str]] = {}
     absent: dict[str, str] = {}
     units: dict[str, list[str]] = {}
     ranges: dict[str, _RangeEntry] = {}
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _read_budget(cls, text: str) -> str:
+        return str(text).replace(" ", "")
+
+    @model_validator(mode="after")
+    def _has_one_budget(self) -> Self:
+        if (self.budget is None) == (self.budget_s is None) or (self.budget and self.budget.amount <= 0):
+            raise ValueError('expected budget_s = 300 or one above zero such as budget = "5000 steps"')
+        return self
 
 
 def names(root: Path) -> list[str]:
@@ -62,11 +76,12 @@ def load(root: Path, name: str) -> Track:
         script=fields.script,
         metric=fields.metric,
         goal="min" if fields.goal == "min" else "max",
-        budget_s=fields.budget_s,
+        budget=fields.budget or Budget("seconds", fields.budget_s or 0),
         editable=tuple(fields.editable),
         seeds=tuple(fields.seeds),
         min_gain=fields.min_gain,
         prepare=fields.prepare,
+        corpus=fields.corpus,
         fixed=tuple(dict.fromkeys([*([fields.prepare] if fields.prepare else []), *fields.fixed])),
         aliases={name: tuple(aliases) for name, aliases in fields.aliases.items()},
         absent=fields.absent,
@@ -78,5 +93,5 @@ def load(root: Path, name: str) -> Track:
 def _first(error: ValueError) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return f"{'.'.join(map(str, first['loc'])) or 'budget'}: {first['msg']}"
     return str(error)

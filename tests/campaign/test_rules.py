@@ -8,7 +8,7 @@ from agent.campaign.rules import choose_clock, gate_rules
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Issue, Spec, Track
 
-TRACK = Track("main", "train.py", "val_bpb", "min", 300.0, ("train.py",), (0, 1, 2), 0.001)
+TRACK = Track("main", "train.py", "val_bpb", "min", Budget("seconds", 300), ("train.py",), (0, 1, 2), 0.001)
 SPEC = Spec(Issue(3, "t", ""), "main", "table", (), None, None, None, (), "s")
 
 

@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.experiment import Issue, Track
+from agent.core.experiment import Budget, Issue, Track
 from agent.core.proposals import Brief, Idea, PastAttempt
 from agent.editors import prompt
 
-TRACK = Track("main", "train.py", "val_bpb", "min", 300.0, ("train.py",), (0,), 0.001)
+TRACK = Track("main", "train.py", "val_bpb", "min", Budget("seconds", 300), ("train.py",), (0,), 0.001)
 FILES = {"train.py": "a = 1\n```\n"}
 IDEA = Idea("1A", "wider", "more width", "0.01 lower")
 

@@ -17,7 +17,7 @@ from agent.spec import parser
 
 ROOT = Path(__file__).parents[2]
 SOURCE = "experiments/issues/0003-depth-vs-width.md"
-TRACK = Track("main", "train.py", "val_bpb", "min", 300.0, ("train.py",), (0,), 0.0)
+TRACK = Track("main", "train.py", "val_bpb", "min", Budget("seconds", 300), ("train.py",), (0,), 0.0)
 CONSTANTS: dict[str, object] = {
     "DEPTH": 8,
     "ASPECT_RATIO": 64,

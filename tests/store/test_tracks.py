@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.core.errors import BadInput
+from agent.core.experiment import Budget
 from agent.store.tracks import load, names
 
 ROOT = Path(__file__).parents[2]
@@ -12,7 +13,12 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_main_track_is_here_and_whole() -> None:
     track = load(ROOT, "main")
-    assert (track.script, track.metric, track.goal, track.budget_s) == ("train.py", "val_bpb", "min", 300)
+    assert (track.script, track.metric, track.goal, track.budget) == (
+        "train.py",
+        "val_bpb",
+        "min",
+        Budget("seconds", 300),
+    )
     assert track.seeds == (0, 1, 2)
     assert (ROOT / track.script).exists()
     assert "main" in names(ROOT)

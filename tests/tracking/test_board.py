@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from agent.core.experiment import BASELINE, GateRules, Issue, Outcome, Shape, Spec, Track
+from agent.core.experiment import BASELINE, Budget, GateRules, Issue, Outcome, Shape, Spec, Track
 from agent.core.records import AuditRecord, CampaignRecord, RunRecord
 from agent.core.runs import Verdict
 from agent.tracking.board import Board, Row, columns
 from tests.store.test_ledger import CONDITIONS, RUN
 
-TRACK = Track("main", "train.py", "val_bpb", "min", 300, ("train.py",), (0, 1, 2), 0.001)
+TRACK = Track("main", "train.py", "val_bpb", "min", Budget("seconds", 300), ("train.py",), (0, 1, 2), 0.001)
 SPEC = Spec(
     Issue(3, "Depth", "body"),
     "main",
