@@ -2,7 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    Tag,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from agent.spec.amounts import read_budget
@@ -35,6 +46,85 @@ class Range(BaseModel):
     step: StrictInt | StrictFloat | None = None
 
 
+Finite = Annotated[StrictInt | StrictFloat, Field(allow_inf_nan=False)]
+CLAIM_FORMS = ("better", "order", "value", "flat", "parameters")
+
+
+class _Claim(BaseModel):
+    """What all claims may say: who makes it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: StrictStr = Field("", description="who claims it")
+
+
+class BetterForm(_Claim):
+    """`better` is better than `than`, by `by` or more in units of the metric."""
+
+    better: Name
+    than: Name
+    by: Annotated[Finite, Field(ge=0)] = 0
+
+
+class OrderForm(_Claim):
+    """The spread of each of these factors is larger than that of the next."""
+
+    order: Annotated[list[StrictStr], Field(min_length=2)]
+
+
+class ValueForm(_Claim):
+    """The metric of the variant `value` lies within these two bounds."""
+
+    value: Name
+    within: Annotated[list[Finite], Field(min_length=2, max_length=2)]
+
+    @field_validator("within")
+    @classmethod
+    def _ascending(cls, bounds: list[int | float]) -> list[int | float]:
+        if bounds[0] > bounds[1]:
+            raise PydanticCustomError("bounds", "the lower bound stands first")
+        return bounds
+
+
+class FlatForm(_Claim):
+    """No level of the factor `flat` above `after` is better than that one by more than `within`."""
+
+    flat: StrictStr
+    after: Finite
+    within: Annotated[Finite, Field(ge=0)]
+
+
+class ParametersForm(_Claim):
+    """The variant `parameters` has exactly `equal` parameters."""
+
+    parameters: Name
+    equal: Annotated[StrictInt, Field(ge=0)]
+
+
+def _form(claim: object) -> str | None:
+    """Return the form of a claim, in brackets: they keep it out of the place that an error names."""
+    if isinstance(claim, str):
+        return "(text)"
+    keys = claim if isinstance(claim, dict) else type(claim).model_fields if isinstance(claim, BaseModel) else ()
+    return next((f"({form})" for form in CLAIM_FORMS if form in keys), None)
+
+
+ClaimForm = Annotated[
+    Annotated[StrictStr, Tag("(text)")]
+    | Annotated[BetterForm, Tag("(better)")]
+    | Annotated[OrderForm, Tag("(order)")]
+    | Annotated[ValueForm, Tag("(value)")]
+    | Annotated[FlatForm, Tag("(flat)")]
+    | Annotated[ParametersForm, Tag("(parameters)")],
+    Discriminator(
+        _form,
+        custom_error_type="claim",
+        custom_error_message="no form of a claim: write better and than, order, value and within, flat and after and "
+        "within, parameters and equal, or a sentence",
+    ),
+]
+
+
 class SettingsBlock(BaseModel):
     """What a yaml block whose first line is `# autoresearch` may say. It outranks the prose of the issue."""
 
@@ -64,8 +154,8 @@ class SettingsBlock(BaseModel):
         None, description="every combination of these values is a variant"
     )
     space: dict[StrictStr, list[Scalar] | Range] | None = Field(None, description="where strategy search looks")
-    claims: list[StrictStr | dict[StrictStr, Scalar | list[Scalar]]] | None = Field(
-        None, description="what the issue's author expects to find"
+    claims: list[ClaimForm] | None = Field(
+        None, description="what somebody says will be seen; a sentence is shown, the other forms are judged"
     )
     variants: Annotated[StrictInt, Field(ge=1, le=MOST_PROPOSALS)] | list[VariantSettings] | None = Field(
         None, description="the variants themselves, in place of a table; of an issue in prose how many to propose"

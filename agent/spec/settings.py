@@ -1,6 +1,7 @@
 """The settings block of an issue: fenced yaml whose first line is `# autoresearch`. Errors name the line. Pure."""
 
 import difflib
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,14 @@ class ListedVariant:
 
 
 @dataclass(frozen=True)
+class ListedClaim:
+    """A claim of the block: its text, or the fields of its form (agent/spec/schema.py), and its line (from 0)."""
+
+    stated: str | Mapping[str, object]
+    line: int
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the block says; None, empty and False where it says nothing. `lines` has the line of each key, from 0."""
 
@@ -51,7 +60,7 @@ class Settings:
     describe: tuple[str, ...] = ()
     grid: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     space: bool = False
-    claims: int = 0
+    claims: tuple[ListedClaim, ...] = ()
     variants: tuple[ListedVariant, ...] = ()
     proposals: int = PROPOSALS
     baseline_only: bool = False
@@ -106,7 +115,9 @@ def _settings(page: IssueDocument, loaded: object, lines: Mapping[str, int], fir
         inner = ".".join(
             str(part) for part in worst["loc"] if not re.search(r"[\[({-]|^(?:int|str|float|bool)$", str(part))
         )
-        raise page.error(f"{inner or key}: {worst['msg']}", lines.get(key, first), _HELP) from None
+        at = next((part for part in worst["loc"][1:2] if isinstance(part, int)), None)
+        line = lines.get(key, first) if at is None else _line_of_item(page, lines.get(key, first), at)
+        raise page.error(f"{inner or key}: {worst['msg']}", line, _HELP) from None
     listed = block.variants if isinstance(block.variants, list) else []
     tables = block.table if isinstance(block.table, list) else [] if block.table is None else [block.table]
     return Settings(
@@ -124,7 +135,10 @@ def _settings(page: IssueDocument, loaded: object, lines: Mapping[str, int], fir
         describe=tuple(block.describe or ()),
         grid={name: tuple(values) for name, values in (block.grid or {}).items()},
         space=block.space is not None,
-        claims=len(block.claims or ()),
+        claims=tuple(
+            ListedClaim(one if isinstance(one, str) else one.model_dump(), _line_of_item(page, lines["claims"], at))
+            for at, one in enumerate(block.claims or ())
+        ),
         variants=tuple(
             ListedVariant(str(one.id), one.set, one.why, _line_of_id(page, str(one.id), lines["variants"]))
             for one in listed
@@ -145,6 +159,14 @@ def _line_of_id(page: IssueDocument, name: str, first: int) -> int:
     """Return the line that gives a variant of the block its ID."""
     pattern = re.compile(rf"\bid:\s*[\"']?{re.escape(name)}\b")
     return next((at for at in range(first, len(page.lines)) if pattern.search(page.lines[at])), first)
+
+
+def _line_of_item(page: IssueDocument, key: int, number: int) -> int:
+    """Return the line of an item, from 0, of the list below the line of its key; that one where it has no dashes."""
+    below = itertools.takewhile(lambda at: not re.match(r"\w|```|~~~", page.lines[at]), range(key + 1, len(page.lines)))
+    dashed = [(at, dash.end()) for at in below if (dash := re.match(r" *-(?= )", page.lines[at]))]
+    items = [at for at, margin in dashed if margin == dashed[0][1]]
+    return items[number] if number < len(items) else key
 
 
 def _key_lines(page: IssueDocument, block: str, first: int) -> dict[str, int]:

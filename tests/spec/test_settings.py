@@ -4,7 +4,7 @@ import pytest
 
 from agent.core.experiment import Budget, Issue
 from agent.spec.markdown import parse_issue
-from agent.spec.settings import Settings, read_settings
+from agent.spec.settings import ListedClaim, Settings, read_settings
 from tests.spec.test_parser import TABLE, block, issue, parse, refusal
 
 
@@ -21,7 +21,8 @@ def test_every_key_is_read_with_its_line() -> None:
     assert (found.track, found.strategy, found.budget) == ("main", "table", Budget("seconds", 300))
     assert (found.cap_s, found.seeds, found.gate, found.min_gain) == (7200, (1, 2), "lowest", 0.01)
     assert (found.order, found.skip, found.only) == (("1B",), {"1C": "too wide"}, ("1A", "1B"))
-    assert (found.tables, found.describe, found.claims, found.confirm) == ((1, "Phase 2"), ("Notes",), 1, True)
+    assert (found.tables, found.describe, found.confirm) == ((1, "Phase 2"), ("Notes",), True)
+    assert found.claims == (ListedClaim("deeper is better", 14),)
     assert (found.line("track"), found.line("confirm")) == (2, 15)
 
 
