@@ -1,3 +1,3 @@
 """Issue text and script text to checked variants; pure."""
 
-__all__ = ["amounts", "capacity", "commands", "edits", "parser", "preflight", "schema"]
+__all__ = ["amounts", "capacity", "claims", "commands", "edits", "parser", "preflight", "schema"]
