@@ -1,8 +1,9 @@
 """Genes: the axes of a space as an evolution draws, moves, crosses and grows them; species. Pure."""
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from agent.core.experiment import Constant
@@ -39,22 +40,22 @@ class Gene:
         if self.values and not self.log:
             return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
         real = self.low * (self.high / self.low) ** share if self.log else self.low + share * (self.high - self.low)
-        return self.values[self.index(real)] if self.values else float(f"{real:.{DIGITS}g}")
+        return self.values[self.index(real)] if self.values else self._inside(float(f"{real:.{DIGITS}g}"))
 
     def share(self, value: Constant) -> float:
         """Return where a real value lies on the axis, from 0 to 1."""
-        real = min(max(_real(value), self.low), self.high)
+        real = self._inside(_real(value))
         if self.log:
             return math.log(real / self.low) / (math.log(self.high / self.low) or 1.0)
         return (real - self.low) / ((self.high - self.low) or 1.0)
 
     def index(self, value: Constant) -> int:
-        """Return the place among the values of the one nearest to `value`; 0 where there is no near."""
-        if value in self.values:
-            return self.values.index(value)
+        """Return the place among the values of the one nearest to `value`, the lower on a tie; 0 where none is near."""
         if not self.ordered:
-            return 0
-        return min(range(len(self.values)), key=lambda place: abs(_real(self.values[place]) - _real(value)))
+            return self.values.index(value) if value in self.values else 0
+        above = bisect_left(self.values, _real(value), key=_real)
+        near = [place for place in (above - 1, above) if 0 <= place < len(self.values)]
+        return min(near, key=lambda place: abs(_real(self.values[place]) - _real(value)))
 
     def moved(self, value: Constant, rng: Random, size: float = MOVE) -> Constant:
         """Return a value near `value`: any other one where the values have no order."""
@@ -76,8 +77,11 @@ class Gene:
 
     def larger(self, value: Constant) -> Constant | None:
         """Return the next larger of its values; None where there is none or they have no size."""
-        above = [one for one in self.values if _real(one) > _real(value)] if self.values and self.ordered else []
-        return min(above, key=_real) if above else None
+        place = bisect_right(self.values, _real(value), key=_real) if self.ordered else len(self.values)
+        return self.values[place] if place < len(self.values) else None
+
+    def _inside(self, real: float) -> float:
+        return min(max(real, float(self.low)), float(self.high))
 
 
 def genes(question: Question) -> tuple[Gene, ...]:
@@ -94,23 +98,26 @@ def species(genome: Genome, of: tuple[Gene, ...]) -> Species:
 
 
 def _gene(question: Question, name: str, axis: Axis) -> Gene:
-    real = isinstance(question.base.get(name), float)
     apart = {each.lower() for each in question.evolve.not_species}
     in_species = name.rpartition(".")[2].lower() not in apart
     if isinstance(axis, Choice):
-        return Gene(name=name, values=axis.values, in_species=in_species)
-    values = _stepped(axis, real)
-    return Gene(
-        name=name, values=values, low=axis.low, high=axis.high, log=axis.log, in_species=in_species and bool(values)
-    )
+        one = Gene(name=name, values=axis.values, in_species=in_species)
+        return replace(one, values=tuple(sorted(axis.values, key=_real))) if one.ordered else one
+    values = _stepped(axis, question.base.get(name))
+    bounds = {"low": axis.low, "high": axis.high}
+    return Gene(name=name, values=values, log=axis.log, in_species=in_species and bool(values), **bounds)
 
 
-def _stepped(axis: Range, real: bool) -> tuple[Constant, ...]:
-    """Return the values of a range that has a step: whole numbers where all of it is whole and the base is no real."""
-    if axis.step is None:
+def _stepped(axis: Range, base: Constant) -> tuple[Constant, ...]:
+    """Return the values of a range that has a step, and of one without whose base is whole, by ones.
+
+    They are whole where all of the axis is whole and the base is no real number.
+    """
+    step = axis.step or (1 if isinstance(base, int) else None)
+    if step is None:
         return ()
-    values = [axis.low + place * axis.step for place in range(int((axis.high - axis.low) / axis.step + 1e-9) + 1)]
-    if not real and all(float(one).is_integer() for one in (axis.low, axis.step)):
+    values = [axis.low + place * step for place in range(int((axis.high - axis.low) / step + 1e-9) + 1)]
+    if not isinstance(base, float) and all(float(one).is_integer() for one in (axis.low, step)):
         return tuple(int(one) for one in values)
     return tuple(float(f"{one:.12g}") for one in values)
 

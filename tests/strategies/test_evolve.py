@@ -157,6 +157,17 @@ def test_the_comparison_counts_fresh_runs_only() -> None:
     assert effect.gain == pytest.approx(means[1] - means[0])
 
 
+def test_the_comparison_has_the_penalty() -> None:
+    lab = Lab(question(generations=2, parsimony=0.5), smooth(0.05)).finish()
+    final = evolve.evolution(lab.question, list(lab.trials.values())).final
+    (effect,) = evolve.conclude(lab.question, list(lab.trials.values())).effects
+    costs = []
+    for one in (lab.trials[final.bred], lab.trials[final.drawn]):
+        work = one.metrics["num_params_M"] * 1e6 * one.metrics["num_steps"]
+        costs.append(mean([one.values[seed] for seed in final.seeds]) + 0.5 * math.log(work))
+    assert effect.gain == pytest.approx(costs[1] - costs[0])
+
+
 def lucky(sets: Mapping[str, Constant], seed: int) -> float | str:
     """One organism of the first generation is the best of it on the first seed, and poor on all others."""
     if sets == lucky_sets():

@@ -44,6 +44,9 @@ def gene(axis: Axis, base: Constant = 1, name: str = "A") -> Gene:
         (Range(1, 3, 1), 1.0, (1.0, 2.0, 3.0)),
         (Range(0.1, 0.5, 0.2), 0.1, (0.1, 0.3, 0.5)),
         (Range(0.1, 0.5), 0.1, ()),
+        (Range(2, 4), 3, (2, 3, 4)),
+        (Choice((16, 4, 8)), 4, (4, 8, 16)),
+        (Choice(("b", "a")), "a", ("b", "a")),
     ],
 )
 def test_the_values_of_an_axis(axis: Axis, base: Constant, values: tuple[object, ...]) -> None:
@@ -54,6 +57,11 @@ def test_the_values_of_an_axis(axis: Axis, base: Constant, values: tuple[object,
 
 def test_an_axis_covers_all_its_values_in_equal_shares() -> None:
     assert [gene(Choice((1, 2, 3, 4))).at(share) for share in (0.0, 0.24, 0.25, 0.74, 0.999, 1.0)] == [1, 1, 2, 3, 4, 4]
+
+
+def test_rounding_does_not_leave_the_axis() -> None:
+    assert gene(Range(0.12344, 0.9), 0.5).at(0.0) == 0.12344
+    assert gene(Range(0.98765, 0.98769), 0.5).at(1.0) == 0.98769
 
 
 def test_a_logarithmic_axis_gives_equal_ratios_equal_shares() -> None:
@@ -147,13 +155,13 @@ def test_text_moves_to_any_other_value() -> None:
 
 
 def test_a_value_beside_the_axis_moves_from_the_nearest() -> None:
-    assert BY_NAME["EMB"].index(25) == 3
+    assert [BY_NAME["EMB"].index(value) for value in (1, 4, 6, 7, 25, 99)] == [0, 0, 0, 1, 3, 4]
+    assert BY_NAME["EMB"].larger(10) == 16
     assert BY_NAME["LR"].share(5.0) == 1.0
 
 
 @given(rng=RANDOM, number=st.integers(1, 12))
 def test_a_spread_covers_every_axis_evenly(rng: Random, number: int) -> None:
     only = Gene(name="A", low=0.0, high=float(number))
-    assert sorted(int(min(float(row["A"]), number - 1e-9)) for row in spread((only,), number, rng)) == list(
-        range(number)
-    )
+    values = sorted(float(row["A"]) for row in spread((only,), number, rng))
+    assert all(place - 0.01 <= value <= place + 1.01 for place, value in enumerate(values))  # four digits
