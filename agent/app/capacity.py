@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from agent.app.request import choose_profile, make_request
 from agent.app.scatter import PLAIN, UNICODE, Mark, scatter
@@ -11,6 +11,7 @@ from agent.app.wiring import Workspace
 from agent.campaign.base import check_committed, fixed_texts, read_base
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Profile, Track
+from agent.core.frozen import frozen
 from agent.core.sanitize import one_line, strip_control
 from agent.spec import amounts, capacity
 from agent.spec.capacity import Device, Model, Purchase
@@ -31,7 +32,7 @@ _SHORT = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Report:
     """Own models (an issue's, a shape's, the baseline's), the published ones beside them, and what is bought."""
 

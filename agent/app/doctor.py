@@ -4,14 +4,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.core.experiment import BASELINE
+from agent.core.frozen import frozen
 from agent.core.runs import Job
 from agent.execution import sandbox
 from agent.execution.local import LocalExecutor
-from agent.execution.machine import Machine
+from agent.execution.machine import Machine, torch_version
 from agent.execution.sandbox import Sandbox
 from agent.store.baseline import baseline_branch
 from agent.store.ledger import Ledger
@@ -20,7 +20,7 @@ from agent.store.repository import Repository
 _CUDA_PROBE = "import torch; torch.zeros(8, device='cuda').sum().item(); print(torch.cuda.get_device_name())"
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """What was looked at and what it is like; `advice` says what to do where that is not `ok`."""
 
@@ -32,7 +32,7 @@ class Finding:
 
 def examine(machine: Machine, cache: Path, python: str) -> list[Finding]:
     """Return what a campaign needs and what is there of it. A GPU is probed by using it: nvidia-smi proves nothing."""
-    torch, box = machine.torch, sandbox.probe()
+    torch, box = torch_version(), sandbox.probe()
     findings = [Finding("torch", torch is not None, torch or "not installed", 'pip install -e ".[dev]"')]
     findings += _gpus(machine, cuda_probe(python, box), box)
     findings.append(Finding("processor", True, f"{machine.name}, {machine.memory_mb:,} MB of memory"))

@@ -1,5 +1,6 @@
 """The command line: reads arguments, has them carried out, and says how that ended. It holds no other logic."""
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal of another alphabet must not end a campaign
             stream.reconfigure(errors="replace")
+    gc.disable()  # what an import makes stays: to look for garbage in it is a twentieth of a command's start
     from agent.app.dispatch import dispatch  # most of a command's start, and --help needs none of it
+
+    gc.freeze()
+    gc.enable()
 
     try:
         return dispatch(args)

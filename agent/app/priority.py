@@ -6,7 +6,6 @@ An issue says "after #3" or "depends on #3". What another depends on is at least
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from itertools import pairwise
@@ -15,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from agent.core.errors import BadInput, Paused
 from agent.core.experiment import Issue
+from agent.core.frozen import frozen
 from agent.core.sanitize import end_line, strip_hidden
 from agent.core.values import PRIORITY_RANK
 from agent.core.values import rank as rank_of
@@ -23,7 +23,7 @@ _REFERENCES = r"#\d{1,9}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*)#\d{1,9})*"
 _AFTER = re.compile(rf"\b(?:after|depends\s+on)\s+({_REFERENCES})(?!\w)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@frozen
 class IssueStates:
     """What is known of the issues that others depend on: `others` by number (None: there is none), and how each stands.
 
@@ -35,7 +35,7 @@ class IssueStates:
     without_verdict: AbstractSet[int] = frozenset()
 
 
-@dataclass(frozen=True)
+@frozen
 class Skipped:
     """Why an issue does not run, and the exit status that this amounts to."""
 
@@ -43,7 +43,7 @@ class Skipped:
     status: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Backlog:
     """The issues in the order in which they run, why each stands where it does, which are left out, and notices."""
 

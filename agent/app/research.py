@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from agent.app import preview
 from agent.app.session import Limits, Session, current_session, run_rounds
@@ -14,6 +14,7 @@ from agent.campaign.publish import publish_no_proposals
 from agent.campaign.question import find_answered
 from agent.core.errors import BadInput, NothingToRun
 from agent.core.experiment import Rewrite, Variant
+from agent.core.frozen import frozen
 from agent.core.protocols import Editor, Notice
 from agent.execution import sandbox
 from agent.execution.sandbox import NO_SANDBOX, Sandbox
@@ -22,7 +23,7 @@ from agent.tracking.board import Board
 _PROPOSED = Variant("a proposal", (Rewrite("", ""),))  # what is to come of an issue in prose
 
 
-@dataclass(frozen=True)
+@frozen
 class RunOptions:
     """How an issue is run. `editor` makes the editor for a campaign, on whose account the money since a time counts;
     `emit` gets the events; `no_sandbox` is a person's consent that a model's code runs without one.

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import count, takewhile
+
+from agent.core.frozen import frozen
 
 WIDTH, HEIGHT = 68, 14  # of the plot itself, in characters: with its labels it stays within 80 columns
 
 
-@dataclass(frozen=True)
+@frozen
 class Mark:
     """One point: the character that stands for it, and where; both above zero."""
 
@@ -17,7 +18,7 @@ class Mark:
     y: float
 
 
-@dataclass(frozen=True)
+@frozen
 class Style:
     """What the axes are drawn with."""
 
@@ -65,7 +66,7 @@ def _bottom(across: "Axis", style: Style, margin: int, label: Callable[[float], 
     return [f"{indent} {style.corner}{''.join(line)}", f"{indent}  {''.join(numbers)}".rstrip()]
 
 
-@dataclass(frozen=True)
+@frozen
 class Axis:
     """A log scale from `low` to `high` over so many cells."""
 

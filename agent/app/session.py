@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
 from agent.core.errors import NothingToRun, Stopped, Unreachable
 from agent.core.faults import fault_point
+from agent.core.frozen import frozen
 from agent.core.protocols import Event, Notice
 from agent.core.records import SessionRecord, SpendRecord, VerdictRecord, utc_now
 from agent.core.retry import with_retry
@@ -24,7 +25,7 @@ RETRY_DELAYS_S = (60.0, 120.0, 300.0, *[900.0] * 12)  # for a service that is aw
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """When to end: hours since the beginning, dollars since then; None where there is no such limit."""
 
@@ -32,7 +33,7 @@ class Limits:
     max_usd: float | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Session:
     """One stretch of the open-ended mode on an issue as its body is. It is in the ledger and so outlives a crash."""
 

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
@@ -16,6 +16,7 @@ from agent.campaign.plan import CampaignRequest, Plan, make_plan
 from agent.campaign.question import find_complete
 from agent.campaign.reading import Readers, reading_folder
 from agent.core.errors import BadInput
+from agent.core.frozen import frozen
 from agent.core.protocols import Editor, Event, Executor, Notice, Reader, RunOutput, Tracker
 from agent.core.records import SpendRecord
 from agent.execution import machine as machine_module
@@ -117,7 +118,7 @@ def print_notice(event: Event) -> None:
         print(event.text, file=sys.stderr)
 
 
-@dataclass(frozen=True)
+@frozen
 class Workspace:
     """The repository that a command works in, with its tracker, its machine and its ledger."""
 

@@ -5,11 +5,11 @@ Each check returns `ok` or one line of what speaks against the winner. docs/audi
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 
 from agent.audit.reports import ScoreReport
 from agent.audit.rules import OK, RULES
+from agent.core.frozen import frozen
 from agent.core.records import RunRecord
 from agent.core.runs import AuditStatus
 from agent.gate.stats import mean, pool, quantile
@@ -21,7 +21,7 @@ CHECKS = (
 REVIEW_CHECKS = frozenset({"certain", "pace", "plausible"})  # what an honest winner may fail by bad luck: for a person
 
 
-@dataclass(frozen=True)
+@frozen
 class ScoredRun:
     """A run and the number that it claims: NaN where it has none."""
 

@@ -3,10 +3,11 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 
 from agent.audit.rules import RULES
+from agent.core.frozen import frozen
 from agent.core.runs import Result
 from agent.core.sanitize import one_line
 
@@ -14,7 +15,7 @@ from agent.core.sanitize import one_line
 SCORER, MODEL_SERVER = Path(__file__).with_name("scorer") / "__main__.py", Path(__file__).with_name("model_server.py")
 
 
-@dataclass(frozen=True)
+@frozen
 class Losses:
     """Nats and bytes of the documents of a held-out set that were scored, by pieces of `piece_bytes` or more."""
 
@@ -36,7 +37,7 @@ class Losses:
         return math.fsum(more) / unit, error
 
 
-@dataclass(frozen=True)
+@frozen
 class ScoreReport:
     """What the scorer reports of one checkpoint: its checks by name, its metrics, its losses on both sets."""
 
@@ -56,7 +57,7 @@ class ScoreReport:
         return self.metrics.get("held_bpb")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class ScoreRequest:
     """What the scorer has to do with one checkpoint.
 

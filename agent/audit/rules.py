@@ -1,12 +1,13 @@
 """Every bound of the audit, with its unit in its name. docs/audit.md gives the reason of each; a test holds the two."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from agent.core.frozen import frozen
 
 OK = "ok"  # what a check says where it holds
 
 
-@dataclass(frozen=True)
+@frozen
 class AuditRules:
     """The bounds by which a winner is judged. A `_ratio` has no unit, `_sigmas` are those from run to run."""
 
@@ -30,7 +31,7 @@ class AuditRules:
     cpu_ratio: float = 1.25  # of the baseline's processor seconds
 
 
-@dataclass(frozen=True)
+@frozen
 class ScoringRules:
     """How much of a checkpoint is scored on one profile, and how far two honest answers may differ."""
 

@@ -5,15 +5,15 @@ Each check returns `ok` or one line of what speaks against the winner. docs/audi
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agent.audit.rules import OK, RULES
 from agent.core.experiment import Budget
+from agent.core.frozen import frozen
 from agent.core.records import RunRecord
 from agent.gate.stats import median
 
 
-@dataclass(frozen=True)
+@frozen
 class Timing:
     """The runs of a winner and of the baseline that count, under the same conditions.
 

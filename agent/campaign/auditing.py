@@ -6,7 +6,7 @@ tokens.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from agent.campaign.evidence import CampaignView
 from agent.core.errors import Paused
 from agent.core.experiment import BASELINE, Profile
 from agent.core.faults import fault_point
+from agent.core.frozen import frozen
 from agent.core.protocols import Notice
 from agent.core.records import AuditRecord, HoldoutReadRecord, RunRecord, utc_now
 from agent.core.runs import Job, Result
@@ -33,7 +34,7 @@ def audit_winner(ctx: CampaignContext, view: CampaignView, name: str) -> AuditRe
     return known[-1] if known else _audit(ctx, view, name)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Pair:
     """The run of a winner that is audited and the baseline's that it is compared with; what the scorer reports of each.
 

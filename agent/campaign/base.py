@@ -1,16 +1,15 @@
 """The base of a campaign: the commit that its variants are edits of, read once and resolved."""
 
-from dataclasses import dataclass
-
 from agent.core.errors import BadInput
 from agent.core.experiment import Track
+from agent.core.frozen import frozen
 from agent.spec import preflight
 from agent.spec.preflight import Resolved, Sources
 from agent.store.baseline import baseline_branch, contains_model_code
 from agent.store.repository import Repository
 
 
-@dataclass(frozen=True)
+@frozen
 class Base:
     """A commit of a track: its texts, its script resolved, and whether a model wrote any of its code."""
 

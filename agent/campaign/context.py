@@ -3,10 +3,11 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
+from agent.core.frozen import frozen
 from agent.core.protocols import Event, Executor, Tracker
 from agent.execution.machine import Machine
 from agent.execution.sandbox import Sandbox
@@ -34,7 +35,7 @@ class Throttle:
         self._revision = revision
 
 
-@dataclass(frozen=True)
+@frozen
 class CampaignContext:
     """What a campaign works with. `env` goes to every run; `python` is the interpreter that runs the scripts.
 

@@ -9,6 +9,7 @@ from agent.audit.integrity import HOLDOUT_FILE
 from agent.campaign.estimate import PROBE_ROUNDS
 from agent.campaign.plan import Plan
 from agent.core.experiment import BASELINE
+from agent.core.frozen import frozen
 from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord
 from agent.core.runs import Role
 from agent.gate.history import History, Measurement, decision_runs, read_history
@@ -37,7 +38,7 @@ class _Snapshot:
     slowest: float | None = None  # seconds that one unit of work took the slowest run
 
 
-@dataclass(frozen=True)
+@frozen
 class CampaignView:
     """A campaign's view of the ledger: a snapshot with indexes by tree and role, taken once a step.
 

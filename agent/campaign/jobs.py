@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from agent.campaign.plan import Plan
 from agent.core.errors import BadInput, Paused
 from agent.core.experiment import BASELINE, Budget, Profile
 from agent.core.faults import fault_point
+from agent.core.frozen import frozen
 from agent.core.protocols import Notice, RunEnded
 from agent.core.records import RunRecord, utc_now
 from agent.core.runs import Job, JobRole, Result
@@ -36,7 +37,7 @@ def run_one(ctx: CampaignContext, job: Job) -> Result:
 # --- the corpus -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class Corpus:
     """A prepared corpus: its fingerprint, and the folder it is in where the track's prepare.py has one."""
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from agent.campaign.base import Base, check_branches, check_committed, read_base
@@ -11,6 +11,7 @@ from agent.campaign.reading import Readers, read_issue, recorded
 from agent.campaign.rules import choose_clock, gate_rules
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Clock, GateKind, GateRules, Issue, Profile, SetConstant, Spec, Track, Variant
+from agent.core.frozen import frozen
 from agent.core.protocols import Strategy, Tracker
 from agent.core.records import CommandRecord, DeliveryRecord
 from agent.core.sanitize import describe_removed, make_postable, secrets
@@ -26,7 +27,7 @@ from agent.store.rounds import Round
 from agent.strategies import table
 
 
-@dataclass(frozen=True)
+@frozen
 class CampaignRequest:
     """What the user asks of an issue; None leaves the choice to the issue, then to the track or the machine."""
 
@@ -44,7 +45,7 @@ class CampaignRequest:
     answered: bool = False  # by an earlier campaign that is only looked at: the issue may be closed
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Plan:
     """An issue made ready to run; `estimate_s` is None where nobody can tell.
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from agent.campaign import jobs, steer
@@ -11,6 +11,7 @@ from agent.campaign.plan import Plan, check_device_memory, message
 from agent.core.errors import BadInput, NothingToRun, OffLimits, SpendingCapReached
 from agent.core.experiment import Rewrite, Variant
 from agent.core.faults import fault_point
+from agent.core.frozen import frozen
 from agent.core.proposals import Brief, Draft, Idea
 from agent.core.protocols import Editor, Notice
 from agent.core.records import ProposalRecord, RoundRecord, SpendRecord, utc_now
@@ -18,6 +19,7 @@ from agent.core.runs import Result
 from agent.core.sanitize import make_postable, one_line, secrets
 from agent.editors import prompt
 from agent.editors.spending import spent
+from agent.execution.machine import torch_version
 from agent.spec import preflight
 from agent.store import rounds
 from agent.store.rounds import Round
@@ -94,7 +96,7 @@ def _setting(ctx: CampaignContext, plan: Plan) -> dict[str, object]:
     setting: dict[str, object] = {
         "a run": f"{plan.budget} of training",
         "profile": plan.profile,
-        "device": ctx.machine.name_for(plan.profile),
+        "device": ctx.machine.name_for(plan.profile, torch_version()),
     }
     shape = plan.baseline.shapes.get(plan.profile)
     if shape:
@@ -133,7 +135,7 @@ def _ask_for_ideas(ctx: CampaignContext, plan: Plan, editor: Editor, brief: Brie
 # --- drafts -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class CheckResult:
     """The result of a check of a draft: its failure, if any, and whether its editor may revise it.
 
@@ -145,7 +147,7 @@ class CheckResult:
     commit: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class DraftOutcome:
     """What became of an idea: the last draft of it, why it may not run, the checks it took, and its commit if any."""
 

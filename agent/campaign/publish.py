@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 from agent.campaign.base import resolve_at
@@ -15,6 +15,7 @@ from agent.campaign.promote import pending_promotion, promotion_of
 from agent.core.errors import BadInput
 from agent.core.experiment import BASELINE, IssueStatus, Shape
 from agent.core.faults import fault_point
+from agent.core.frozen import frozen
 from agent.core.protocols import Notice
 from agent.core.records import AuditRecord, CampaignRecord, RunRecord, SpendRecord, VerdictRecord
 from agent.core.runs import Delivery, Verdict
@@ -249,7 +250,7 @@ def _pull_request(board: Board, winner: str, text: str) -> str:
 # --- notes and results.tsv --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class _Decided:
     """A campaign with its verdict, and the runs that led to it."""
 

@@ -6,6 +6,7 @@ from agent.campaign.promote import pending_promotion
 from agent.core.experiment import BASELINE
 from agent.core.records import CampaignRecord
 from agent.core.runs import Conditions
+from agent.execution.machine import torch_version
 
 
 def find_answered(ctx: CampaignContext, plan: Plan) -> CampaignRecord | None:
@@ -41,5 +42,5 @@ def conditions_of(ctx: CampaignContext, plan: Plan, fingerprint: str) -> Conditi
         profile=plan.profile,
         clock=plan.clock,
         budget=plan.budget,
-        machine=ctx.machine.name_for(plan.profile),
+        machine=ctx.machine.name_for(plan.profile, torch_version()),
     )

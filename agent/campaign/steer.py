@@ -1,7 +1,5 @@
 """Apply slash commands from issue comments to a running campaign: each is recorded, answered and obeyed once."""
 
-from dataclasses import dataclass
-
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
 from agent.campaign.plan import Plan, all_commands, replan, script
@@ -9,6 +7,7 @@ from agent.campaign.publish import publish_replies, publish_waiting
 from agent.core.errors import BadInput, Paused, Stopped, Unreachable
 from agent.core.experiment import HumanComment
 from agent.core.faults import fault_point
+from agent.core.frozen import frozen
 from agent.core.protocols import Notice
 from agent.core.records import CommandRecord, utc_now
 from agent.gate import schedule
@@ -28,7 +27,7 @@ class PlanChanged(Exception):
         self.plan = plan
 
 
-@dataclass(frozen=True)
+@frozen
 class PendingCommand:
     """A command line that nobody answered yet, the comment that it stands in, and the issue that it names, if any."""
 

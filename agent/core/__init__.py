@@ -4,6 +4,7 @@ __all__ = [
     "errors",
     "experiment",
     "faults",
+    "frozen",
     "proposals",
     "protocols",
     "records",

@@ -1,8 +1,10 @@
 """The nouns of the harness: frozen dataclasses, one error tree. Standard library only, no effects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Self
+
+from agent.core.frozen import frozen
 
 Constant = int | float | str | bool | None
 Profile = Literal["full", "mini"]
@@ -17,7 +19,7 @@ BASELINE = "baseline"  # the name the baseline goes by where a variant's name is
 # --- what is asked for ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class Range:
     """What a number may be: `least` and `most` themselves too, more than `above`, less than `below`; None: no limit."""
 
@@ -40,7 +42,7 @@ class Range:
         return " and ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)
 
 
-@dataclass(frozen=True)
+@frozen
 class Track:
     """One script and its metric: the file an experiment edits, and how its number is read."""
 
@@ -65,7 +67,7 @@ class Track:
         return any(path == place or (place.endswith("/") and path.startswith(place)) for place in self.fixed)
 
 
-@dataclass(frozen=True)
+@frozen
 class Issue:
     """An issue as its tracker gives it. `first_line` is the line of the source on which the body begins."""
 
@@ -80,7 +82,7 @@ class Issue:
     first_line: int = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class HumanComment:
     """What somebody with write access said about an issue: a comment on it, or an issue labelled `human`.
 
@@ -93,7 +95,7 @@ class HumanComment:
     at: str
 
 
-@dataclass(frozen=True)
+@frozen
 class SetConstant:
     """Give the top-level constant `name` of file `path` the value `value`."""
 
@@ -102,7 +104,7 @@ class SetConstant:
     value: Constant
 
 
-@dataclass(frozen=True)
+@frozen
 class Replace:
     """Replace the one occurrence of `old` in file `path` by `new`."""
 
@@ -111,7 +113,7 @@ class Replace:
     new: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Rewrite:
     """Give file `path` the whole text `text`."""
 
@@ -122,7 +124,7 @@ class Rewrite:
 Edit = SetConstant | Replace | Rewrite
 
 
-@dataclass(frozen=True)
+@frozen
 class StatedValue:
     """A derived value that an issue states for a variant, to be checked and never to be set."""
 
@@ -131,7 +133,7 @@ class StatedValue:
     where: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Variant:
     """One candidate: a name, the edits that make it from its parent, and what the issue says of it."""
 
@@ -153,7 +155,7 @@ class Variant:
 _UNITS: Mapping[BudgetKind, tuple[str, float]] = {"seconds": ("s", 1), "steps": ("steps", 1), "tokens": ("Mtok", 1e6)}
 
 
-@dataclass(frozen=True)
+@frozen
 class Budget:
     """How much training a run gets: seconds, optimizer steps, or tokens. Its text is what --budget takes.
 
@@ -179,13 +181,8 @@ class Budget:
                 return cls(kind, float(number) * scale)
         raise ValueError(f"{text!r} is not the text of a budget")
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, *_: object) -> dict[str, object]:
-        """Return the schema by which pydantic reads a record: a budget is stored as its text."""
-        return {"type": "function-plain", "function": {"type": "no-info", "function": cls.parse}}
 
-
-@dataclass(frozen=True)
+@frozen
 class Outcome:
     """'If 1D (wider) wins: ...': what the issue expects to conclude when `variant` wins, in its own words.
 
@@ -207,7 +204,7 @@ class Outcome:
         return gain is not None and (low is None or gain > low) and (high is None or gain < high)
 
 
-@dataclass(frozen=True)
+@frozen
 class ReadAs:
     """How something in an issue was read: its line there (None: it has none), its words, and what they mean."""
 
@@ -216,7 +213,7 @@ class ReadAs:
     means: str
 
 
-@dataclass(frozen=True)
+@frozen
 class GateRules:
     """The decision gate, fixed before the first run. `min_gain` is in units of the metric.
 
@@ -237,7 +234,7 @@ class GateRules:
     more: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Spec:
     """An issue, understood. `variants` stand in the order in which they run, without those that are `skipped`.
 
@@ -270,7 +267,7 @@ class Spec:
         return tuple(variant.name for variant in self.variants)
 
 
-@dataclass(frozen=True)
+@frozen
 class Shape:
     """What DEPTH, ASPECT_RATIO and HEAD_DIM resolve to on one profile."""
 

@@ -1,10 +1,12 @@
 """What an editor gets and what it returns: briefs, ideas, drafts. No effects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from agent.core.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Brief:
     """What an editor gets: `rules` are the same for a whole track, `question` for a round; `files` by path."""
 
@@ -13,7 +15,7 @@ class Brief:
     files: Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@frozen
 class Idea:
     """One change to try. `name` is the variant's, `expected` the effect on the metric in its author's words."""
 
@@ -23,7 +25,7 @@ class Idea:
     expected: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Ideas:
     """What an editor proposes to try; where that is nothing, `failure` says why."""
 
@@ -31,7 +33,7 @@ class Ideas:
     failure: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Draft:
     """New texts of the files that an editor changed, and its `summary`; where there are none, `failure` says why."""
 
@@ -40,7 +42,7 @@ class Draft:
     failure: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class BlockAnswer:
     """The settings block that a model makes of an issue; where there is none, `failure` says why."""
 
@@ -48,7 +50,7 @@ class BlockAnswer:
     failure: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class PastAttempt:
     """One earlier change and how it ended: its effect with bounds, or the kind of its failure."""
 

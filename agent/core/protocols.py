@@ -1,11 +1,12 @@
 """The Protocols of strategies, executors, trackers and editors, and the events that a campaign emits."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from agent.core.experiment import HumanComment, Issue, IssueStatus, Spec, Variant
+from agent.core.frozen import frozen
 from agent.core.proposals import BlockAnswer, Brief, Draft, Idea, Ideas
 from agent.core.records import RunRecord
 from agent.core.runs import Job, Result
@@ -29,7 +30,7 @@ class Executor(Protocol):
         """Yield each job with its result as it completes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Upstream:
     """The repository that issues live in: its name, the git remote that holds it, and what git needs to push there."""
 
@@ -93,14 +94,14 @@ class Reader(Protocol):
 # --- events of a campaign ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class Notice:
     """A line for the user."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@frozen
 class RunStarted:
     """Run `number` of about `total` began; it is expected to take `expected_s` seconds."""
 
@@ -110,7 +111,7 @@ class RunStarted:
     expected_s: float
 
 
-@dataclass(frozen=True)
+@frozen
 class RunOutput:
     """A line that a run printed."""
 
@@ -118,7 +119,7 @@ class RunOutput:
     line: str
 
 
-@dataclass(frozen=True)
+@frozen
 class RunEnded:
     """A run is over and in the ledger."""
 

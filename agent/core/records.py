@@ -1,11 +1,12 @@
 """The records of the ledger: frozen dataclasses, each written once and read for ever. No effects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Literal
 
 from agent.core.experiment import GateRules, Profile
+from agent.core.frozen import frozen
 from agent.core.proposals import Idea
 from agent.core.runs import AuditStatus, Conditions, Delivery, JobRole, Status, Verdict
 
@@ -17,7 +18,7 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class RunRecord:
     """One finished run. A run is known by its conditions, tree and seed; `steps` is None where the clock was the limit.
 
@@ -51,7 +52,7 @@ class RunRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class CampaignRecord:
     """One issue's frozen question: written before the first run, found again by the same command.
 
@@ -75,7 +76,7 @@ class CampaignRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class VerdictRecord:
     """The gate's answer to a campaign (named by its `at`), with the estimate for every variant."""
 
@@ -88,7 +89,7 @@ class VerdictRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class HoldoutReadRecord:
     """The second held-out set is about to be read, for a winner of a campaign (named by its `at`).
 
@@ -103,7 +104,7 @@ class HoldoutReadRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class AuditRecord:
     """What the audit found of the winner of a campaign (named by its `at`): every check by name, with its evidence.
 
@@ -127,7 +128,7 @@ class AuditRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class PromotionRecord:
     """The baseline of `track` moved from commit `old` to commit `new`, by the verdict of `campaign`."""
 
@@ -143,7 +144,7 @@ class PromotionRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class CommandRecord:
     """A command that a person gave to an issue's campaign, obeyed once: its text, and what was answered.
 
@@ -164,7 +165,7 @@ class CommandRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class DeliveryRecord:
     """Something for the tracker of `issue`: owed until a later record of the same `what` says done.
 
@@ -182,7 +183,7 @@ class DeliveryRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class SpendRecord:
     """Money for one call of a model, in dollars: reserved before it, settled by a second record of the same `call`.
 
@@ -205,7 +206,7 @@ class SpendRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class RoundRecord:
     """What an editor thought of for an issue: the ideas, each to be tried on `base`, or why there are none.
 
@@ -226,7 +227,7 @@ class RoundRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class ProposalRecord:
     """What became of an idea: a commit and its tree, accepted to run, or refused for `failure`; `usd` is its cost.
 
@@ -248,7 +249,7 @@ class ProposalRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class ReadingRecord:
     """A model has read an issue that strict reading refuses: the settings block that it wrote, and what that cost."""
 
@@ -262,7 +263,7 @@ class ReadingRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class SessionRecord:
     """The open-ended mode on an issue began, or ended for `reason`; its limits hold across restarts."""
 

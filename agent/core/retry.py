@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar
+
+from agent.core.frozen import frozen
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Exception)
@@ -31,7 +32,7 @@ class Deadline:
         return self._end - self._clock()
 
 
-@dataclass(frozen=True)
+@frozen
 class Backoff:
     """Waits that double from `first_s` up to `longest_s`."""
 

@@ -1,11 +1,12 @@
 """What is run and what comes back: conditions, jobs, results, verdicts. No effects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
 from agent.core.experiment import Budget, Clock, Profile
+from agent.core.frozen import frozen
 
 Role = Literal["baseline", "screen", "confirm"]
 JobRole = Literal["baseline", "screen", "confirm", "probe", "prepare", "audit", "smoke"]
@@ -15,7 +16,7 @@ AuditStatus = Literal["passed", "failed", "quarantined"]
 Delivery = Literal["comment", "status", "push", "pull", "close"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Conditions:
     """What two results must share to be compared. `corpus` is a fingerprint, `machine` a device name."""
 
@@ -27,7 +28,7 @@ class Conditions:
     machine: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Job:
     """One process to run: `argv` in an export of `commit`, with `env`, writing to `run_dir`.
 
@@ -50,7 +51,7 @@ class Job:
     trusted: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Result:
     """How a job ended. `metrics` holds finite numbers only; `phases` are seconds; `reason` is one line of evidence."""
 
@@ -65,7 +66,7 @@ class Result:
     worker: bool = False  # forked from a warm worker, and no process of its own
 
 
-@dataclass(frozen=True)
+@frozen
 class Verdict:
     """What the gate says of a variant: the one home of the numbers that a decision rests on.
 

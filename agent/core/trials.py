@@ -1,20 +1,21 @@
 """What a strategy is given and what it answers: candidates, trials, the next step, the findings. No effects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol
 
 from agent.core.experiment import Constant
+from agent.core.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Choice:
     """An axis of a space that takes one of some values, in the order of their size where they have one."""
 
     values: tuple[Constant, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Range:
     """An axis of a space from `low` to `high`, both included. `step` is None for a real number; `log`: scaled so."""
 
@@ -28,7 +29,7 @@ Axis = Choice | Range
 Space = Mapping[str, Axis]  # by the constant's full name
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class EvolveOptions:
     """What an issue may choose of an evolution. `parsimony` times ln(parameters x steps) is added to the loss.
 
@@ -43,7 +44,7 @@ class EvolveOptions:
     not_species: tuple[str, ...] = ("LR", "STEPS")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class SearchOptions:
     """What an issue may choose of a search: how many trials, proposed by what, how many at once."""
 
@@ -52,7 +53,7 @@ class SearchOptions:
     batch: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Candidate:
     """A variant as a strategy knows it: the constants that it sets, where it comes from, in which generation."""
 
@@ -63,7 +64,7 @@ class Candidate:
     generation: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Trial:
     """A candidate and what its runs said. `values`: the metric by seed, signed so that lower is better.
 
@@ -82,7 +83,7 @@ class Trial:
         return self.candidate.name
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Question:
     """What a strategy is to find out, fixed before the first run. Random numbers come from `issue` and the trials.
 
@@ -99,7 +100,7 @@ class Question:
     search: SearchOptions = SearchOptions()
 
 
-@dataclass(frozen=True)
+@frozen
 class ExploreRun:
     """A run that a strategy needs of a candidate."""
 
@@ -107,7 +108,7 @@ class ExploreRun:
     seed: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """What is to be done next: candidates that are new, then runs; with neither the strategy has seen enough.
 
@@ -118,7 +119,7 @@ class Step:
     runs: tuple[ExploreRun, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Effect:
     """How much better one thing is than another, in units of the metric (positive is better), with 90 % bounds."""
 
@@ -128,7 +129,7 @@ class Effect:
     n: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Table:
     """A table of a report: its cells are text, ready to be shown."""
 
@@ -137,7 +138,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Findings:
     """What a strategy concludes: a sentence, effects, and tables for a reader."""
 
@@ -163,7 +164,7 @@ class Exploration(Protocol):
 # --- claims: what somebody says will be seen ----------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Claim:
     """A claim of an issue in its own words; nobody can check what is no more than this. source: who says so."""
 
@@ -171,7 +172,7 @@ class Claim:
     source: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class BetterClaim(Claim):
     """One candidate is better than another, by `by` or more in units of the metric; 0: by whatever."""
 
@@ -180,14 +181,14 @@ class BetterClaim(Claim):
     by: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class OrderClaim(Claim):
     """The spread of each of these factors (full names) is larger than that of the next."""
 
     factors: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class ValueClaim(Claim):
     """A candidate's metric, as its runs report it, is from `low` to `high`."""
 
@@ -196,7 +197,7 @@ class ValueClaim(Claim):
     high: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class FlatClaim(Claim):
     """No level of a factor above `after` is better than that one by more than `within`, in units of the metric."""
 
@@ -205,7 +206,7 @@ class FlatClaim(Claim):
     within: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class ParametersClaim(Claim):
     """A candidate has exactly so many parameters."""
 
@@ -216,7 +217,7 @@ class ParametersClaim(Claim):
 ClaimOutcome = Literal["held", "not held", "undecided", "not checkable"]
 
 
-@dataclass(frozen=True)
+@frozen
 class ClaimResult:
     """What the trials say of a claim: the outcome, the figures behind it, and their 90 % bounds where they have any."""
 

@@ -5,7 +5,6 @@ The SDK builds the requests and names the errors; it repeats nothing itself, for
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -23,6 +22,7 @@ from anthropic.types import (
 )
 
 from agent.core.errors import BadInput, Paused, Unreachable
+from agent.core.frozen import frozen
 from agent.core.retry import Backoff, Deadline, RetriesExhausted, parse_retry_after, with_retry
 from agent.core.sanitize import one_line
 from agent.editors.models import Settings
@@ -58,7 +58,7 @@ class Request(TypedDict, total=False):
     cache_control: CacheControlEphemeralParam
 
 
-@dataclass(frozen=True)
+@frozen
 class ApiConfig:
     """How the API is reached: the key and the address, the clocks, and the command that goes on after a pause."""
 

@@ -1,11 +1,11 @@
 """What the Messages API sends back: replies parsed within bounds, and the tokens that they say they used."""
 
 import json
-from dataclasses import dataclass
 from typing import Annotated, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agent.core.frozen import frozen
 from agent.core.sanitize import one_line
 from agent.editors.spending import Usage
 
@@ -73,7 +73,7 @@ class Reply(BaseModel):
         return one_line(": ".join(filter(None, (details.category, details.explanation))), limit=EXPLANATION_CAP)
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """A parsed reply, and its content as it came: that is what is sent back, thinking and signatures included."""
 

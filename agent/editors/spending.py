@@ -1,12 +1,12 @@
 """What a model's calls cost: reserved before each, settled after it, never beyond a cap. Core and models only."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from agent.core.errors import SpendingCapReached
+from agent.core.frozen import frozen
 from agent.core.records import SpendRecord, utc_now
 
 if TYPE_CHECKING:  # building pydantic's models takes long, and whoever only adds up needs none
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # building pydantic's models takes long, and whoever only add
 _MILLION = 1_000_000
 
 
-@dataclass(frozen=True)
+@frozen
 class Usage:
     """The tokens of one call, each counted once."""
 

@@ -10,10 +10,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from agent.core.frozen import frozen
 from agent.execution.worker import Request, Supervised, begin, pipe
 
 
@@ -31,7 +31,7 @@ class Process(Protocol):
     def wait(self) -> Any: ...
 
 
-@dataclass(frozen=True)
+@frozen
 class _Forked:
     """A process that was forked beside this one."""
 

@@ -3,10 +3,11 @@
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
+from agent.core.frozen import frozen
 from agent.core.runs import Job, Result
 from agent.execution.folders import fresh_folder
 from agent.execution.locks import exclusive
@@ -16,7 +17,7 @@ from agent.execution.sandbox import Sandbox
 from agent.execution.worker import Workers
 
 
-@dataclass(frozen=True)
+@frozen
 class _Slot:
     """A place where one run at a time may go: a device and the environment that leads there."""
 

@@ -4,15 +4,14 @@ import ctypes
 import os
 import platform
 import tempfile
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Profile
+from agent.core.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Gpu:
     """One CUDA device: its index in the order of the PCI bus, its name, its memory in MB (None: unknown)."""
 
@@ -22,12 +21,11 @@ class Gpu:
     uuid: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Machine:
     """`name` tells machines apart in the ledger: two machines of one name are taken to be equally fast.
 
-    `hidden` names the devices that the driver has and CUDA_VISIBLE_DEVICES keeps from us; `torch` is its version, as
-    installed beside us, None where it is not.
+    `hidden` names the devices that the driver has and CUDA_VISIBLE_DEVICES keeps from us.
     """
 
     name: str
@@ -35,17 +33,19 @@ class Machine:
     cores: int
     memory_mb: int
     hidden: tuple[str, ...] = ()
-    torch: str | None = None
 
     @property
     def profile(self) -> Profile:
         """The profile that this machine runs unless a command names another."""
         return "full" if self.gpus else "mini"
 
-    def name_for(self, profile: Profile) -> str:
-        """What the numbers of a profile were measured on: the GPU or the processor, and torch, which sets its speed."""
+    def name_for(self, profile: Profile, torch: str | None) -> str:
+        """Return what the numbers of a profile were measured on: the GPU or the processor, and torch (its speed).
+
+        torch: its version; None where it is not installed.
+        """
         device = self.gpus[0].name if profile == "full" and self.gpus else self.name
-        return device if self.torch is None else f"{device}, torch {self.torch}"
+        return device if torch is None else f"{device}, torch {torch}"
 
 
 def _gpus() -> tuple[Gpu, ...]:
@@ -121,10 +121,13 @@ def detect() -> Machine:
     every = _gpus()
     shown = visible(every, os.environ.get("CUDA_VISIBLE_DEVICES"))
     hidden = tuple(gpu.name for gpu in every if gpu not in shown)
-    return Machine(f"{_processor()}, {cores} cores", shown, cores, memory_mb, hidden, _torch())
+    return Machine(f"{_processor()}, {cores} cores", shown, cores, memory_mb, hidden)
 
 
-def _torch() -> str | None:
+def torch_version() -> str | None:
+    """Return the version of torch that is installed beside us, None where it is not."""
+    from importlib.metadata import PackageNotFoundError, version  # with email.message; a look at an answer needs none
+
     try:
         return version("torch")
     except PackageNotFoundError:

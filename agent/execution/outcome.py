@@ -5,10 +5,10 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from agent.core.frozen import frozen
 from agent.core.runs import Job, Result, Status
 from agent.core.sanitize import one_line, secrets, strip_hidden
 
@@ -19,7 +19,7 @@ _HUGE = 1e300  # beyond it a number is none: what a float cannot hold, and infin
 _METRIC_LINE = re.compile(rb"^(?:METRIC\s+)?(\w+)\s*[:=]\s*([-+]?[\d.][\d.eE+-]*)\s*$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
+@frozen
 class ExitInfo:
     """How a process ended: the evidence from outside it. `oom_kills` counts the kernel's kills for lack of memory.
 

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO
 
 from agent.core.errors import HarnessError
+from agent.core.frozen import frozen
 from agent.core.runs import Job, Result
 from agent.core.sanitize import strip_hidden
 from agent.execution.folders import KEEP_ALWAYS, KEEP_ON_SUCCESS, clean
@@ -40,7 +41,7 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**{name: os.environ[name] for name in allowed}, "PYTHONUNBUFFERED": "1", **extra}
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """What a run may take; beyond any of these all of it is killed. `memory` is in bytes, and so is what follows."""
 

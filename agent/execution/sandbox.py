@@ -9,13 +9,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Variant
+from agent.core.frozen import frozen
 
 TMP_BYTES = 1 << 30  # size of the private /tmp, and of /dev/shm; it is the machine's memory
 HOME = "/tmp/home"
@@ -30,7 +30,7 @@ _UNSHARE = ("--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop",
 _ALONE = (*_UNSHARE, "--die-with-parent", "--new-session", "--hostname", "sandbox")
 
 
-@dataclass(frozen=True)
+@frozen
 class Sandbox:
     """What stands between a run and this machine. `reason` says how that is known, `advice` how to have more.
 

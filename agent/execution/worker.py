@@ -22,11 +22,12 @@ import sys
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
 from typing import IO
 
+from agent.core.frozen import frozen
 from agent.execution.supervisor import BEGUN
 
 PRELOAD = ("numpy", "torch")  # what takes long to import, in the order of import
@@ -43,7 +44,7 @@ _SET = re.compile(
 _IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 
 
-@dataclass(frozen=True)
+@frozen
 class Needs:
     """What a zygote must have for a script: modules, and the environment when they are loaded."""
 
@@ -141,7 +142,7 @@ def _sealed(program: Path) -> int:
 # --- a request --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class Request:
     """What a supervisor is to run. command: argv, in bubblewrap where it needs a sandbox; disk: the folder watched."""
 
@@ -153,7 +154,7 @@ class Request:
     starts_others: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Supervised:
     """A run that has begun: it ends when `control` is closed; `status` has the supervisor's report, then its end."""
 

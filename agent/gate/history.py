@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from agent.core.experiment import BASELINE, GateRules
+from agent.core.frozen import frozen
 from agent.core.records import RunRecord
 from agent.core.runs import Role
 from agent.gate.stats import mean, median
@@ -12,7 +12,7 @@ from agent.gate.stats import mean, median
 _HUGE = 1e300  # a run whose value is beyond this has diverged; below it no sum or difference overflows
 
 
-@dataclass(frozen=True)
+@frozen
 class Measurement:
     """A run that happened, or another failure of a variant.
 
@@ -27,7 +27,7 @@ class Measurement:
     failure: str = ""  # how it failed, in a word
 
 
-@dataclass(frozen=True)
+@frozen
 class VariantRuns:
     """One variant's runs: value by seed as they came (signed: lower is better), seeds to run again, what failed."""
 
@@ -36,7 +36,7 @@ class VariantRuns:
     failure: str
 
 
-@dataclass(frozen=True)
+@frozen
 class History:
     """A history, sorted out. `screen_seed` is None until the baseline is complete."""
 

@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from itertools import chain, count, islice
 
 from agent.core.experiment import BASELINE, GateRules
+from agent.core.frozen import frozen
 from agent.core.runs import Role
 from agent.gate.history import History, Measurement, baseline_runs, leader_of, read_history
 
 
-@dataclass(frozen=True)
+@frozen
 class ScheduledRun:
     """A run that the gate needs."""
 

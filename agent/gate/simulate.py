@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.core.experiment import GateRules
+from agent.core.frozen import frozen
 from agent.gate.history import Measurement
 from agent.gate.schedule import next_runs
 from agent.gate.verdict import judge
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-@dataclass(frozen=True)
+@frozen
 class Simulation:
     """Shares of simulated campaigns and runs per campaign, each with its standard error.
 

@@ -10,10 +10,11 @@ promote a variant that is no better than the baseline (normal noise of one size)
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from agent.core.experiment import BASELINE, GateRules
+from agent.core.frozen import frozen
 from agent.core.runs import Decision, Verdict
 from agent.gate.history import History, Measurement, leader_of, read_history
 from agent.gate.schedule import next_runs
@@ -23,7 +24,7 @@ FIRST_SHARE = 0.9  # of alpha
 _FURTHER = 50  # the most further runs of each that a verdict counts out
 
 
-@dataclass(frozen=True)
+@frozen
 class GateResult:
     """The campaign's verdict, and one estimate per variant in the campaign's order."""
 

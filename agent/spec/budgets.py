@@ -5,10 +5,11 @@ The documented forms are in docs/writing-issues.md. In a clause, `@` stands for 
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from agent.core.experiment import Budget, ReadAs
+from agent.core.frozen import frozen
 from agent.spec.amounts import AMOUNT, BUDGETS, NUMBER, read_budget
 from agent.spec.markdown import IssueDocument
 from agent.spec.sentences import Sentence, sentences
@@ -80,7 +81,7 @@ _MOST = 20  # amounts of a clause that are looked at
 _Kind = Literal["budget", "cap", "mention", "aside", "unclear"]
 
 
-@dataclass(frozen=True)
+@frozen
 class _Amount:
     """An amount in a sentence, and what the sentence makes of it."""
 
@@ -90,7 +91,7 @@ class _Amount:
     sentence: Sentence
 
 
-@dataclass(frozen=True)
+@frozen
 class StatedTime:
     """What the prose says: the budget of a run and the seconds of all runs (None: nothing), and how it was read."""
 

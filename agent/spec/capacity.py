@@ -6,10 +6,11 @@ The formulas for train.py's model are those of `shape`; those here are for a GPT
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Profile
+from agent.core.frozen import frozen
 from agent.core.values import join
 from agent.spec import script, shape
 from agent.spec.preflight import MEMORY_HEADROOM
@@ -22,7 +23,7 @@ MAX_SIZE = 1_000_000  # of each number of a shape
 _SHAPE_FORM = "write --shape n_layer=12,d_model=768,n_head=12,vocab=50257,context=1024, or a published model's name"
 
 
-@dataclass(frozen=True)
+@frozen
 class Model:
     """A model, counted. `by_part` holds parameters; `rows` sequences of `context` tokens at once need `memory_mb`.
 
@@ -53,7 +54,7 @@ class Model:
         return {"queries, keys, values": 3, "attention output": 1, "MLP": 2 * self.mlp_ratio}
 
 
-@dataclass(frozen=True)
+@frozen
 class Device:
     """Peak in dense bf16 FLOP/s; memory in MB, None where it is not known."""
 
@@ -62,7 +63,7 @@ class Device:
     memory_mb: int | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Purchase:
     """What a budget buys of a model's training; `steps` is None where no batch is known, `fits` without a memory."""
 

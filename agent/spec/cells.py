@@ -1,9 +1,9 @@
 """One cell of a table to one value, exactly, or why it is none and what to write. Pure."""
 
 import re
-from dataclasses import dataclass
 
 from agent.core.experiment import Constant
+from agent.core.frozen import frozen
 from agent.core.values import EXPECTED, number, parse_as
 
 KEEP = frozenset({"-", "--", "\N{EN DASH}", "\N{EM DASH}"})  # a cell that leaves its constant as it is
@@ -15,7 +15,7 @@ _COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?")
 _NUMBER = r"[0-9][0-9.,_]*(?:[eE][+-]?[0-9]+)?"
 
 
-@dataclass(frozen=True)
+@frozen
 class Misread:
     """Why a cell is no value, and what to write."""
 

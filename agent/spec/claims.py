@@ -2,10 +2,10 @@
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from agent.core.errors import BadInput
 from agent.core.experiment import BASELINE, SetConstant, Variant
+from agent.core.frozen import frozen
 from agent.core.trials import BetterClaim, Claim, FlatClaim, OrderClaim, ParametersClaim, ValueClaim
 from agent.core.values import join
 from agent.spec.markdown import IssueDocument
@@ -27,7 +27,7 @@ def read_claims(
     return tuple(_Reader(page, one.line, tuple(variants), names).read(one.stated) for one in claims)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Reader:
     """Reads the claim on one line of the page."""
 

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from agent.core.frozen import frozen
 from agent.spec.layout import is_id
 from agent.spec.names import Unknown, Vocabulary, in_brackets, normal_form
 
@@ -116,7 +116,7 @@ _BUDGET = {"budget", "steps", "step", "tokens", "numsteps", "trainsteps", "train
 _RESULT = {"result", "results", "measured", "loss", "valloss", "bpb", "metric", "score"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Column:
     """A column by its header: what it does, and the constant that it sets or the derived value that it states."""
 

@@ -6,12 +6,13 @@ of them what a plan needs, so that a restart comes to the same selection.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from markdown_it import MarkdownIt
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Constant, HumanComment, SetConstant, Variant
+from agent.core.frozen import frozen
 from agent.core.records import CommandRecord
 from agent.core.sanitize import end_line, strip_hidden
 from agent.core.values import EXPECTED, MOST_MORE, NAMES, is_name, join, parse_as, suggest
@@ -21,45 +22,45 @@ COMMANDS = "/stop, /skip 1B, /budget 120, /run 1E DEPTH=9 ASPECT_RATIO=128, /mor
 LONGEST = 500  # characters of a command
 
 
-@dataclass(frozen=True)
+@frozen
 class Stop:
     """End after the run under way."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Skip:
     """Leave a variant out."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class SetBudget:
     """Give every run another budget."""
 
     budget: Budget
 
 
-@dataclass(frozen=True)
+@frozen
 class Add:
     """Run one variant more."""
 
     variant: Variant
 
 
-@dataclass(frozen=True)
+@frozen
 class Go:
     """Run what was read of the issue: a person has looked at it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class More:
     """Run the leader and the baseline so often once more, after an inconclusive verdict."""
 
     count: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Refusal:
     """Why a command is not obeyed, and what would be."""
 
@@ -69,7 +70,7 @@ class Refusal:
 Command = Stop | Skip | SetBudget | Add | More | Go
 
 
-@dataclass(frozen=True)
+@frozen
 class AddressedCommand:
     """A line that begins with /: its words, and the issue that it is addressed to by `#3` where it is."""
 
@@ -77,7 +78,7 @@ class AddressedCommand:
     issue: int | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Script:
     """What /run may set: the constants of the track's script."""
 
@@ -85,7 +86,7 @@ class Script:
     constants: Mapping[str, object]
 
 
-@dataclass(frozen=True)
+@frozen
 class Selection:
     """What is to run by now: the variants that are left, those skipped, the budget where it was changed, more runs."""
 

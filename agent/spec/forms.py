@@ -6,8 +6,8 @@ letter fits no form: so no sentence is read by half. docs/writing-issues.md list
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from agent.core.frozen import frozen
 from agent.spec.variants import VariantNames
 
 _PHRASES = (  # several words that mean one thing, before a sentence is taken apart
@@ -76,7 +76,7 @@ _FORMS = {
 _TOKEN = re.compile(r"\x00[0-9]+\x00|->|=>|[A-Z]{3,}|[a-z']+|\S")
 
 
-@dataclass(frozen=True)
+@frozen
 class Form:
     """A sentence, understood: which form it has, the variants in it, and those that they come before or after."""
 
@@ -86,7 +86,7 @@ class Form:
     placed: Sequence[tuple[int, str]] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class _Words:
     """A sentence taken apart: a letter for each word that counts, and the variants by their places among them."""
 

@@ -5,9 +5,9 @@ Every line keeps the number that it has in the issue. What stands in code is lef
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from html.parser import HTMLParser
 
+from agent.core.frozen import frozen
 from agent.spec.names import normal_form
 
 ID_COLUMNS = frozenset(
@@ -24,7 +24,7 @@ _BORDER = re.compile(r"[\u250c\u2510\u2514\u2518\u252c\u2534\u2554\u2557\u255a\u
 _HTML = re.compile(r"<table\b(?:(?!<table\b).)*?</table\s*>", re.IGNORECASE | re.DOTALL)
 
 
-@dataclass(frozen=True)
+@frozen
 class Line:
     """A line of text and its number in the issue, from 0."""
 

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -14,6 +14,7 @@ from markdown_it.token import Token
 
 from agent.core.errors import BadInput, NotUnderstood
 from agent.core.experiment import Issue, ReadAs
+from agent.core.frozen import frozen
 from agent.core.sanitize import describe_removed, end_line, strip_control, strip_hidden
 from agent.spec.layout import as_markdown, shown_tag
 
@@ -22,7 +23,7 @@ _CONFIG = frozenset({"json", "jsonc", "json5", "toml", "ini", "cfg", "conf", "co
 _LONGEST = 200  # characters of a line that is quoted in what was read
 
 
-@dataclass(frozen=True)
+@frozen
 class Paragraph:
     """A paragraph or list item as plain text, under its headings."""
 
@@ -31,7 +32,7 @@ class Paragraph:
     lines: tuple[int, int]
 
 
-@dataclass(frozen=True)
+@frozen
 class Table:
     """A table under its headings: the header and then every row, as plain text."""
 
@@ -47,7 +48,7 @@ class Table:
         return self.rows[0][1]
 
 
-@dataclass(frozen=True)
+@frozen
 class IssueDocument:
     """What of an issue is read. Lines count from 0 here, tables in them are Markdown's; `numbers` has each one's place
     in the issue, and `where` shows it as an editor does.

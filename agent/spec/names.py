@@ -4,11 +4,11 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import get_args
 
 from agent.core.experiment import Profile, Track
+from agent.core.frozen import frozen
 from agent.core.values import join
 
 _FOOTNOTE = re.compile(r"\[\^[^\]]*\]|[\u00b9\u00b2\u00b3\u2070-\u2079*\u2020\u2021\u00a7]+")
@@ -28,7 +28,7 @@ def in_brackets(name: str) -> list[str]:
     return [inner for inner in _BRACKETS.findall(name) if inner.strip()]
 
 
-@dataclass(frozen=True)
+@frozen
 class Unknown:
     """Why a name stands for no constant, and what to write instead."""
 
@@ -36,7 +36,7 @@ class Unknown:
     next_step: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Vocabulary:
     """The names that an issue may set: those of the script's `constants`, and the track's aliases of them.
 

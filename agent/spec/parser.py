@@ -7,7 +7,7 @@ The rules are in docs/writing-issues.md. `settings` reads the block, `tables` th
 import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from agent.core.errors import BadInput
 from agent.core.experiment import (
@@ -23,6 +23,7 @@ from agent.core.experiment import (
     Track,
     Variant,
 )
+from agent.core.frozen import frozen
 from agent.core.values import EXPECTED, NAMES, is_name
 from agent.spec import budgets, orders, outcomes, settings, tables
 from agent.spec.cells import Misread, read_cell
@@ -42,7 +43,7 @@ PROFILES: tuple[Profile, ...] = ("full", "mini")
 MOST_VARIANTS = 10_000  # of a grid
 
 
-@dataclass(frozen=True)
+@frozen
 class _Candidates:
     """The variants of an issue as listed, the rank of each, and what else their list says."""
 

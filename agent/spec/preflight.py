@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
 
 from agent.core.errors import BadInput, OffLimits
 from agent.core.experiment import BASELINE, Constant, Profile, SetConstant, Shape, Spec, Track, Variant
+from agent.core.frozen import frozen
 from agent.spec import edits, policy, script, shape
 
 PROFILES: tuple[Profile, ...] = ("full", "mini")
@@ -18,7 +19,7 @@ _CALLED = ("Config", "build_model", "main")  # what the audit and a run call of 
 _SHAPED = ("DEPTH", "ASPECT_RATIO", "HEAD_DIM")  # a script with these has a shape that shape.py can resolve
 
 
-@dataclass(frozen=True)
+@frozen
 class Resolved:
     """A variant that can run: the files it changes, its script's constants, its shape on each profile (or none)."""
 
@@ -28,7 +29,7 @@ class Resolved:
     shapes: Mapping[Profile, Shape]
 
 
-@dataclass(frozen=True)
+@frozen
 class Sources:
     """The committed texts that a plan is made from: editable files, and the fixed side's facts by profile."""
 

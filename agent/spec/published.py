@@ -1,9 +1,9 @@
 """Published models and devices, to check and compare with. Literals; each says where it was published."""
 
-from dataclasses import dataclass
+from agent.core.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class GptShape:
     """The shape of a GPT-2: learned positions, biases, two norms a block and a last one, a head tied to the tokens."""
 

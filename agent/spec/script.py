@@ -5,10 +5,10 @@ import operator
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from agent.core.errors import BadInput
+from agent.core.frozen import frozen
 
 Number = int | float
 _MAX_POWER = 128  # 2**19 is a constant; 9**9**9 is a way to hang the planner
@@ -60,7 +60,7 @@ def entries_of(name: str, node: ast.expr) -> dict[str, ast.expr]:
     return entries
 
 
-@dataclass(frozen=True)
+@frozen
 class _Script:
     """A script, read: the lines on which each name is bound, and the value of every top-level assignment."""
 

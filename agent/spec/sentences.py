@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from agent.core.experiment import ReadAs
+from agent.core.frozen import frozen
 from agent.spec.markdown import IssueDocument, Paragraph
 
 _ABBREVIATED = re.compile(r"\b(e\.g|i\.e|vs|approx|incl|resp|etc|no|fig|cf|ca|max|min|est)\.$", re.IGNORECASE)
@@ -34,7 +34,7 @@ _GATE = re.compile(
 _OUTCOMES = re.compile(r"\b(?:outcomes?|expect\w*)\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@frozen
 class Sentence:
     """A sentence: as it is written, its line (from 0), the paragraph that it stands in, and the kind of its section."""
 

@@ -4,10 +4,11 @@ import difflib
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 
 from agent.core.experiment import Budget, GateKind, ReadAs
+from agent.core.frozen import frozen
 from agent.spec.amounts import parse_budget
 from agent.spec.markdown import IssueDocument, is_config, lines_of
 
@@ -24,7 +25,7 @@ _KEY = re.compile(r"""(?:^\s{0,3}|[{,]\s*)["']?(\w+)["']?\s*[:=](?![=:])""")
 Value = int | float | str | bool
 
 
-@dataclass(frozen=True)
+@frozen
 class ListedVariant:
     """A variant of the block: its name, the values that it sets by whatever name, why, and its line (from 0)."""
 
@@ -34,7 +35,7 @@ class ListedVariant:
     line: int
 
 
-@dataclass(frozen=True)
+@frozen
 class ListedClaim:
     """A claim of the block: its text, or the fields of its form (agent/spec/schema.py), and its line (from 0)."""
 
@@ -42,7 +43,7 @@ class ListedClaim:
     line: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Settings:
     """What the block says; None, empty and False where it says nothing. `lines` has the line of each key, from 0."""
 

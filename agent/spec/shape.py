@@ -5,10 +5,10 @@ The formulas describe the model of train.py; tests/spec/test_shape.py holds them
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Profile, Shape
+from agent.core.frozen import frozen
 
 MB = 2**20
 # Resident size of the process beside its tensors: Python, torch, its libraries. On CUDA the allocator counts from
@@ -27,7 +27,7 @@ LOGIT_BYTES = {"full": 8, "mini": 24}
 ACTIVATION_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 
-@dataclass(frozen=True)
+@frozen
 class Sizes:
     """The whole numbers that the formulas are about, as one profile uses them."""
 

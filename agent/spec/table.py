@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from agent.core.errors import BadInput
 from agent.core.experiment import BASELINE, Budget, ReadAs, SetConstant, StatedValue, Variant
+from agent.core.frozen import frozen
 from agent.core.values import EXPECTED, NAMES, PRIORITIES, is_name, number, parse_as, rank
 from agent.spec.amounts import parse_budget, readable
 from agent.spec.cells import KEEP, Misread, bare, read_cell
@@ -21,7 +22,7 @@ _RUN = {"", "todo", "open", "new", "planned", "queued", "pending", "ready", "run
 _ASSIGNED = re.compile(r"""\s*([A-Za-z_][\w. ]*?)\s*=\s*("[^"]*"|'[^']*'|[^,;]+?)\s*(?:[,;]|$)""")
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """A row of the experiment table: its cells by column, and its line."""
 
@@ -34,7 +35,7 @@ class Row:
         return "; ".join(cell for cell in cells if cell)
 
 
-@dataclass(frozen=True)
+@frozen
 class ExperimentTable:
     """The rows under one header, over the constants that they set. Its methods raise BadInput."""
 

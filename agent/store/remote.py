@@ -6,10 +6,10 @@ import signal
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.core.errors import Unreachable
+from agent.core.frozen import frozen
 from agent.core.protocols import Upstream
 from agent.core.sanitize import redact, strip_control
 from agent.store.processes import NO_HOOKS, GitError
@@ -22,7 +22,7 @@ _MERGER = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for wha
 _Spec = tuple[str, str, str]  # what to push, where to, what is there
 
 
-@dataclass(frozen=True)
+@frozen
 class Remote:
     """One remote of a repository, as an `Upstream` names it."""
 

@@ -1,10 +1,11 @@
 """The rounds of an issue in prose: an editor's ideas, what became of each, and what was tried before. Reads only."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from string import ascii_uppercase
 
 from agent.core.experiment import BASELINE, Rewrite, Variant
+from agent.core.frozen import frozen
 from agent.core.proposals import Idea, PastAttempt
 from agent.core.records import CampaignRecord, ProposalRecord, RoundRecord
 from agent.core.runs import Verdict
@@ -12,7 +13,7 @@ from agent.store.ledger import Ledger
 from agent.store.repository import Repository
 
 
-@dataclass(frozen=True)
+@frozen
 class Round:
     """One round, numbered from 1: its ideas, each to be tried on `base`, and the proposals made of them so far.
 
@@ -43,7 +44,7 @@ class Round:
         return self.ideas_received and not self.open_ideas
 
 
-@dataclass(frozen=True)
+@frozen
 class ProposalRow:
     """A proposal for a reader: the variant's name, what it is for, and what became of it."""
 
@@ -52,7 +53,7 @@ class ProposalRow:
     outcome: str
 
 
-@dataclass(frozen=True)
+@frozen
 class RoundRow:
     """A round for a reader: its number, the names of its variants, and what came of them."""
 

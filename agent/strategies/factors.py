@@ -1,10 +1,10 @@
 """The factors of a sweep or a grid: their levels around a reference, spreads, and deviations from the sum. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from agent.core.experiment import BASELINE, Constant
+from agent.core.frozen import frozen
 from agent.core.trials import Candidate, Effect, Question, Trial
 from agent.gate.stats import LEVEL, Noise
 from agent.strategies.effects import PARAMETERS, gain, half_width, mean_of, noise, sound
@@ -14,7 +14,7 @@ from agent.strategies.tukey import spread_interval
 Values = tuple[Constant, ...]  # of all factors, in their order: True and 1 are one value, as they are to a script
 
 
-@dataclass(frozen=True)
+@frozen
 class Factor:
     """A constant that some variants set, and the trial at each of its levels: the other factors as in the reference.
 
@@ -34,7 +34,7 @@ class Factor:
         return [(level, trial) for level, trial in self.levels if sound([trial])]
 
 
-@dataclass(frozen=True)
+@frozen
 class Spread:
     """How far apart the means of a factor's levels are; `effect` is None where fewer than two have a value."""
 
@@ -42,7 +42,7 @@ class Spread:
     effect: Effect | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Design:
     """The trials of a question by the values that they have of each factor, one trial for each combination.
 

@@ -3,10 +3,11 @@
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
 from agent.core.experiment import Constant
+from agent.core.frozen import frozen
 from agent.core.trials import Axis, Choice, Question, Range
 
 MOVE = 0.15  # standard deviation of a small move, in shares of an axis
@@ -16,7 +17,7 @@ Genome = Mapping[str, Constant]  # a value for every gene, by the constant's ful
 Species = tuple[Constant, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Gene:
     """An axis: the values that it has, in order, or the bounds of a real number.
 

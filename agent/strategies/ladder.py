@@ -1,10 +1,10 @@
 """The strategy of a ladder: each rung adds to the one before, and the report says what each is worth. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from agent.core.experiment import Constant
+from agent.core.frozen import frozen
 from agent.core.trials import Effect, Findings, Question, Step, Table, Trial
 from agent.gate.stats import Noise
 from agent.strategies.effects import (
@@ -48,7 +48,7 @@ def conclude(question: Question, trials: Sequence[Trial]) -> Findings:
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class _Rung:
     """A rung, the sound one before it that it is compared with, and its effects over that one and over the first."""
 

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from itertools import chain, count, islice
 
+from agent.core.frozen import frozen
 from agent.core.trials import Candidate, ExploreRun, Question, Trial
 from agent.gate.stats import Noise
 from agent.strategies.effects import PARAMETERS, mean_of, noise
@@ -17,7 +18,7 @@ LOSSES = 2  # above the threshold, and a species is on the blacklist
 Recorded = Mapping[str, Trial]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Plan:
     """What one generation needs, fixed before its first run. `final`: the comparison after the last generation.
 
@@ -42,7 +43,7 @@ class Plan:
         return [*(ExploreRun(one.name, first) for one in self.drawn), *self.drawn_replicates]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Generation:
     """A generation that is over. elite: carried over into it. best: of all organisms after it, beside random search's.
 
@@ -63,7 +64,7 @@ class Generation:
     random_runs: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Final:
     """The best of evolution and of random search, and the fresh seeds on which they met; None: there is none."""
 
@@ -72,7 +73,7 @@ class Final:
     seeds: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Pool:
     """The trials of one side, evolution or random search, with the runs so far, in order of birth."""
 
@@ -106,7 +107,7 @@ class Pool:
         return self.fitness[self.best] if self.best else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class State:
     """An evolution after its last complete generation. `bred` and `drawn`: its trials and those of random search."""
 

@@ -4,12 +4,12 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Constant
+from agent.core.frozen import frozen
 from agent.core.trials import Axis, Choice, SearchOptions, Space
 from agent.strategies.axes import contains, count, index_of, is_ordered, nearest, size, value_at
 
@@ -27,7 +27,7 @@ PENALTY = 0.1  # of a point that failed, above the highest value, in spans from 
 IMPORTANCE_TOP = 5  # PED-ANOVA compares the best so many trials with all; its authors advise five or more
 
 
-@dataclass(frozen=True)
+@frozen
 class Observation:
     """A point of a space and its value, lower is better: None while it runs, infinity where it failed."""
 

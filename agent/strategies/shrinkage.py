@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from agent.core.frozen import frozen
 from agent.core.trials import Trial
 from agent.gate.stats import Noise
 from agent.strategies.effects import mean_of, sound
 
 
-@dataclass(frozen=True)
+@frozen
 class Prior:
     """What is believed of a candidate before its runs: normal around `mean`; `noise` is that of its runs."""
 

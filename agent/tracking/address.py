@@ -3,10 +3,10 @@
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from agent.core.errors import BadInput
+from agent.core.frozen import frozen
 
 PUBLIC = "github.com"
 TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")  # the first that is set
@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*)/[\w.-]+", re.ASCII)
 _SCP = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+):(?!/)(?P<path>.+)", re.ASCII)
 
 
-@dataclass(frozen=True)
+@frozen
 class Address:
     """A repository on a host: `repository` is owner/name."""
 

@@ -1,9 +1,9 @@
 """The state of a campaign as its reports show it: one row a variant. Types and formats, no effects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from agent.core.experiment import BASELINE, Shape, Spec, Track
+from agent.core.frozen import frozen
 from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord
 from agent.core.runs import Verdict
 from agent.core.sanitize import one_line
@@ -13,7 +13,7 @@ _FAILURES = ("crash", "oom", "timeout", "nan", "no_metric", "invalid")
 MISSING = "–"  # a cell without a value
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """A variant or the baseline: the constants it sets, its runs, and the gate's verdict on it.
 
@@ -53,7 +53,7 @@ class Row:
         return sum(values) / len(values) if values else None
 
 
-@dataclass(frozen=True)
+@frozen
 class Board:
     """All that reports show of a campaign. `rows` begin with the baseline; `current` is the track's baseline now."""
 
@@ -92,7 +92,7 @@ def failures(board: Board) -> list[tuple[str, str]]:
     return [(name, f"{run.status}: {run.reason}" + (f" ({run.log})" if run.log else "")) for name, run in failed if run]
 
 
-@dataclass(frozen=True)
+@frozen
 class IssueSummary:
     """What the comment of an issue without a campaign shows: the commands that people gave, and its rounds."""
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.core.errors import BadInput
+from agent.core.frozen import frozen
 
 _KNOWN = ("number", "title", "state", "labels", "author", "priority", "size")
 _PASSED_OVER = (
@@ -38,7 +39,7 @@ class FrontMatter:
     first_line: int = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class _Entry:
     """A key with what stands behind it and on the lines below it, and its line, from 1."""
 

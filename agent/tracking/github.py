@@ -6,7 +6,7 @@ Every operation looks before it acts, so that it can be repeated as a whole: no 
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ from github.Repository import Repository as RemoteRepository
 
 from agent.core.errors import BadInput
 from agent.core.experiment import HumanComment, Issue, IssueStatus
+from agent.core.frozen import frozen
 from agent.core.protocols import Upstream
 from agent.core.sanitize import strip_control
 from agent.store.repository import Repository
@@ -49,7 +50,7 @@ class _Author(Protocol):
     def type(self) -> str: ...
 
 
-@dataclass(frozen=True)
+@frozen
 class Settings:
     """How GitHub is reached. `pace` scales every pause of ours (0 in tests), `timeout_s` is that of one request."""
 

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from github import BadAttributeException, GithubException
 from requests import RequestException
 
 from agent.core.errors import BadInput, HarnessError, Unreachable
+from agent.core.frozen import frozen
 from agent.core.retry import Backoff, Deadline, RetriesExhausted, parse_retry_after, with_retry
 from agent.core.sanitize import redact, strip_control
 
@@ -32,7 +33,7 @@ _REFUSALS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class GitHubCalls:
     """Carries out operations on a repository. `pace` scales the pauses between attempts."""
 

@@ -1,12 +1,12 @@
 """What goes to the tracker: delivered now or, where that fails, kept in the ledger and delivered at a later start."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import cast
 
 from agent.core.errors import HarnessError, Unreachable
 from agent.core.experiment import IssueStatus
 from agent.core.faults import fault_point
+from agent.core.frozen import frozen
 from agent.core.protocols import Event, Notice, Tracker
 from agent.core.records import CampaignRecord, DeliveryRecord, PromotionRecord, utc_now
 from agent.core.runs import Delivery
@@ -17,7 +17,7 @@ ORDER: tuple[Delivery, ...] = ("push", "pull", "comment", "status", "close")  # 
 _NAMES = {"push": "the branches", "pull": "the pull request", "comment": "the comment", "status": "the label"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Outbox:
     """The way to the tracker and to the remote that it names. Without a remote nothing is pushed and no failure kept.
 

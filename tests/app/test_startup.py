@@ -25,8 +25,9 @@ HEAVY = {
     "requests",
     "filelock",
     "asyncio",
+    "pydantic",
 }
-PACKAGES = {"pydantic", "markdown_it"}  # what a look at an issue needs: the test can fail
+PACKAGES = {"pydantic_core", "markdown_it"}  # what a look at an issue needs: the test can fail
 RUNS = {  # what runs a campaign, and what few issues have
     "agent.app.preview",
     "agent.app.research",

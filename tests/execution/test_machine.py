@@ -19,7 +19,7 @@ def test_this_machine_has_a_name_cores_and_memory() -> None:
 def test_a_gpu_makes_the_profile_full_and_gives_it_its_name() -> None:
     with_gpu, without = Machine("a processor", (H200,), 16, 1000), Machine("a processor", (), 2, 1000)
     assert (with_gpu.profile, without.profile) == ("full", "mini")
-    assert (with_gpu.name_for("full"), with_gpu.name_for("mini")) == ("NVIDIA H200", "a processor")
+    assert (with_gpu.name_for("full", None), with_gpu.name_for("mini", None)) == ("NVIDIA H200", "a processor")
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_only_devices_that_cuda_shows_are_used(shown: str | None, left: list[int
 
 
 def test_another_torch_is_another_machine_to_the_ledger() -> None:
-    old, new = (Machine("cpu", (), 2, 1000, torch=version).name_for("mini") for version in ("2.11.0", "2.13.0"))
+    old, new = (Machine("cpu", (), 2, 1000).name_for("mini", version) for version in ("2.11.0", "2.13.0"))
     assert (old, new) == ("cpu, torch 2.11.0", "cpu, torch 2.13.0")
 
 

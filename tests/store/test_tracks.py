@@ -32,12 +32,16 @@ def test_an_unknown_track_is_answered_with_those_there_are() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ('goal = "min"', 'goal = "lowest"', "goal: String should match"),
+        ('goal = "min"', 'goal = "lowest"', "goal: Input should be 'min' or 'max'"),
         ("budget_s = 300", "budget_s = -1", "budget_s: Input should be greater than 0"),
         ('metric = "val_bpb"', "", "metric: Field required"),
-        ("seeds = [0, 1, 2]", "seeds = []", "seeds: List should have at least 1"),
-        ('goal = "min"', 'goal = "min"\nextra = 1', "extra: Extra inputs are not permitted"),
+        ("seeds = [0, 1, 2]", "seeds = []", "seeds: Tuple should have at least 1"),
+        ('goal = "min"', 'goal = "min"\nextra = 1', "extra: Unexpected keyword argument"),
         ('goal = "min"', "goal = ", "Invalid value"),
+        ("budget_s = 300", "", "budget: expected budget_s = 300"),
+        ("budget_s = 300", 'budget_s = 300\nbudget = "9 steps"', "budget: expected budget_s = 300"),
+        ("budget_s = 300", 'budget = "0 steps"', "budget: expected budget_s = 300"),
+        ("budget_s = 300", 'budget = "9 stepz"', "'9stepz' is not the text of a budget"),
     ],
 )
 def test_a_wrong_track_file_is_named_with_its_field(project: Path, old: str, new: str, problem: str) -> None:
