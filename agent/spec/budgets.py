@@ -58,6 +58,9 @@ _SPEAKS = re.compile(
     r"\b(?:runs?|runtimes?|variants?|trials?|experiments?|budgets?|limits?|durations?|each|train(?:s|ed)?)\b",
     re.IGNORECASE,
 )
+_GIVES = re.compile(
+    r"(?:please |just |also )*(?:give|let|allow|grant|allot|stop|spend|use|keep|limit|train|run)\b", re.IGNORECASE
+)
 _LOOKS = re.compile(  # without a unit beside its number
     rf"\b(?:(?:max|num|train|training|total|number of)[_ ])?(?:steps|tokens|iters|iterations|epochs|time_budget"
     rf"|training time"
@@ -171,8 +174,15 @@ def _amounts(page: IssueDocument) -> Iterator[_Amount]:
             continue
         stated = [one for clause in _clauses(text) for one in _classified(clause, sentence)]
         limits = _LIMITS.search(text) and any((read_budget(one.text) or _NONE).kind == "seconds" for one in stated)
-        speaks = sentence.in_execution or ((_SPEAKS.search(text) or limits) and not sentence.in_the_past)
+        gives = _GIVES.match(text) and any(map(_is_much, stated))
+        speaks = sentence.in_execution or ((_SPEAKS.search(text) or limits or gives) and not sentence.in_the_past)
         yield from (one if one.kind != "unclear" or speaks else replace(one, kind="aside") for one in stated)
+
+
+def _is_much(one: _Amount) -> bool:
+    """Return whether an amount may be of a run: a time, some steps, or more tokens than a window has."""
+    budget = read_budget(one.text)
+    return budget is not None and (budget.kind != "tokens" or budget.amount >= 1e6)
 
 
 def _unitless(sentence: Sentence) -> Iterator[_Amount]:

@@ -4,18 +4,19 @@ import re
 from collections.abc import Iterator, Sequence
 
 from agent.core.experiment import SetConstant, Variant
-from agent.core.values import number
-from agent.spec.markdown import IssueDocument, lines_of
+from agent.core.values import EXPECTED, number
+from agent.spec.markdown import IssueDocument, code_lines, lines_of
 from agent.spec.names import Vocabulary
 from agent.spec.sentences import PAST, Sentence, sentences
 from agent.spec.variants import VariantNames
 
 _NAME = r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\b|\b[a-z]+(?:_[a-z0-9]+)+\b|\bTUNED(?:\.\w+)+"
 _MARKS = r"[`*\"'}]*"
-_ONE = r"-?(?:[0-9][0-9.,]*|\.[0-9]+)(?:e-?[0-9]+)?"
+_ONE = r"-?(?:[0-9]+(?:[.,][0-9]+)*|\.[0-9]+)(?:e-?[0-9]+)?"
 _VALUES = rf"[\[{{(]?\s*(?P<values>{_ONE}(?:\s*(?:,|/|and|or|vs\.?|to|->|\u2192|;)+\s*{_ONE})*)"
 _ASSIGNS = re.compile(
-    rf"{_MARKS}\s*(?:=|:=?|->|\u2192|\u2208|~|(?:(?:set|fixed|raised|lowered|increased|reduced|changed) )?(?:of|to"
+    rf"{_MARKS}\s*(?:=|:=?|->|\u2192|\u2208|~|(?:(?:stays?|kept|held|remains?|goes|set|fixed|raised|lowered"
+    rf"|increased|reduced|changed) )?(?:of|to"
     rf"|at|in|is|by))?"
     rf"\s*{_MARKS}{_VALUES}",
     re.IGNORECASE,
@@ -28,6 +29,7 @@ _SPELLED = dict(zip(_FEW, range(4, 17), strict=True)) | {"twenty": 20, "twenty-f
 _COUNTED_IN_WORDS = re.compile(
     rf"\b(?:try|use|with|to|run|test|have|at|of)\s+(?P<values>{'|'.join(_SPELLED)})[ -]$", re.IGNORECASE
 )
+_SPELLED_OUT = re.compile(rf"{_MARKS}\s*(?:=|:|of|to|at|is)?\s*(?P<values>{'|'.join(_SPELLED)})\b", re.IGNORECASE)
 _FACTOR = (
     r"(?:double|halve|half|triple|quadruple|twice|quarter"
     r"|(?:[0-9.]+|two|three|four|ten)(?:[ -]?fold| ?times| ?[x\u00d7]))"
@@ -47,6 +49,12 @@ _TUNES = re.compile(  # a setting without its value: Sweep the learning rate
     r"|reduce)\s+(?:(?:over|the|our|on|across)\s+)*$",
     re.IGNORECASE,
 )
+_COMPARES = re.compile(  # Try a smaller batch
+    r"^\W*(?:please |let's |then |now |also )*(?:try|use|test|run|train)\s+(?:with )?(?:an? |the |some )?(?:much "
+    r"|slightly |even |far )?"
+    r"(?:smaller|larger|bigger|lower|higher|greater|longer|shorter|more|fewer|less)\s+$",
+    re.IGNORECASE,
+)
 _ASKS = re.compile(
     r"\b(?:try|run|test|compare|sweep|set|use|vary|with|scan|raise|lower|increase|decrease|reduce|tune|double|halve"
     r"|change|go(?:es)?|grid)\b",
@@ -60,11 +68,14 @@ _COMMANDS = re.compile(
     re.IGNORECASE,
 )
 _DESCRIBES = re.compile(
-    r"\b(?:is|are|has|have|had|was|were|gives?|gave|today|currently|now|upstream|default|baseline|measured|published)\b",
+    r"\b(?:is|are|has|have|had|was|were|gives?|gave|gets?|got|today|currently|upstream|defaults?|baseline|measured|published"
+    r"|h100|literature|paper|reported?|recommends?|suggests?|showed|found|works?|helps?|helped|hurts?|won|lost|costs?|needs?|means"
+    r"|would|might|may|could|seems?|looks?|because|than|issue|et al|they|others?)\b",
     re.IGNORECASE,
 )
 _REPEATS = re.compile(  # variants of another issue, or of none
-    r"^(?:please |then |also |now |and |just |only )*(?:re-?)?(?:run|do|try|train|test|start|repeat|launch|queue"
+    r"^(?:please |then |also |now |and |just |only )*(?:re-?)?(?:run|do|try|train|test|start|repeat|reproduce"
+    r"|replicate|redo|launch|queue"
     r"|skip|continue)\s+"
     r"(?:the )?(?:variants? |rows? |experiments? |both |again )*(?:[`*]*(?:[0-9]{1,3}[A-Z]|[A-Z][0-9]{1,3})\b"
     r"|.*\b(?:from|of|in) (?:issue |#|experiment )\s*#?[0-9]+\b|(?:issue |#)\s*#?[0-9]+\b)",
@@ -97,8 +108,9 @@ def check_beside(page: IssueDocument, names: Vocabulary, variants: Sequence[Vari
     for sentence in sentences(page):
         if not (sentence.in_the_past or sentence.in_outcomes):
             _check_sentence(page, names, ids, variants, sentence)
-    for at, line in _code(page):
-        for name, values in given_values(line, names):
+    for at, line in code_in_force(page):
+        assigns = re.match(r"\W*[\w.]+\W*[=:]", line) and not line.startswith("-")  # what a diff takes out
+        for name, values in given_values(line, names) if assigns else ():
             if not all(_is_present(name, value, names) or value in _set(variants, name, names) for value in values):
                 raise _beside(page, line, at, name)
 
@@ -109,7 +121,7 @@ def _check_sentence(
     every = _EVERY.search(sentence.plain)
     named = {ids.name(word) for _, word in ids.mentions(sentence.plain)} - {None}
     given = list(given_values(sentence.plain, names))
-    if not (every or named or _COMMANDS.search(sentence.plain) or _is_list(sentence.plain, given)):
+    if not (every or named or _COMMANDS.search(sentence.plain)) and _DESCRIBES.search(sentence.plain):
         return
     chosen = [one for one in variants if one.name in named] or variants
     for name, values in given:
@@ -132,13 +144,6 @@ def _set(variants: Sequence[Variant], name: str, names: Vocabulary) -> set[str]:
     return {shown for value in values for shown in (str(value), f"{value:g}" if isinstance(value, float) else "", "")}
 
 
-def _is_list(text: str, given: Sequence[tuple[str, list[str]]]) -> bool:
-    """Return whether a sentence is settings and little else: `HEAD_LR = 0.01`, `Fixed: depth 12`."""
-    words = re.findall(r"[A-Za-z]{2,}", text)
-    used = sum(len(name.split()) + len(values) for name, values in given)
-    return bool(given) and len(words) - used <= 2 and not _DESCRIBES.search(text)
-
-
 def _texts(page: IssueDocument) -> Iterator[tuple[int, str]]:
     read = set[int]()
     for prose in page.prose:
@@ -149,14 +154,12 @@ def _texts(page: IssueDocument) -> Iterator[tuple[int, str]]:
     yield from ((at, line) for at, line in enumerate(page.lines) if at not in read and re.search(r"[=:]", line))  # code
 
 
-def _code(page: IssueDocument) -> Iterator[tuple[int, str]]:
-    """Yield the lines of code that assign something, but for those under headings such as Background."""
+def code_in_force(page: IssueDocument) -> Iterator[tuple[int, str]]:
+    """Yield the lines of code, each with its number, but for those under headings such as Background."""
     for fence in (fence for fence in page.fences if fence not in page.blocks):
         above = [title for at, title in page.titles if at < lines_of(fence)[0]]
         if not (above and above[-1].casefold().startswith(PAST)):
-            for at, line in enumerate(fence.content.split("\n"), lines_of(fence)[0] + 1):
-                if re.match(r"\W*[\w.]+\W*[=:]", line) and not line.startswith("-"):  # what a diff takes out
-                    yield at, line
+            yield from code_lines(fence)
 
 
 def given_values(line: str, names: Vocabulary) -> Iterator[tuple[str, list[str]]]:
@@ -169,14 +172,15 @@ def given_values(line: str, names: Vocabulary) -> Iterator[tuple[str, list[str]]
             yield match[0], [""]
             continue
         value = _ASSIGNS.match(line, match.end()) or _COUNTED.search(line, 0, match.start())
-        value = value or _COUNTED_IN_WORDS.search(line, 0, match.start())
+        value = value or _COUNTED_IN_WORDS.search(line, 0, match.start()) or _SPELLED_OUT.match(line, match.end())
         if value is None and _is_text(match[0], names):
             value = _WORD.match(line, match.end())
-        if value is None and asks:
-            value = _NEAR.match(line, match.end())
+        near = _NEAR.match(line, match.end()) if value is None else None
+        if near and (asks or len(re.findall(_ONE, near["values"])) > 1):  # or several, as in: rates, 0.01 and 0.02
+            value = near
         if value:
             yield match[0], [one.rstrip(".,") for one in re.findall(rf"{_ONE}|[A-Za-z][\w-]+", value["values"])]
-        elif _SCALED.search(line, 0, match.start()) or _TUNES.search(line, 0, match.start()):
+        elif any(form.search(line, 0, match.start()) for form in (_SCALED, _TUNES, _COMPARES)):
             yield match[0], [""]
 
 
@@ -187,7 +191,8 @@ def _is_text(name: str, names: Vocabulary) -> bool:
 
 def _spoken(names: Vocabulary) -> str:
     """Return a pattern of what people call constants in words of their own, such as `learning rate`."""
-    own = (name.rpartition(".")[2].lower().replace("_", " ") for name in names.constants)
+    plain = (name for name, value in names.constants.items() if type(value) in EXPECTED)
+    own = (name.rpartition(".")[2].lower().replace("_", " ") for name in plain)
     aliases = {alias for known in names.track.aliases.values() for alias in known if alias.islower()} | set(own)
     return "|".join(rf"\b(?i:{re.escape(alias)})s?\b" for alias in sorted(aliases, key=len, reverse=True)) or "(?!)"
 

@@ -121,7 +121,7 @@ def parse_issue(issue: Issue, block: str = "") -> IssueDocument:
         prose=tuple(_paragraphs(tokens)),
         titles=tuple(_titles(tokens)),
         blocks=tuple(token for token in tokens if token.type == "fence" and _is_settings(token)),
-        fences=tuple(token for token in tokens if token.type == "fence"),
+        fences=tuple(token for token in tokens if token.type in ("fence", "code_block")),
         removed=describe_removed(issue.title, issue.body),
     )
 
@@ -138,6 +138,11 @@ def _code(lines: Sequence[str]) -> frozenset[int]:
 
 def _is_settings(fence: Token) -> bool:
     return is_yaml(fence) and re.match(r"#\s*autoresearch\b", fence.content, re.IGNORECASE) is not None
+
+
+def code_lines(fence: Token) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a block of code, each with its number, from 0."""
+    yield from enumerate(fence.content.split("\n"), lines_of(fence)[0] + (fence.type == "fence"))
 
 
 def is_yaml(fence: Token) -> bool:

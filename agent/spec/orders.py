@@ -32,7 +32,8 @@ _PICKS = re.compile(  # the same outside of Execution
 # Wherever it stands, but in the past: a sentence that has this of a variant (\x00) leaves it out, or may.
 _OFF = r"(?:skipped|omitted|dropped|ignored|removed|excluded|cancell?ed|postponed|left out)"
 _EXCLUDES = re.compile(
-    r"^(?:not|all but|everything but|everyone but|anything but) \x00"
+    r"^\[[xX\u2713\u2714]\].*\x00|\x00\W* is out\b|~~\W*\x00"
+    r"|^(?:not|all but|everything but|everyone but|anything but) \x00"
     r"|\bno need\b.*\x00|\x00.*\b(?:skip|no longer|blocked)\b"
     r"|(?:\b(?:not|never|cannot)\b|n't\b).{0,20}\b(?:run|train|start|include)\b.*\x00"
     r"|\x00.{0,20}(?:\b(?:not|never|cannot)\b|n't\b).{0,20}\b(?:run|trained|started|needed|necessary|required|included)\b"

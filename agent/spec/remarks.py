@@ -15,7 +15,7 @@ from agent.spec.variants import VariantNames
 
 _LEAVES_OUT = re.compile(
     r"\W*(?:skip|skipped|done|drop|dropped|cancelled|already (?:run|done)|do not run|don['\u2019]t run|not run(?:ning)?"
-    r"|ignore|exclude|leave out|no need)\b",
+    r"|ignore|exclude|leave out|no need)\b|\W*(?:later|backup|fall-?back|postponed?|deferred|parked|low prio\w*)\W*$",
     re.IGNORECASE,
 )
 _TEXT = {
@@ -40,7 +40,9 @@ _CONDITION = re.compile(
     r"\b(?:only (?:if|when|after|once)|unless|if (?:time|budget|there|we|needed|necessary|possible|the)\b"
     r"|optional(?:ly)?|"
     r"time permitting|maybe|depend(?:s|ing) on|wait(?:s|ing)? for|conditional|pending|on hold|stretch)\b"
-    r"|^\W*(?:run |do |try |goes )?(?:this |it )?(?:first|last|at the end)\W*$",
+    r"|^\W*(?:run |do |try |goes )?(?:this |it )?(?:first|last|at the end)\W*$"
+    r"|\b(?:run|do|start|try|queue|needs to run|goes?) (?:(?:this|it|me|that)(?: one| row| variant)? )?(?:first|last"
+    r"|next|at the end|before|after)\b",
     re.IGNORECASE,
 )
 _NAMED_CONDITION = re.compile(
@@ -58,8 +60,26 @@ _TIMED = re.compile(
     rf"(?P<amount>{AMOUNT})\W*(?:(?:budget|each|runs?|per run|long|of training|only|instead|is enough)\W*)*",
     re.IGNORECASE,
 )
+_ELSEWHERE = re.compile(
+    r"\b(?:full|mini)(?: profile| scale)? only\b|\bonly (?:on |at |with )?(?:the )?(?:full|mini)\b"
+    r"|^\W*(?:only |run |use |train )*(?:on|with|use)?\s*(?:the )?(?:climbmix|tinystories|stdlib|fineweb\w*"
+    r"|\w+ (?:corpus|data ?set))\W*$",
+    re.IGNORECASE,
+)
+_CHANGES = re.compile(
+    r"\b(?:raise|lower|set|change|use|increase|decrease|reduce|bump|drop|switch|move)\b[^.;]*\b(?:to|at)\s+[0-9.]",
+    re.IGNORECASE,
+)
+_LONGER = re.compile(
+    r"\W*(?:(?:give it|run|train|with|for|needs|at)\s+)*(?:double|twice|half|thrice|longer|(?:[0-9.]+|two"
+    r"|three) ?(?:x|times))\s+"
+    r"(?:the |as (?:much|long) |of the )*(?:time|budget|compute|duration|training(?: time)?)\W*",
+    re.IGNORECASE,
+)
 _INHERITS = re.compile(
-    r"\b(?:on top of|builds? on|built on|based on|same as|as in|like|plus|from|with|extends?|adds? to|inherits?)\s+\x00"
+    r"\x00\s*(?:\+|and|&|with|x|\u00d7)\s*\x00|\b(?:on top of|stack(?:s|ed)? (?:on|with)|atop|combine[sd]? with"
+    r"|together with|in addition to|builds? on|built on|based on|same as|as in|like|plus|from|with|extends?|adds? to"
+    r"|inherits?)\s+\x00"
     r"|^\W*\x00\s*(?:\+|plus\b|and\b|with\b|but\b)",
     re.IGNORECASE,
 )
@@ -110,9 +130,11 @@ def _check_note(table: ExperimentTable, row: Row, header: str, cell: str) -> Non
     amount = _TIMED.fullmatch(cell)
     rules = (
         (_CONDITION.search(cell), _WAITS),
+        (_ELSEWHERE.search(cell), "the command line says profile and corpus, for all variants: leave the note out"),
+        (_CHANGES.search(cell), "a note sets nothing: give the constant a column, or leave the note out"),
         (_SEEDED.search(cell), "all variants run on the same seeds: write seeds: [42, 43] in the settings block"),
         (
-            amount and not _is_few(amount["amount"]),
+            _LONGER.fullmatch(cell) or (amount and not _is_few(amount["amount"])),
             "all variants have one budget: write a column Budget, or budget: in the settings block",
         ),
     )

@@ -16,7 +16,7 @@ _REASON = re.compile(
 _PAREN = re.compile(r"\s*[(\[][^()\[\]]*[)\]]")
 # In brackets, these words instruct: what holds them is no mere description.
 _INSTRUCTS = re.compile(
-    r"\b(?:skip\w*|first|last|not|no|only|done|already|optional\w*|before|after|if|unless|until|then|drop\w*|omit\w*|don't"
+    r"^\s*\[[xX\u2713\u2714]\]|\b(?:skip\w*|first|last|not|no|only|done|already|optional\w*|before|after|if|unless|until|then|drop\w*|omit\w*|don't"
     r"|once|twice|times|again|instead|alone|maybe|perhaps|seeds?|minutes?|steps?|hours?)\b|=|\b[0-9]+\s*x\b|\bx\s*[0-9]",
     re.IGNORECASE,
 )
@@ -76,7 +76,9 @@ def sentences(page: IssueDocument) -> Iterator[Sentence]:
 def unread(page: IssueDocument, reads: Sequence[ReadAs]) -> Iterator[ReadAs]:
     """Yield what is shown of the sentences that may instruct, by their place or their first word, and were not read."""
     for sentence in sentences(page):
-        expects = re.match(r"if\b.*\bwin", sentence.plain, re.IGNORECASE) or sentence.in_outcomes
+        expects = (
+            re.match(r"(?:if|when|should|in case)\b.*\bwin", sentence.plain, re.IGNORECASE) or sentence.in_outcomes
+        )
         if (sentence.in_execution or sentence.in_gate or expects) and not is_read(page, sentence, reads):
             yield page.read_as(sentence.line, sentence.text, "describes: nothing is read of it")
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from agent.core.experiment import Budget, GateKind, ReadAs
 from agent.core.frozen import frozen
 from agent.spec.amounts import parse_budget
-from agent.spec.markdown import IssueDocument, is_config, lines_of
+from agent.spec.markdown import IssueDocument, code_lines, is_config, lines_of
 
 PROPOSALS = 3  # of an issue in prose, where it does not say how many
 _KEYS = (
@@ -94,7 +94,7 @@ def _check_unmarked(page: IssueDocument) -> None:
     for fence in page.fences:
         if not is_config(fence):
             continue
-        for at, line in enumerate(fence.content.split("\n"), lines_of(fence)[0] + 1):
+        for at, line in code_lines(fence):
             keys = {key.lower() for key in _KEY.findall(line)} & {*_KEYS.split(", "), "seed"}
             if keys:
                 problem = f"a block with {min(keys)}, without the first line of the settings block, is not read"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from agent.core.experiment import ReadAs
+from agent.spec.loose import code_in_force
 from agent.spec.markdown import IssueDocument
 from agent.spec.names import Vocabulary
 from agent.spec.sentences import Sentence, is_read, sentences
@@ -14,14 +15,36 @@ _TAKE_OUT = "; or take the sentence out"
 _COMMAND_LINE = "the command line says that, not the issue: python agent/run.py --issue N {flag}" + _TAKE_OUT
 _BLOCK = "say it in the settings block: {key}" + _TAKE_OUT
 _FORMS = "docs/writing-issues.md has the forms, and the settings block says the rest"
+_CODE = "no constant of the script says that: it is a change of code, for an issue in prose; or put it under Background"
 _GATES = "gate: lowest (one run each, the lowest wins), or gate: confirmed"
 _FLAG = re.compile(r"(?<![\w-])--(?!issue\b|plan\b|status\b|help\b)[a-z][a-z-]+")
 _KEY_LINE = re.compile(
-    r"(?:the )?(?P<key>track|strategy|gate|decision gate|order|run order|skip|only|describe|grid|space|variants"
+    r"(?:the )?(?P<key>track|strategy|gate|decision gate|order|run order|skip|exclude|excluding|ignore|leave out"
+    r"|priority(?=\s*[:=]\s*[0-9]+[A-Za-z])|only|describe|grid|space|variants"
     r"|baseline[_ ]only|confirm"
     r"|confirmations?|profile|corpus|data ?set|data|clock|editor|reader|executor|seeds?|cap|min[_ ]gain"
     r"|budget)\s*[:=]\s*(?P<value>\S.*)",
     re.IGNORECASE | re.DOTALL,
+)
+_FOREIGN = re.compile(  # settings that the script has not, or the fixed side holds
+    r"(?:the )?(?:optimi[sz]er|precision|activation|schedul\w+|lr schedule|warm-?up(?: steps| ratio)?|dropout"
+    r"|context(?: length| window)?"
+    r"|seq(?:uence)?[ _-]?len(?:gth)?|vocab(?:ulary)?(?:[ _]size)?|init(?:iali[sz]ation)?"
+    r"|grad(?:ient)?[ _-](?:clip\w*|accum\w*)|ema|compile|amp"
+    r"|norm(?:ali[sz]ation)?|tokeni[sz]er|flash[ _-]?attention|n_kv_heads?|kv heads|n_embd)\s*(?:[:=]|(?=[0-9])"
+    r"|\bis (?:set )?)\s*(?P<value>\S.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_AS_EVER = re.compile(
+    r"\b(?:baseline|unchanged|same|as (?:is|before|ever|usual)|current|default|upstream|ours)\b", re.IGNORECASE
+)
+_LONGER = re.compile(
+    r"^(?:please |just |let's |then |also )*(?:train|run)\b.{0,30}\b(?:longer|shorter|(?:twice|half) as long|(?:more"
+    r"|fewer) steps)\b"
+    r"|^(?:please |just |let's )*(?:double|halve|half|twice|triple|extend|increase|reduce|shorten|raise"
+    r"|lower) (?:the )?"
+    r"(?:training |run |time |per-run )*(?:budget|time|duration|steps)\b",
+    re.IGNORECASE,
 )
 _CORPUS = re.compile(
     r"^(?:please |only |all |everything |each (?:run )?)*(?:use|train(?:ed)?|run|switch|evaluate|on|with|take|do)\b.*"
@@ -29,12 +52,21 @@ _CORPUS = re.compile(
     r"|shards?)\b",
     re.IGNORECASE,
 )
+_DATA = r"(?:corpus|corpora|data ?sets?|data|climbmix|tinystories|fineweb\w*|openwebtext|wikitext\w*|stdlib)"
+_WISHES_CORPUS = re.compile(
+    rf"\b{_DATA}\b.{{0,40}}\b(?:should|must|please|instead|rather than|needs? to|ha(?:s|ve) to|will be)\b"
+    rf"|\b(?:want|need|prefer|should|must|please|let's|instead)\b.*\b{_DATA.replace('|data|', '|')}\b",
+    re.IGNORECASE,
+)
 _PROFILE = re.compile(
+    r"\b(?:on|in|at|with|use) (?:the )?(?P<d>full|mini)[- ](?:scale|size|model)\b|"
     r"\b(?P<a>full|mini)(?:[- ](?:size|scale))?[- ]profile\b|\bprofile[\s:=`'\"]*(?P<b>full|mini)\b"
     r"|\b(?:on|in|at|with|use) (?:the )?`?(?P<c>full|mini)`?(?=[\s.,]*$)",
     re.IGNORECASE,
 )
 _GATE = re.compile(
+    r"\blowest\b.*\b(?:one|1|a single|the first|each) runs?\b|\b(?:one|1|a single) (?:run|seed)\b.*\b(?:lowest"
+    r"|decides?|enough|suffices?)\b|"
     r"\b(?:lowest|best|single) (?:val_bpb|metric|number|value|score|run|loss)? ?(?:wins|decides|is adopted)\b"
     r"|\b(?:use|with) (?:the )?"
     r"(?:lowest|confirmed) gate\b|\bgate\W+lowest\b|\b(?:no|skip|without|omit|drop|fewer|more|extra|don't|do not"
@@ -63,7 +95,8 @@ _INSTRUCTS = re.compile(  # in Execution a sentence that begins so asks for some
     r"^(?:please |then |also |and |finally,? |afterwards,? |next,? |always |only |now )*(?:use|set|fix|pin|keep|take"
     r"|combine|stack|merge|try|sweep"
     r"|extend|continue|resume|load|warm|enable|disable|turn|switch|increase|decrease|raise|lower|reduce|double|halve|freeze|apply|repeat|rerun|re-run"
-    r"|average|retry|wait|pause|test|tune|evaluate on|train on|run on|run with|train with|skip|drop|cherry-pick)\b",
+    r"|average|retry|wait|pause|kill|abort|stop|checkpoint|prune|restart|cap|limit|test|tune|evaluate on|train on"
+    r"|run on|run with|train with|skip|drop|cherry-pick)\b",
     re.IGNORECASE,
 )
 _WINNER = re.compile(
@@ -115,7 +148,8 @@ def check_stray(
 
     `tables` is how many tables of experiments the issue has. A key of the settings block answers what it is about.
     """
-    stray = [*_headings(page, names, block, tables), *_sentences(page, names, block, reads, tables)]
+    obeyed = [read for read in reads if not read.means.startswith("describes")]
+    stray = [*_code(page), *_headings(page, names, block, tables), *_sentences(page, names, block, obeyed, tables)]
     if stray:
         first = min(stray, key=lambda one: one.line)
         raise page.error(first.problem, first.line, first.next_step)
@@ -149,13 +183,15 @@ def _advice(plain: str, sentence: Sentence, names: Vocabulary, block: Settings, 
 def _of_rules(plain: str, sentence: Sentence, names: Vocabulary, block: Settings) -> str | None:
     """Return what to write in the place of a sentence that speaks of what the command line or the block settles."""
     profile = _PROFILE.search(plain)
-    other_profile = profile and (profile["a"] or profile["b"] or profile["c"]).lower() != names.profile
+    other_profile = profile and next(filter(None, profile.groups())).lower() != names.profile
     chosen = block.order or block.skip or block.only
     rules = (
-        (_CORPUS.search(plain), _COMMAND_LINE.format(flag="--corpus C")),
+        (_CORPUS.search(plain) or _WISHES_CORPUS.search(plain), _COMMAND_LINE.format(flag="--corpus C")),
         (other_profile, _COMMAND_LINE.format(flag="--profile full")),
         (block.gate is None and _GATE.search(plain), _BLOCK.format(key=_GATES)),
         (not chosen and _MACHINE.search(plain), "one run at a time, on the machine where the command runs" + _TAKE_OUT),
+        (not block.lines and _LONGER.search(plain), _BLOCK.format(key="budget: 10 minutes")),
+        (_FOREIGN.fullmatch(plain) and not _AS_EVER.search(plain), _CODE),
         (_BASE.search(plain), "every variant starts from the track's baseline branch" + _TAKE_OUT),
         (sentence.in_execution and not block.lines and _INSTRUCTS.search(plain), _FORMS + _TAKE_OUT),
     )
@@ -186,6 +222,17 @@ def _of_phase(plain: str, sentence: Sentence, block: Settings, tables: int) -> s
     ):
         return _OWN_ISSUE + _TAKE_OUT
     return None
+
+
+def _code(page: IssueDocument) -> Iterator[Stray]:
+    """Yield commands in code that run the harness, or the script, in another way than it is run."""
+    for at, line in code_in_force(page):
+        flag = _FLAG.search(line) if re.search(r"\b(?:run|train)\.py\b|\bautoresearch\b", line) else None
+        named = re.search(r"\bAUTORESEARCH_[A-Z]+(?==)", line)
+        if flag or named:
+            given = flag[0] if flag else named[0] if named else ""
+            advice = _COMMAND_LINE.format(flag=given) + ", or put it under Background"
+            yield Stray(f"{line.strip()[:100]!r} gives {given}, and it is not obeyed", at, advice)
 
 
 def _headings(page: IssueDocument, names: Vocabulary, block: Settings, tables: int) -> Iterator[Stray]:

@@ -32,6 +32,10 @@ _PAST = (
     "context",
     *("what we tried", "tried", "already", "done", "out of scope", "not to run", "skipped", "past"),
 )
+_DESCRIBED = re.compile(  # a column of a table without IDs that tells of constants, and sets none
+    r"\b(?:baseline|upstream|defaults?|current|old|before|theirs|range|min|max|meaning|what|description|units?|type|effect|notes?)\b",
+    re.IGNORECASE,
+)
 _ENDED = re.compile(  # what stands in a column of results where no number does
     r"\b(?:fail\w*|crash\w*|diverge\w*|nan|inf|oom|out of memory|timed? ?out|error|killed|aborted|won|wins?|lost"
     r"|loses|keep"
@@ -270,16 +274,25 @@ def _check_listed(page: IssueDocument, table: Table, names: Vocabulary) -> None:
         for line, cells in table.rows[1:]
         for header, cell in zip(table.header, cells, strict=False)
     ]
-    down = [(line, cells[0], cells[1]) for line, cells in table.rows if len(cells) > 1]
+    value_column = len(table.header) > 1 and not _DESCRIBED.search(table.header[1])
+    down = [(line, cells[0], cells[1]) for line, cells in table.rows[1:] if len(cells) > 1 and value_column]
     for line, name, cell in [*across, *down]:
-        if normal_form(name) in map(normal_form, KEYS) and cell and normal_form(cell) not in ("value", "effect"):
+        if normal_form(name) in map(normal_form, KEYS) and re.search(r"\d|lowest|confirmed|full|mini", cell):
             raise page.error(f"a table gives {name} {cell[:40]!r}, and it is not read", line, SAY_IT)
-        target = names.resolve(name) if names.knows(name) else None
-        if isinstance(target, str) and re.search(r"\w", cell):
-            value = read_cell(cell, names.constants[target])
-            if value not in (None, names.constants[target]):
-                problem = f"a table gives {name} {cell[:40]!r}, and it has no column ID: it is not read"
-                raise page.error(problem, line, f"give {name} a column in the table of variants; {example(names)}")
+        if names.knows(name) and _is_value(cell, names.resolve(name), names):
+            problem = f"a table gives {name} {cell[:40]!r}, and it has no column ID: it is not read"
+            raise page.error(problem, line, f"give {name} a column in the table of variants; {example(names)}")
+
+
+def _is_value(cell: str, target: str | Unknown, names: Vocabulary) -> bool:
+    """Return whether a cell gives a constant a value other than the baseline's; words describe a number."""
+    if isinstance(target, Unknown):
+        return False
+    present = names.constants[target]
+    value = read_cell(cell, present)
+    if isinstance(value, Misread):
+        return not isinstance(present, str) and re.match(r"\W*[x\u00d7]?[0-9.]", cell) is not None
+    return value not in (None, present)
 
 
 def understood_values(page: IssueDocument, names: Vocabulary) -> dict[str, dict[str, Constant]]:
