@@ -85,6 +85,8 @@ def test_strict_reading_asks_nobody_and_auto_nobody_without_a_key(project: Path,
     asked = agent(project, "--issue", "6", "--plan", "--reader", "claude", env={"ANTHROPIC_API_KEY": ""})
     assert asked.returncode == 2
     assert "ANTHROPIC_API_KEY" in asked.stderr
+    assert "--reader strict" in asked.stderr
+    assert "--editor" not in asked.stderr
     assert claude.requests == []
 
 

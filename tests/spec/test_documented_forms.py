@@ -39,7 +39,7 @@ def issue(sentence: str, heading: str) -> str:
 def heading_of(sentence: str) -> str:
     """Return the heading under which a form stands."""
     gate = sentence.startswith(("Adopt", "Minimum"))
-    return "Decision Gate" if gate else "Expected Outcomes" if sentence.startswith("If") else "Execution"
+    return "Decision Gate" if gate else "Expected Outcomes" if sentence.startswith(("If", "When")) else "Execution"
 
 
 LINE = TABLE.count("\n") + 4

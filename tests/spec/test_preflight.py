@@ -57,6 +57,30 @@ def test_a_stated_value_that_nothing_derives_is_let_be() -> None:
     assert resolve(variant("1D", 8, 96, StatedValue("n_layer", 4, "issue.md:8")))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "valid"),
+    [("DEPTH", 0, "at least 1 and at most 512"), ("DEPTH", -8, "at least 1"), ("HEAD_LR", 0.0, "above 0"),
+     ("TUNED.mini.matrix_lr", -0.1, "above 0"), ("ADAM_BETA2", 1.0, "at least 0 and below 1"),
+     ("TUNED.full.warmdown_ratio", 1.5, "at least 0 and at most 1"), ("SOFTCAP", 0.0, "above 0")],
+)  # fmt: skip
+def test_a_value_out_of_its_range_is_refused_with_what_is_valid(name: str, value: float, valid: str) -> None:
+    one = Variant("1A", (SetConstant("train.py", name, value),), where="issue.md:4")
+    with pytest.raises(BadInput, match=rf"issue\.md:4: 1A sets {name} to {value}, and it must be {valid}"):
+        resolve(one)
+
+
+@pytest.mark.parametrize(("name", "value"), [("DEPTH", 1), ("WEIGHT_DECAY", 0.0), ("FINAL_LR_FRAC", 1.0)])
+def test_the_ends_of_a_range_are_valid(name: str, value: float) -> None:
+    ratio = SetConstant("train.py", "ASPECT_RATIO", 128)
+    edits = (SetConstant("train.py", name, value), *([ratio] if name == "DEPTH" else []))
+    assert resolve(Variant("1A", edits))
+
+
+def test_every_range_and_unit_of_the_track_names_a_constant_that_is_in_it() -> None:
+    own = {name.rpartition(".")[2] for name in preflight.baseline(TRACK, SOURCES).constants}
+    assert {*TRACK.ranges, *TRACK.units} <= own
+
+
 def test_one_model_twice_is_refused_with_both_names() -> None:
     with pytest.raises(BadInput, match=r"1B and 1A are one model: the same constants \(issue\.md:8\)"):
         resolve(variant("1A", 8, 96), variant("1B", 8, 96))

@@ -5,6 +5,7 @@ import pytest
 from agent.core.experiment import Budget, Issue
 from agent.spec.markdown import parse_issue
 from agent.spec.settings import ListedClaim, Settings, read_settings
+from tests.spec import test_kinds as kinds
 from tests.spec.test_parser import TABLE, block, issue, parse, refusal
 
 
@@ -63,3 +64,23 @@ def test_the_block_outranks_the_prose() -> None:
     assert spec.order == ("1B", "1A", "1C")
     assert spec.min_gain == 0.5
     assert TABLE in spec.issue.body
+
+
+def test_what_is_shown_of_a_key_is_all_of_it() -> None:
+    spec = kinds.read(f"{kinds.TABLE}\n```yaml\n# autoresearch\nskip:\n  - 1B\nbudget: 20\n```\n")
+    shown = {one.means: one.text for one in spec.read_as if one.means.startswith("settings block")}
+    assert shown == {"settings block: skip": "skip: - 1B", "settings block: budget": "budget: 20"}
+
+
+@pytest.mark.parametrize(
+    "block",
+    ["```yaml\nbudget: 300\nmodel: gpt\n```", '```json\n{"seeds": [1], "x": 2}\n```', "```toml\ngate = 'lowest'\n```",
+     "```ini\n[run]\nbudget = 300\n```", "    budget: 300\n    lr: 0.1"],
+)  # fmt: skip
+def test_a_key_of_the_block_in_another_block_is_refused(block: str) -> None:
+    assert "# autoresearch" in kinds.refused(f"{kinds.TABLE}\nSettings:\n\n{block}\n")
+
+
+def test_other_code_is_let_be() -> None:
+    code = "```text\nbudget: 300\n```\n\n```python\nDEPTH = <value>\n```"
+    assert kinds.read(f"{kinds.TABLE}\n{code}\n").budget is None

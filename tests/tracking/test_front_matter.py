@@ -35,6 +35,7 @@ def test_wrong_front_matter_is_named_with_its_line(write: Write, text: str, prob
         ("title: Experiment: Depth\nlabels: [experiment, size: S]", "Experiment: Depth", ("experiment", "size: S")),
         ("title: 'a: b'\nlabels: [experiment, \"size: S\"]", "a: b", ("experiment", "size: S")),
         ("title: a # b\nlabels: experiment, size: S", "a # b", ("experiment", "size: S")),
+        ("title: x\nlabels: [\nexperiment,\n'size: S'\n]", "x", ("experiment", "size: S")),
         ("title: >-\n  two\n  lines\nlabels:\n- experiment\n- size: S", "two lines", ("experiment", "size: S")),
         (
             "Title: x\nLabels: [experiment]\npriority: high\nsize: S\ndate: 2026-11-29",

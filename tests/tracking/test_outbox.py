@@ -94,6 +94,23 @@ def finished(project: Path, hub: GitHub, verdict: str = "keep: 1D") -> None:
 # --- from end to end --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("asks", ["--confirm", "the issue"])
+def test_only_the_go_of_somebody_with_write_access_lets_a_campaign_begin(project: Path, hub: GitHub, asks: str) -> None:
+    request = (*QUICK, "--confirm") if asks == "--confirm" else QUICK
+    if asks == "the issue":
+        hub.issues[3]["body"] += "\n\n```yaml\n# autoresearch\nconfirm: true\n```\n"
+    hub.permissions |= {"reader": "read", "helper": "triage"}
+    for author in ("stranger", "reader", "helper"):
+        hub.say(3, author, "/go")
+    waiting = run(project, hub, *request)
+    assert (waiting.returncode, records(project, "run")) == (3, [])
+    assert "/go" in waiting.stderr
+    hub.say(3, "researcher", "/go")
+    ended = run(project, hub, *request)
+    assert ended.returncode == 0, ended.stderr
+    assert records(project, "run") != []
+
+
 def test_issue_3_goes_from_github_to_its_comment_labels_refs_pull_request_and_end(project: Path, hub: GitHub) -> None:
     body = (project / ISSUE).read_text().split("---\n", 2)[2].replace("\n", "\r\n")  # as GitHub's editor leaves it
     hub.issue(3, body, labels=("experiment", "priority: high", "size: S"))
