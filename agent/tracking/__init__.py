@@ -1,3 +1,3 @@
 """Where issues come from and results go: GitHub, files, comments, the terminal."""
 
-__all__ = ["address", "board", "comment", "exports", "github", "live", "local", "outbox", "terminal"]
+__all__ = ["address", "board", "comment", "exports", "github", "live", "local", "outbox", "plots", "terminal"]
