@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.core.errors import BadInput
 from agent.core.trials import Candidate, Effect, Trial
 from agent.tracking.plots import (
     THEMES,
@@ -95,3 +96,9 @@ def test_names_that_are_apart_stay_where_they_are() -> None:
 @pytest.mark.parametrize(("count", "text"), [(500, "500"), (2908, "2.908k"), (2e6, "2M"), (1.5e9, "1.5B")])
 def test_a_count_in_few_letters(count: float, text: str) -> None:
     assert short_count(count) == text
+
+
+def test_without_matplotlib_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(BadInput, match=r"\[plots\]"):
+        draw_effects(EFFECTS, tmp_path / "a.png", "A", "gain")
