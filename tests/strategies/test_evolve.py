@@ -337,3 +337,15 @@ def test_a_finalist_that_fails_in_the_final_is_not_the_best() -> None:
     assert lab.step() == Step()
     assert evolve.best(lab.question, trials) == step.runs[-1].name
     assert "cannot be compared" in evolve.conclude(lab.question, trials).summary
+
+
+def test_where_both_finalists_fail_the_best_is_the_fittest_of_the_others() -> None:
+    lab = Lab(question(generations=2), smooth()).finish()
+    final = evolve.evolution(lab.question, list(lab.trials.values())).final
+    for name in (final.bred, final.drawn):
+        kept = {seed: value for seed, value in lab.trials[name].values.items() if seed not in final.seeds}
+        lab.trials[name] = replace(lab.trials[name], values=kept, failure="it crashed")
+    trials = list(lab.trials.values())
+    others = [one for one in trials if not one.failure]
+    assert evolve.next_step(lab.question, trials) == Step()
+    assert evolve.best(lab.question, trials) == min(others, key=lambda one: mean(one.values.values())).name
