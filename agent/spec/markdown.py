@@ -98,21 +98,28 @@ class IssueDocument:
         return next((line for line in range(first, last) if start in self.lines[line]), first)
 
 
-@lru_cache(maxsize=2)  # a plan reads an issue twice: for its track, then for all else
 def parse_issue(issue: Issue, block: str = "") -> IssueDocument:
     """Return the document of an issue as it was fetched: its own line numbers, and of its text what a person sees.
 
     `block` is a settings block that somebody else wrote for it.
     """
-    if block:
-        given = f"```yaml\n# autoresearch\n{block.removeprefix('# autoresearch').strip()}\n```\n\n"
-        page = parse_issue(replace(issue, body=given + issue.body))
-        own = replace(page.issue, body=strip_hidden(issue.body))
-        return replace(page, issue=own, given=given.count("\n"), removed=describe_removed(issue.title, issue.body))
+    if not block:
+        return _parse(issue)
+    given = f"```yaml\n# autoresearch\n{block.removeprefix('# autoresearch').strip()}\n```\n\n"
+    page = _parse(replace(issue, body=given + issue.body))
+    own = replace(page.issue, body=strip_hidden(issue.body))
+    return replace(page, issue=own, given=given.count("\n"), removed=describe_removed(issue.title, issue.body))
+
+
+@lru_cache(maxsize=2)  # a plan reads an issue twice: for its track, then for all else
+def _parse(issue: Issue) -> IssueDocument:
     shown = replace(issue, title=" ".join(strip_hidden(issue.title).split()), body=strip_hidden(issue.body))
     source = shown.body.split("\n")
-    lines = as_markdown(source, _code(source))
-    tokens = [Token("start", "", 0), *_tokens([line.text for line in lines])]  # readers look one back
+    tokens = _tokens(source)
+    lines = as_markdown(source, _code(tokens))
+    if (texts := [line.text for line in lines]) != source:
+        tokens = _tokens(texts)
+    tokens = [Token("start", "", 0), *tokens]  # readers look one back
     return IssueDocument(
         issue=shown,
         lines=tuple(line.text for line in lines),
@@ -130,9 +137,9 @@ def _tokens(lines: Sequence[str]) -> list[Token]:
     return MarkdownIt("commonmark").enable("table").parse(end_line("\n".join(lines)))
 
 
-def _code(lines: Sequence[str]) -> frozenset[int]:
+def _code(tokens: Sequence[Token]) -> frozenset[int]:
     """Return the numbers of the lines that are code."""
-    code = (token for token in _tokens(lines) if token.type in ("fence", "code_block"))
+    code = (token for token in tokens if token.type in ("fence", "code_block"))
     return frozenset(number for token in code for number in range(*lines_of(token)))
 
 

@@ -11,6 +11,11 @@ def page(body: str, source: str = "i.md", first_line: int = 1) -> IssueDocument:
     return parse_issue(Issue(7, "a title", body, source=source, first_line=first_line))
 
 
+def test_a_page_is_parsed_once_for_its_track_and_for_all_else() -> None:
+    issue = Issue(7, "a title", "| ID | DEPTH |\n|---|---|\n| 1A | 6 |")
+    assert parse_issue(issue) is parse_issue(issue, "")
+
+
 def test_tables_are_rows_of_plain_cells_with_their_lines() -> None:
     [table] = page("text\n\n| ID | `DEPTH` |\n|:--|--:|\n| **1A** | a \\| b |\n").tables
     assert (table.line, table.header, table.rows[1:]) == (2, ["ID", "DEPTH"], [(4, ["1A", "a | b"])])
