@@ -5,11 +5,11 @@ so that lower is better, as those of a trial.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.core.errors import BadInput
+from agent.core.frozen import frozen
 from agent.core.trials import Effect, Trial
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _ASIDE = 1.12  # how far a name stands from its point, as a factor
 ORIGINS = ("random", "elite", "mutant", "cross", "immigrant")  # those with a colour of their own
 
 
-@dataclass(frozen=True)
+@frozen
 class Theme:
     """The colours of a page: what is drawn on, letters and axes, faint lines, and the series, fit for the colour-blind.
 
