@@ -46,8 +46,9 @@ class Text:
 
     files: the raw ones, where they lie and where they can be had; sha256: of each that has one fixed version.
     read: the documents of a file. make: a stand-in for all of them, the same each time. length: tokens in a row of the
-    held-out sets. ends: whether a document's end is scored like a character (it is one byte, a line's end, in the raw
-    text). By rows: a document to a row, and a token of its own for what is left of the row.
+    validation set. by_rows: a document has a row to itself, with a token for what is left of it, and its end is scored
+    like a character (in the raw text it is the byte that ends a line). bytes: of raw text that are used at most, to
+    train on and to validate with, by profile.
     """
 
     name: str
@@ -56,9 +57,8 @@ class Text:
     make: Callable[[], list[str]]
     length: int
     sha256: Mapping[str, str]
-    by_rows: bool = False
-    train_bytes: int = 64_000_000
-    eval_bytes: int = 250_000
+    by_rows: bool
+    bytes: Mapping[str, tuple[int, int]]
 
 
 # --- the corpus -------------------------------------------------------------------------------------------
@@ -102,38 +102,42 @@ def _fetch(settings: Settings, text: Text) -> None:
 
 
 def _write(settings: Settings, text: Text, files: Sequence[Source], out: Path) -> str:
-    """Write characters, train.bin, the held-out sets and meta.json to `out`; return the fingerprint."""
-    splits = _split(text, files)
+    """Write characters, train.bin, the validation set and meta.json to `out`; return the fingerprint.
+
+    As many documents are held back; no file has them.
+    """
+    splits = _split(text, files, *text.bytes[settings.profile])
     symbols = _symbols(splits["train"])
-    known = {split: [one for one in texts if symbols.keys() >= set(one)] for split, texts in splits.items()}
-    train = np.concatenate([_encode(one, symbols) for one in known["train"]])
+    validation = [one for one in splits["val"] if symbols.keys() >= set(one)]
+    train, held_out = encode(splits["train"], symbols), _eval_set(validation, symbols, text)
+    vocabulary = set[str]() if text.by_rows else {word for one in splits["train"] for word in words(one)}
     train.tofile(out / "train.bin")
-    vocabulary = [] if text.by_rows else sorted({word for one in splits["train"] for word in words(one)})
-    write_json(out / "tokenizer.json", {"characters": list(symbols), "words": vocabulary})
+    np.savez(out / "val.npz", **vars(held_out))
     np.save(out / "token_bytes.npy", _token_bytes(symbols, text))
-    sizes = {f"{split}_bytes": _write_eval(out, split, known[split], symbols, text) for split in ("val", "held")}
-    digest = hashlib.sha256(json.dumps([VERSION, text.name, known, list(symbols)]).encode()).hexdigest()
-    fingerprint = digest if files else f"standin-{digest}"
-    facts = {"corpus": settings.corpus, "profile": settings.profile, "fingerprint": fingerprint}
-    shape = {"vocab_size": len(symbols) + 1 + text.by_rows, "sequence_length": text.length, "train_tokens": len(train)}
-    write_json(out / "meta.json", {**facts, **shape, **sizes})
-    return fingerprint
+    write_json(out / "tokenizer.json", {"characters": list(symbols), "words": sorted(vocabulary)})
+    digest = hashlib.sha256(json.dumps([VERSION, text.name, validation, list(symbols)]).encode() + train.tobytes())
+    facts = {
+        "corpus": settings.corpus, "profile": settings.profile,
+        "fingerprint": digest.hexdigest() if files else f"standin-{digest.hexdigest()}",
+        "vocab_size": len(symbols) + 1 + text.by_rows, "sequence_length": text.length, "train_tokens": len(train),
+        "val_bytes": int(held_out.document_bytes.sum()), "held_bytes": 0,
+    }  # fmt: skip
+    write_json(out / "meta.json", facts)
+    return str(facts["fingerprint"])
 
 
-def _split(text: Text, files: Sequence[Source]) -> dict[str, list[str]]:
+def _split(text: Text, files: Sequence[Source], train_bytes: int, eval_bytes: int) -> dict[str, list[str]]:
     """Return the documents of each split, by the hash of each: one that is there twice is never in two of them."""
     splits: dict[str, list[str]] = {"train": [], "val": [], "held": []}
-    limits = {"train": text.train_bytes, "val": text.eval_bytes, "held": text.eval_bytes}
+    left = {"train": train_bytes, "val": eval_bytes, "held": eval_bytes}
     for one, role in _documents(text, files):
-        split = split_of(hashlib.sha256(one.encode()).digest(), role)
-        size = len(one.encode()) + 1
-        if size <= limits[split]:
-            limits[split] -= size
+        raw = one.encode()
+        split = split_of(hashlib.sha256(raw).digest(), role)
+        if len(raw) < left[split]:
+            left[split] -= len(raw) + 1
             splits[split].append(one)
     if not all(splits.values()):
-        raise no_corpus(
-            f"corpus {text.name} is too small to be split three ways: {sum(map(len, splits.values()))} texts"
-        )
+        raise no_corpus(f"corpus {text.name}: too few documents to be split three ways")
     return splits
 
 
@@ -147,12 +151,19 @@ def _documents(text: Text, files: Sequence[Source]) -> Iterator[tuple[str, Role]
 
 def _symbols(texts: Sequence[str]) -> dict[str, int]:
     """Return the token of each character of the training text, from 1 on in the order of their code points."""
-    characters = sorted(set().union(*texts))
-    return {character: number for number, character in enumerate(characters, start=BOUNDARY + 1)}
+    seen = set[str]()
+    for one in texts:
+        seen.update(one)
+    return {character: number for number, character in enumerate(sorted(seen), start=BOUNDARY + 1)}
 
 
-def _encode(one: str, symbols: Mapping[str, int]) -> np.ndarray:
-    return np.array([BOUNDARY, *(symbols[character] for character in one)], dtype=np.uint16)
+def encode(texts: Sequence[str], symbols: Mapping[str, int]) -> np.ndarray:
+    """Return the tokens of all texts, flat uint16, a boundary before each. Every character has a symbol."""
+    table = np.zeros(max(map(ord, symbols)) + 1, dtype=np.uint16)
+    table[[ord(character) for character in symbols]] = list(symbols.values())
+    pieces = [np.frombuffer(one.encode("utf-32-le"), dtype=np.uint32) for one in texts]
+    starts = np.cumsum([0, *(len(piece) for piece in pieces[:-1])])
+    return np.insert(table[np.concatenate(pieces)], starts, BOUNDARY)
 
 
 def _token_bytes(symbols: Mapping[str, int], text: Text) -> np.ndarray:
@@ -161,18 +172,14 @@ def _token_bytes(symbols: Mapping[str, int], text: Text) -> np.ndarray:
     return np.array([int(text.by_rows), *sizes, *([0] if text.by_rows else [])], dtype=np.int64)
 
 
-def _write_eval(out: Path, split: str, texts: Sequence[str], symbols: Mapping[str, int], text: Text) -> int:
-    """Write a held-out set, its documents in the order of the text; return its bytes."""
-    encoded, sizes = [_encode(one, symbols) for one in texts], [len(one.encode()) for one in texts]
-    if text.by_rows:
-        sizes = [size + 1 for size in sizes]
-        rows = pad_rows(np.concatenate(encoded), text.length, len(symbols) + 1)
-        owner = np.where(rows[:, 1:] <= len(symbols), np.arange(len(rows))[:, None], -1).astype(np.int32)
-        held_out = EvalSet(rows, owner, np.array(sizes, dtype=np.int64))
-    else:
-        held_out = pack(encoded, sizes, text.length)
-    np.savez(out / f"{split}.npz", **vars(held_out))
-    return sum(sizes)
+def _eval_set(texts: Sequence[str], symbols: Mapping[str, int], text: Text) -> EvalSet:
+    """Return texts as a held-out set, in their order."""
+    sizes = [len(one.encode()) for one in texts]
+    if not text.by_rows:
+        return pack([encode([one], symbols) for one in texts], sizes, text.length)
+    rows = pad_rows(encode(texts, symbols), text.length, len(symbols) + 1)
+    owner = np.where(rows[:, 1:] <= len(symbols), np.arange(len(rows))[:, None], -1).astype(np.int32)
+    return EvalSet(rows, owner, np.array(sizes, dtype=np.int64) + 1)
 
 
 def pad_rows(stream: np.ndarray, length: int, padding: int) -> np.ndarray:
@@ -207,9 +214,7 @@ def new_texts(corpus: Prepared, texts: Sequence[str]) -> list[str]:
     """Return those of `texts`, each short enough for a row, that are no training document."""
     symbols = {character: number for number, character in enumerate(characters(corpus), start=BOUNDARY + 1)}
     known = {row.tobytes() for row in training_rows(corpus)}
-    rows = pad_rows(
-        np.concatenate([_encode(one, symbols) for one in texts]), corpus.sequence_length, corpus.vocab_size - 1
-    )
+    rows = pad_rows(encode(texts, symbols), corpus.sequence_length, corpus.vocab_size - 1)
     return [one for one, row in zip(texts, rows, strict=True) if row.tobytes() not in known]
 
 

@@ -37,6 +37,7 @@ __all__ = [
 URL = "https://raw.githubusercontent.com/karpathy/makemore/master/names.txt"
 SHA256 = "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d"  # of the 32,033 names
 LONGEST = 16  # tokens of a row: the longest name has 15 letters, then its end
+BYTES = dict.fromkeys(("full", "mini"), (1_000_000, 1_000_000))  # all there are, on either profile
 SAMPLES = 20  # names that are sampled from each model
 SYLLABLES = (  # of the stand-in: how they begin, their vowels, how a name may end; the first are the most frequent
     "b br c ch d dr f g gr h j k kr l m n p q r s sh st t th tr v w x y z",
@@ -73,7 +74,7 @@ def make() -> list[str]:
     return [name() for _ in range(8000)]
 
 
-NAMES = Text("names", find, read, make, length=LONGEST, sha256={"names.txt": SHA256}, by_rows=True)
+NAMES = Text("names", find, read, make, LONGEST, {"names.txt": SHA256}, by_rows=True, bytes=BYTES)
 
 
 def begin() -> Run:
