@@ -55,7 +55,8 @@ _ASIDE = (
     r"\b(?:every|(?<!stop )after|last|first|until|by) @",
 )
 _SPEAKS = re.compile(
-    r"\b(?:runs?|runtimes?|variants?|trials?|experiments?|budgets?|limits?|durations?|each|train(?:s|ed)?)\b",
+    r"\b(?:l(?:auf|\u00e4ufe)|durchl\w+|jede[rs]?|ex\u00e9cutions?|essais?|chaque|entra\w+|cada|corridas?|ejecuci\w+)\b|\u6bcf|\u8bad\u7ec3"
+    r"|\b(?:runs?|runtimes?|variants?|trials?|experiments?|budgets?|limits?|durations?|each|train(?:s|ed)?)\b",
     re.IGNORECASE,
 )
 _GIVES = re.compile(
@@ -71,10 +72,14 @@ _LOOKS = re.compile(  # without a unit beside its number
     rf"|\b[0-9]+\b.{{0,30}}?{_UNITS}|{_RUN} (?:is|are|:|=) [0-9]+(?![\w.])"
     rf"|\b(?:train\w*|runs?)\b.{{0,20}}\b(?P<epochs>(?:[0-9]+|one|two|three|an?) epochs?|overnight|over ?night"
     rf"|until (?:it )?converge\w*)"
+    r"|(?P<foreign>[0-9]+\s*(?:minuten|sekunden|stunden|schritte|secondes|heures|\u00e9tapes|minutos|segundos|horas|pasos)\b"
+    r"|[0-9]+\s*(?:\u5206\u949f|\u79d2|\u5c0f\u65f6|\u6b65|\u5206|\u6642\u9593))"
     rf"|(?P<spoken>\b(?:an?|half|quarter|several|few|couple of|dozen|hundred|thousand) (?:of )?(?:an? )?{_UNITS})",
     re.IGNORECASE,
 )
-_LIMITS = re.compile(r"\b(?:cap|spend|stop after|finish|no more than|max(?:imum)?|at most|within)\b", re.IGNORECASE)
+_LIMITS = re.compile(
+    r"\b(?:cap|spend|stop after|finish|no more than|max(?:imum)?|at most|within|we (?:only )?have)\b", re.IGNORECASE
+)
 _NONE = Budget("steps", 0)
 _LEAD = re.compile(r"^(?:so|thus|and|but|also|note:?|i\.e\.,?)\s+", re.IGNORECASE)
 
@@ -174,7 +179,7 @@ def _amounts(page: IssueDocument) -> Iterator[_Amount]:
             continue
         stated = [one for clause in _clauses(text) for one in _classified(clause, sentence)]
         limits = _LIMITS.search(text) and any((read_budget(one.text) or _NONE).kind == "seconds" for one in stated)
-        gives = _GIVES.match(text) and any(map(_is_much, stated))
+        gives = _SPAN.fullmatch(text) or (_GIVES.match(text) and any(map(_is_much, stated)))
         speaks = sentence.in_execution or ((_SPEAKS.search(text) or limits or gives) and not sentence.in_the_past)
         yield from (one if one.kind != "unclear" or speaks else replace(one, kind="aside") for one in stated)
 
@@ -188,9 +193,19 @@ def _is_much(one: _Amount) -> bool:
 def _unitless(sentence: Sentence) -> Iterator[_Amount]:
     """Yield the number of a sentence that may give a budget and has no amount that is one: Budget: 300."""
     match = _LOOKS.search(sentence.plain[:_LONGEST]) if not sentence.in_the_past else None
+    under = any(map(_UNDER_BUDGET.fullmatch, sentence.prose.headings[-1:]))
+    if under and re.match(r"\W*[0-9]", sentence.plain):
+        yield _Amount("unclear", sentence.plain[:_LONGEST], sentence.plain[:_LONGEST], sentence)
+        return
     spoken = match and match["spoken"] and _SPEAKS.search(sentence.plain)
     if match and (
-        match["number"] or match["gpu"] or match["steps"] or match["epochs"] or spoken or sentence.in_execution
+        match["number"]
+        or match["gpu"]
+        or match["steps"]
+        or match["epochs"]
+        or match["foreign"]
+        or spoken
+        or sentence.in_execution
     ):
         yield _Amount("unclear", match[0], match[0], sentence)
 

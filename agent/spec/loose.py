@@ -27,7 +27,7 @@ _COUNTED = re.compile(r"(?<![\w.])(?P<values>[0-9]+)[ -]$")  # 12 layers
 _FEW = "four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()  # noqa: SIM905
 _SPELLED = dict(zip(_FEW, range(4, 17), strict=True)) | {"twenty": 20, "twenty-four": 24, "thirty-two": 32}
 _COUNTED_IN_WORDS = re.compile(
-    rf"\b(?:try|use|with|to|run|test|have|at|of)\s+(?P<values>{'|'.join(_SPELLED)})[ -]$", re.IGNORECASE
+    rf"(?:^\W*|\b(?:try|use|with|to|run|test|have|at|of)\s+)(?P<values>{'|'.join(_SPELLED)})[ -]$", re.IGNORECASE
 )
 _SPELLED_OUT = re.compile(rf"{_MARKS}\s*(?:=|:|of|to|at|is)?\s*(?P<values>{'|'.join(_SPELLED)})\b", re.IGNORECASE)
 _FACTOR = (
@@ -39,12 +39,13 @@ _SCALED = re.compile(
 )  # the batch size
 _SCALES = re.compile(  # Depth x2, softcap on/off, lr +10 %
     rf"{_MARKS}\s*(?:[x\u00d7*]\s*[0-9.]+|[0-9.]+\s*[x\u00d7](?!\w)|[+\u2212/]\s*[0-9.]+|-\s*[0-9.]+\s*%|[0-9.]+\s*%"
-    rf"|\(?\b(?:on|off|yes|no|true|false|enabled|disabled)\s*(?:/|vs\.?|or|and)\s*(?:on|off|yes|no|true|false|enabled|disabled)\b"
+    rf"|\b(?:on|off)\W*$|\(?\b(?:on|off|yes|no|true|false|enabled|disabled)\s*(?:/|vs\.?|or|and)\s*(?:on|off|yes|no|true|false|enabled|disabled)\b"
     rf"|{_FACTOR}\b)",
     re.IGNORECASE,
 )
 _TUNES = re.compile(  # a setting without its value: Sweep the learning rate
-    r"^\W*(?:please |let's |then |now |also )*(?:sweep|vary|scan|tune|ablate|grid[- ]search|increase|decrease|raise"
+    r"^\W*(?:please |let's |then |now |also )*(?:change|adjust|tweak|modify|optimi[sz]e|sweep|vary|scan|tune|ablate"
+    r"|grid[- ]search|increase|decrease|raise"
     r"|lower"
     r"|reduce)\s+(?:(?:over|the|our|on|across)\s+)*$",
     re.IGNORECASE,
@@ -54,6 +55,13 @@ _COMPARES = re.compile(  # Try a smaller batch
     r"|slightly |even |far )?"
     r"(?:smaller|larger|bigger|lower|higher|greater|longer|shorter|more|fewer|less)\s+$",
     re.IGNORECASE,
+)
+_WITHOUT = re.compile(r"\W*(?:try |use |run |train )?(?:with )?(?:no|without|zero)\s+(?:any )?$", re.IGNORECASE)
+_DEEP = re.compile(
+    r"\b[0-9]+-(?P<name>[a-z]+) (?:model|network|transformer|gpt|net|version|variant)s?\b", re.IGNORECASE
+)
+_SHAPES = re.compile(
+    r"\b[0-9]+\s*[x\u00d7]\s*[0-9]{2,}\b.*\b[0-9]+\s*[x\u00d7]\s*[0-9]{2,}\b|\([0-9]+, ?[0-9]+\).*\([0-9]+, ?[0-9]+\)"
 )
 _ASKS = re.compile(
     r"\b(?:try|run|test|compare|sweep|set|use|vary|with|scan|raise|lower|increase|decrease|reduce|tune|double|halve"
@@ -70,7 +78,8 @@ _COMMANDS = re.compile(
 _DESCRIBES = re.compile(
     r"\b(?:is|are|has|have|had|was|were|gives?|gave|gets?|got|today|currently|upstream|defaults?|baseline|measured|published"
     r"|h100|literature|paper|reported?|recommends?|suggests?|showed|found|works?|helps?|helped|hurts?|won|lost|costs?|needs?|means"
-    r"|would|might|may|could|seems?|looks?|because|than|issue|et al|they|others?)\b",
+    r"|made|saw|seen|did|took|observed|picks?|picked|used|tried|would|might|may|could|seems?|looks?|because|than"
+    r"|issue|et al|they|others?)\b",
     re.IGNORECASE,
 )
 _REPEATS = re.compile(  # variants of another issue, or of none
@@ -97,6 +106,11 @@ def check_no_settings(page: IssueDocument, names: Vocabulary) -> None:
                     shown = " ".join(line.split())[:100]
                     raise page.error(f"{shown!r} gives {name} a value, and there is no table", at, _ADVICE)
     for sentence in sentences(page):
+        deep = _DEEP.search(sentence.plain[:400])
+        if not sentence.in_the_past and (
+            _SHAPES.search(sentence.plain[:400]) or (deep and names.knows(f"{deep['name']}s"))
+        ):
+            raise page.error(f"{sentence.plain[:100]!r} gives shapes, and there is no table", sentence.line, _ADVICE)
         if _REPEATS.search(sentence.plain[:400]) and not sentence.in_the_past:
             problem = f"{sentence.plain[:100]!r} names variants, and there is no table"
             raise page.error(problem, sentence.line, f"{_OWN}; {_ADVICE}")
@@ -164,24 +178,35 @@ def code_in_force(page: IssueDocument) -> Iterator[tuple[int, str]]:
 
 def given_values(line: str, names: Vocabulary) -> Iterator[tuple[str, list[str]]]:
     """Yield each name in a line that is given values, and the values; an empty one where it is changed by a factor."""
-    asks = _ASKS.search(line) is not None
     for match in re.finditer(f"{_spoken(names)}|{_NAME}", line[:2000]):
-        if not names.knows(match[0]) and not names.knows(match[0].lower()):
+        spoken = [one for one in (match[0], match[0].lower(), match[0].rstrip("s")) if names.knows(one)]
+        if not spoken:
             continue
-        if _SCALES.match(line, match.end()):
-            yield match[0], [""]
-            continue
-        value = _ASSIGNS.match(line, match.end()) or _COUNTED.search(line, 0, match.start())
-        value = value or _COUNTED_IN_WORDS.search(line, 0, match.start()) or _SPELLED_OUT.match(line, match.end())
-        if value is None and _is_text(match[0], names):
-            value = _WORD.match(line, match.end())
-        near = _NEAR.match(line, match.end()) if value is None else None
-        if near and (asks or len(re.findall(_ONE, near["values"])) > 1):  # or several, as in: rates, 0.01 and 0.02
-            value = near
+        value = None if _SCALES.match(line, match.end()) else _value_of(line, match, spoken[0], names)
         if value:
-            yield match[0], [one.rstrip(".,") for one in re.findall(rf"{_ONE}|[A-Za-z][\w-]+", value["values"])]
-        elif any(form.search(line, 0, match.start()) for form in (_SCALED, _TUNES, _COMPARES)):
-            yield match[0], [""]
+            yield spoken[0], [one.rstrip(".,") for one in re.findall(rf"{_ONE}|[A-Za-z][\w-]+", value["values"])]
+        elif _is_changed(line, match):
+            yield spoken[0], [""]
+
+
+def _value_of(line: str, match: re.Match[str], name: str, names: Vocabulary) -> re.Match[str] | None:
+    """Return where a line gives a name its values: behind it, or before it as in `12 layers`."""
+    value = _ASSIGNS.match(line, match.end()) or _COUNTED.search(line, 0, match.start())
+    value = value or _COUNTED_IN_WORDS.search(line, 0, match.start()) or _SPELLED_OUT.match(line, match.end())
+    if value is None and _is_text(name, names):
+        value = _WORD.match(line, match.end())
+    near = _NEAR.match(line, match.end()) if value is None else None
+    if near and (_ASKS.search(line) or len(re.findall(_ONE, near["values"])) > 1):  # or several: rates, 0.01 and 0.02
+        return near
+    return value
+
+
+def _is_changed(line: str, match: re.Match[str]) -> bool:
+    """Return whether a line changes what it names, and says no value: by a factor, to less, to nothing."""
+    if _SCALES.match(line, match.end()):
+        return True
+    off = _WITHOUT.match(line[: match.start()]) and not re.search(r"\w", line[match.end() :])
+    return bool(off) or any(form.search(line, 0, match.start()) for form in (_SCALED, _TUNES, _COMPARES))
 
 
 def _is_text(name: str, names: Vocabulary) -> bool:

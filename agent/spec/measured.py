@@ -42,7 +42,8 @@ _ASKS_BASELINE = re.compile(
     r"^(?:please |just |only |then |also )*(?:re-?)?(?:run|measure|repeat|train|calibrate|evaluate)\b"
     r".{0,24}\b(?:baseline|noise)\b"
     r"|^(?:just |only )*(?:the )?baseline(?: only| alone|,| x |:|$)|\bseeds?\b.*\b(?:baseline|unchanged)\b"
-    r"|\bbaseline\b.*\bseeds?\b|^calibrate\b"
+    r"|\bbaseline\b.*\bseeds?\b|^calibrate\b|\b(?:just|only|nothing but) (?:run |measure )?the baseline\b"
+    r"|^(?:the )?baseline\s*[x\u00d7]\s*[0-9]|^how (?:noisy|stable|variable)\b.*\bbaseline\b"
     r"|^(?:please |just |only )*(?:re-?)?(?:run|train|measure|repeat)\b.{0,40}\b(?:unchanged|unmodified|as[- ]is"
     r"|as it (?:is|stands)"
     r"|current (?:code|script|main|config\w*|version)|without (?:any )?(?:code )?changes?|no changes|on main)\b",
@@ -58,10 +59,11 @@ _ASKS_SEEDS = re.compile(  # wherever it stands, but in the past
 
 _FEW = r"(?:[0-9]{1,3}|two|three|four|five|six|ten|several|multiple)"
 _GIVES_SEEDS = re.compile(  # seed 42, 3 seeds, SEED = 42, the seed is fixed to 42
-    r"\bseeds?\b\W{0,3}(?:(?:to|is|are|of|no|number|values?|fixed|set|pinned|at|from|in|range|be|should|must)\b\W{0,3}){0,4}[0-9]+(?![0-9]*\.[0-9])"
+    r"\bseeds?\b\W{0,3}(?:(?:to|is|are|of|no|number|values?|fixed|set|pinned|at|from|in|range|be|should|must|stays?|remains?)\b\W{0,3}){0,4}[0-9]+(?![0-9]*\.[0-9])"
     rf"|\b{_FEW} (?:\w+ ){{0,2}}seeds?\b|\bseed(?:ed)? (?:\w+ ){{0,3}}(?:with|to|at|as)\s+[0-9]+\b"
     rf"|seed\w*\s*[(=:]\s*[0-9]+"
     rf"|\b{_FEW} (?:\w+ )?(?:runs|trials|trainings|measurements)\s*(?:per|for each|each|of each|a|/)(?!\w)"
+    rf"|\b(?:each|every|per)\b.{{0,30}}\b{_FEW} (?:\w+ )?(?:runs|trials|tries|attempts|shots|goes)\b"
     rf"|\b{_FEW}\s*[x\u00d7] (?:each|per|every)\b|\b(?:each|every|all) (?:\w+ "
     rf")?[x\u00d7]?{_FEW}(?:\s*[x\u00d7](?!\w)| times\b)"
     rf"|\bn\s*=\s*[0-9]+\b|\b{_FEW} (?:\w+ )?(?:repeats|replicates|repetitions|replicas|reps)\b"
@@ -74,7 +76,7 @@ _GIVES_SEEDS = re.compile(  # seed 42, 3 seeds, SEED = 42, the seed is fixed to 
 )
 _TELLS = re.compile(  # of seeds as they were, or of what they do
     r"\b(?:was|were|had|did|took|gave|showed|measured|used|ran|seen|found|differ\w*|spread|vary|varies|noise|moves?|sigma|std|deviation"
-    r"|error bars?|trained|earlier|previous\w*|average[sd]?|mean)\b",
+    r"|error bars?|trained|earlier|previous\w*|average[sd]?|mean|as (?:always|usual|before|ever))\b",
     re.IGNORECASE,
 )
 _COMMANDS = re.compile(

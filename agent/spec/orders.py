@@ -26,13 +26,22 @@ _PICKS = re.compile(  # the same outside of Execution
     r"^(?:please )?(?:(?:only|just|skip|omit|exclude|leave out|pick|(?:don't|do not|never) run|all (?:but|except))\b"
     r"|run (?!(?:all|each|every|everything)\b))"
     r".*\b(?:rows?|variants?|of (?:them|these|those)|the (?:first|last|best)|ones?|half|odd|even)\b"
-    r"|^(?:the )?(?:first|last) (?:\w+ )?(?:rows?|variants?) (?:is|are|can)\b",
+    r"|^(?:the )?(?:first|last) (?:\w+ )?(?:rows?|variants?) (?:is|are|can)\b"
+    r"|\bfeel free to (?:skip|drop|omit|leave)\b|^(?:it|they|this|that|these|those) (?:can|could|may) be (?:skipped"
+    r"|dropped|omitted|left out)\b"
+    r"|^(?:the )?(?:highest|lowest|cheapest|biggest|largest|smallest|widest|deepest|best|most|shortest|fastest"
+    r"|quick\w*|small|large)\b.{0,40}"
+    r"\b(?:first|last)$|\b(?:bottom to top|top to bottom|bottom[- ]up|reverse order|random order|alphabetical\w*)\b",
     re.IGNORECASE,
 )
 # Wherever it stands, but in the past: a sentence that has this of a variant (\x00) leaves it out, or may.
 _OFF = r"(?:skipped|omitted|dropped|ignored|removed|excluded|cancell?ed|postponed|left out)"
 _EXCLUDES = re.compile(
-    r"^\[[xX\u2713\u2714]\].*\x00|\x00\W* is out\b|~~\W*\x00"
+    r"\b(?:auslassen|weglassen|\u00fcberspringen|zuerst|zuletzt|erst|nicht|ne pas|sauter|omettre|d'abord|omitir"
+    r"|saltar|primero)\b.*\x00"
+    r"|\x00.*\b(?:auslassen|weglassen|\u00fcberspringen|zuerst|zuletzt|nicht|d'abord|omitir|primero)\b"
+    r"|(?:\u8df3\u8fc7|\u4e0d\u8981|\u4e0d\u8dd1|\u5148\u8dd1)\s*\x00"
+    r"|^\[[xX\u2713\u2714]\].*\x00|\x00\W* is out\b|~~\W*\x00"
     r"|^(?:not|all but|everything but|everyone but|anything but) \x00"
     r"|\bno need\b.*\x00|\x00.*\b(?:skip|no longer|blocked)\b"
     r"|(?:\b(?:not|never|cannot)\b|n't\b).{0,20}\b(?:run|train|start|include)\b.*\x00"

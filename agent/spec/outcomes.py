@@ -117,9 +117,15 @@ _AMOUNT = re.compile(  # of the metric: 0.02, .02, 2e-3, 2 %, 0,02, two hundredt
 _BAR = re.compile(  # what speaks of a gain that is demanded, wherever it stands
     r"\b(?:threshold|min(?:imum|imal)?[_ -]?(?:gain|improvement|delta|effect)|required (?:gain|improvement)|cut-?off"
     r"|the bar|margin)\b"
+    r"|\b(?:adopt|accept|promote|merge|ship)\b.*[0-9]|^success\s*(?::|=|means|is)"
     r"|^(?:a )?wins?\s*(?::|=|means|is)|\b(?:must|has to|have to|needs? to|should|required to)\b.{0,30}\b(?:below"
     r"|under|above|over|beat|improve\w*|exceed"
     r"|by|at least|at most|better|lower|reach)\b",
+    re.IGNORECASE,
+)
+_HOLDS_BACK = re.compile(  # a winner moves the baseline, whatever such a sentence says
+    r"\b(?:do not|don't|never|nothing|no one)\b.{0,16}\b(?:promot\w*|adopt\w*|merg\w*|move|update|replace)\b.{0,16}"
+    r"\b(?:baseline|winner|automatic\w*|anything|it)\b|\breport only\b",
     re.IGNORECASE,
 )
 _TOO_LARGE = 100  # times the track's own: what is beyond is the metric's value more likely than a gain
@@ -173,7 +179,7 @@ def _is_like(sentence: Sentence) -> bool:
     plain = sentence.plain[:400]
     if sentence.in_the_past or sentence.in_outcomes:
         return False
-    return bool(_DEMANDS.search(plain) or (_BAR.search(plain) and _AMOUNT.search(plain)))
+    return bool(_DEMANDS.search(plain) or _HOLDS_BACK.search(plain) or (_BAR.search(plain) and _AMOUNT.search(plain)))
 
 
 def _is_unclear(sentence: Sentence) -> bool:

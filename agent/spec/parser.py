@@ -52,7 +52,7 @@ class _Candidates:
     skipped: Mapping[str, str] = field(default_factory=dict)
     budget: Budget | None = None
     baseline_stated: tuple[StatedValue, ...] = ()
-    tables: int = 0
+    tables: tuple[int, ...] = ()  # the line of each
 
 
 def parse(
@@ -199,7 +199,7 @@ def _listed(page: IssueDocument, names: Vocabulary, block: Settings, reads: list
         {name: why for table in chosen for name, why in table.skipped().items()},
         given[0][0] if given else None,
         tuple(stated for table in chosen for stated in table.baseline_stated()),
-        len(chosen),
+        tuple(table.line for table in chosen),
     )
 
 

@@ -20,7 +20,18 @@ _INSTRUCTS = re.compile(
     r"|once|twice|times|again|instead|alone|maybe|perhaps|seeds?|minutes?|steps?|hours?)\b|=|\b[0-9]+\s*x\b|\bx\s*[0-9]",
     re.IGNORECASE,
 )
-PAST = ("background", "previous", "prior", "earlier", "related", "history", "appendix", "results")
+PAST = (
+    "background",
+    "motivation",
+    "context",
+    "previous",
+    "prior",
+    "earlier",
+    "related",
+    "history",
+    "appendix",
+    "results",
+)
 _EXECUTION = re.compile(
     r"\b(?:execution|order|run plan|running|schedule|procedure|how to run|what to run|runs?|sequence)\b", re.IGNORECASE
 )

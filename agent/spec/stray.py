@@ -65,6 +65,7 @@ _PROFILE = re.compile(
     re.IGNORECASE,
 )
 _GATE = re.compile(
+    r"\b(?:one|1|a single) run (?:per|for each|each)\b|"
     r"\blowest\b.*\b(?:one|1|a single|the first|each) runs?\b|\b(?:one|1|a single) (?:run|seed)\b.*\b(?:lowest"
     r"|decides?|enough|suffices?)\b|"
     r"\b(?:lowest|best|single) (?:val_bpb|metric|number|value|score|run|loss)? ?(?:wins|decides|is adopted)\b"
@@ -120,8 +121,18 @@ _ISSUE_BASE = re.compile(
     r"(?!\.[0-9])",
     re.IGNORECASE,
 )
+_SECOND_PASS = re.compile(
+    r"^(?:then,? |and |a |the )*(?:2nd|second|third|3rd|another|next|final) (?:pass|round|sweep|phase|stage|wave)\b",
+    re.IGNORECASE,
+)
+_OTHER_METRIC = re.compile(
+    r"(?:the |our |target |primary )*metric\s*(?:[:=]|is)\s*.*|^(?:evaluate|score|judge|rank|select)\b.*\b(?:on"
+    r"|by)\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
 _CONDITIONAL = re.compile(
-    r"\b(?:only if|only when|if|unless|once|depending|depends|conditional|optional|maybe|later|tbd|when)\b"
+    r"\b(?:only if|only when|if|unless|once|depending|depends|conditional|optional|maybe|later|tbd|when|winning"
+    r"|settled|promising)\b"
     r"|\b(?:winner|best) of\b",
     re.IGNORECASE,
 )
@@ -142,11 +153,11 @@ class Stray(NamedTuple):
 
 
 def check_stray(
-    page: IssueDocument, names: Vocabulary, block: Settings, reads: Sequence[ReadAs], *, tables: int
+    page: IssueDocument, names: Vocabulary, block: Settings, reads: Sequence[ReadAs], *, tables: Sequence[int]
 ) -> None:
     """Raise BadInput for the first sentence or heading that says how to run and is not among `reads`.
 
-    `tables` is how many tables of experiments the issue has. A key of the settings block answers what it is about.
+    `tables` has the lines of the issue's tables of experiments. A key of the settings block answers what it is about.
     """
     obeyed = [read for read in reads if not read.means.startswith("describes")]
     stray = [*_code(page), *_headings(page, names, block, tables), *_sentences(page, names, block, obeyed, tables)]
@@ -156,7 +167,7 @@ def check_stray(
 
 
 def _sentences(
-    page: IssueDocument, names: Vocabulary, block: Settings, reads: Sequence[ReadAs], tables: int
+    page: IssueDocument, names: Vocabulary, block: Settings, reads: Sequence[ReadAs], tables: Sequence[int]
 ) -> Iterator[Stray]:
     for sentence in sentences(page):
         plain = sentence.plain[:400]
@@ -167,7 +178,7 @@ def _sentences(
             yield Stray(f"{plain[:100]!r} is in no form that is read", sentence.line, advice)
 
 
-def _advice(plain: str, sentence: Sentence, names: Vocabulary, block: Settings, tables: int) -> str | None:
+def _advice(plain: str, sentence: Sentence, names: Vocabulary, block: Settings, tables: Sequence[int]) -> str | None:
     """Return what to write in the place of a sentence; None where it says nothing of how to run."""
     if flag := _FLAG.search(plain):
         return _COMMAND_LINE.format(flag=flag[0])
@@ -192,6 +203,7 @@ def _of_rules(plain: str, sentence: Sentence, names: Vocabulary, block: Settings
         (not chosen and _MACHINE.search(plain), "one run at a time, on the machine where the command runs" + _TAKE_OUT),
         (not block.lines and _LONGER.search(plain), _BLOCK.format(key="budget: 10 minutes")),
         (_FOREIGN.fullmatch(plain) and not _AS_EVER.search(plain), _CODE),
+        (_OTHER_METRIC.fullmatch(plain) and names.track.metric not in plain, "the track's metric decides" + _TAKE_OUT),
         (_BASE.search(plain), "every variant starts from the track's baseline branch" + _TAKE_OUT),
         (sentence.in_execution and not block.lines and _INSTRUCTS.search(plain), _FORMS + _TAKE_OUT),
     )
@@ -209,16 +221,18 @@ def _of_key(key: str, value: str, names: Vocabulary, block: Settings) -> str | N
     return _BLOCK.format(key="gate: lowest" if key in ("decision_gate", "gate") else f"{key}: ...")
 
 
-def _of_phase(plain: str, sentence: Sentence, block: Settings, tables: int) -> str | None:
+def _of_phase(plain: str, sentence: Sentence, block: Settings, tables: Sequence[int]) -> str | None:
     """Return what to write in the place of a sentence that has variants start from what others give."""
     if issue := _ISSUE_BASE.search(plain):
         return f"write: after #{issue['number']}. The issue then starts from the baseline that issue leaves" + _TAKE_OUT
     if sentence.in_gate or block.tables or block.order:
         return None
     under = any(re.search(rf"\b{_PHASE}", heading, re.IGNORECASE) for heading in sentence.prose.headings)
-    phases = tables > 1 or under
-    if _NEXT.search(plain) or (
-        _WINNER.search(plain) and (phases or sentence.in_execution) and not sentence.in_outcomes
+    phases = len(tables) > 1 or under
+    if (
+        _NEXT.search(plain)
+        or _SECOND_PASS.search(plain)
+        or (_WINNER.search(plain) and (phases or sentence.in_execution) and not sentence.in_outcomes)
     ):
         return _OWN_ISSUE + _TAKE_OUT
     return None
@@ -235,7 +249,7 @@ def _code(page: IssueDocument) -> Iterator[Stray]:
             yield Stray(f"{line.strip()[:100]!r} gives {given}, and it is not obeyed", at, advice)
 
 
-def _headings(page: IssueDocument, names: Vocabulary, block: Settings, tables: int) -> Iterator[Stray]:
+def _headings(page: IssueDocument, names: Vocabulary, block: Settings, tables: Sequence[int]) -> Iterator[Stray]:
     """Yield what headings say of how to run: a key with its value (as front matter is), a phase that waits."""
     for at, title in page.titles:
         for number, line in enumerate(title.split("\n"), at):
@@ -243,9 +257,7 @@ def _headings(page: IssueDocument, names: Vocabulary, block: Settings, tables: i
             advice = _of_key(key["key"].lower().replace(" ", "_"), key["value"], names, block) if key else None
             if advice is not None:
                 yield Stray(f"{line.strip()[:100]!r} is a heading, and no setting is read of it", number, advice)
-    for table in () if block.tables else page.tables:
-        waits = next(
-            (one for one in table.headings if re.search(_PHASE, one, re.IGNORECASE) and _CONDITIONAL.search(one)), None
-        )
-        if waits and tables > 1:
+    for table in () if block.tables else (one for one in page.tables if one.line in tables[1:]):
+        waits = next((one for one in table.headings if _CONDITIONAL.search(one)), None)
+        if waits:
             yield Stray(f"{waits[:100]!r} is on a condition, which is not obeyed", table.line, _OWN_ISSUE)

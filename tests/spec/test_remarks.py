@@ -1,5 +1,7 @@
 """What a cell says beside the settings: obeyed it is not, so it is refused."""
 
+import re
+
 import pytest
 
 from tests.spec.test_kinds import read, refused, sets
@@ -42,3 +44,34 @@ def test_a_budget_column_has_its_unit_in_brackets_and_a_value_in_every_row() -> 
 
 def test_a_row_of_sums_is_no_variant() -> None:
     assert "is no variant" in refused("| ID | DEPTH |\n|-|-|\n| 1A | 6 |\n| Total | 2 |")
+
+
+@pytest.mark.parametrize(
+    ("note", "problem"),
+    [("lr 0.01", "says lr=0.01"), ("ASPECT_RATIO 32", "says ASPECT_RATIO=32"), ("seed 42", "same seeds"),
+     ("three seeds", "seeds"),
+     ("only if 1B wins", "waits for another"), ("after 1B", "waits for another"), ("if time permits", "waits"),
+     ("run this one last", "waits"), ("10 minutes", "one budget"), ("double the time", "one budget"),
+     ("for 500 steps", "one budget"), ("on top of 1B", "does not set HEAD_LR"), ("1B plus depth",
+     "does not set HEAD_LR"),
+     ("based on the best row", "after #3"), ("raise the rate to 0.01", "sets nothing"), ("full only", "command line"),
+     ("later", "leaves no row out"), ("twelve layers", "says layers=twelve"), ("depth x2", "waits|says depth=")],
+)  # fmt: skip
+def test_a_note_that_sets_or_waits_is_refused(note: str, problem: str) -> None:
+    body = f"| ID | ASPECT_RATIO | HEAD_LR | Notes |\n|-|-|-|-|\n| 1A | 96 | - | {note} |\n| 1B | - | 0.01 | head |"
+    error = refused(body)
+    assert re.search(problem, error)
+    assert "i.md:3" in error
+
+
+@pytest.mark.parametrize(
+    "note",
+    ["wider than 1B", "tests if width-starved", "half of Muon's", "twice the steps", "64 tokens on mini",
+     "aspect 96 (64 today)",
+     "doubled", "likely the best", "20% more steps in 5 minutes"],
+)  # fmt: skip
+def test_a_note_that_compares_is_let_be(note: str) -> None:
+    body = f"| ID | ASPECT_RATIO | HEAD_LR | Notes |\n|-|-|-|-|\n| 1A | 96 | - | {note} |\n| 1B | - | 0.01 | head |"
+    assert len(sets(read(body))) == 2
+    ours = body.replace("Notes", "ETA").replace(note, "10 minutes")
+    assert len(sets(read(ours))) == 2

@@ -17,7 +17,13 @@ BLOCK = "```yaml\n# autoresearch\n{}\n```\n"
      ("Strategy: sweep", "strategy:"), ("Confirm: yes", "confirm:"), ("Grid: DEPTH x ASPECT_RATIO", "grid:"),
      ("Use 4 GPUs.", "one run at a time"), ("Run on two H100s.", "one run at a time"),
      ("Start from the checkpoint of last week.", "baseline branch"), ("Branch off commit 1a2b3c4d.", "baseline branch"),
-     ("Start from the winner of issue #2.", "after #2"), ("Build on the result of issue 12.", "after #12")],
+     ("Start from the winner of issue #2.", "after #2"), ("Build on the result of issue 12.", "after #12"),
+     ("Optimizer: AdamW", "change of code"), ("Sequence length 512", "change of code"), ("Train longer.", "budget:"),
+     ("Double the training time.", "budget:"), ("Metric: validation loss", "metric"),
+     ("Second pass: the same at twice the width.", "after #N"), ("Exclude: the deep ones", "skip:"),
+     ("Nothing is merged automatically.", "min_gain"), ("Feel free to skip what is slow.", "skip:"),
+     ("Highest expected value first.", "order:"), ("Bitte 1B auslassen.", "skip:"), ("Jeder Lauf: 2 Minuten",
+     "budget:")],
 )  # fmt: skip
 def test_what_says_how_to_run_in_no_form_is_refused_with_what_to_write(sentence: str, advice: str) -> None:
     error = refused(f"{TABLE}\n## Notes\n\n{sentence}\n")
