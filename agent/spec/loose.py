@@ -184,7 +184,8 @@ def given_values(line: str, names: Vocabulary) -> Iterator[tuple[str, list[str]]
             continue
         value = None if _SCALES.match(line, match.end()) else _value_of(line, match, spoken[0], names)
         if value:
-            yield spoken[0], [one.rstrip(".,") for one in re.findall(rf"{_ONE}|[A-Za-z][\w-]+", value["values"])]
+            words = [one.rstrip(".,") for one in re.findall(rf"{_ONE}|[A-Za-z][\w-]+", value["values"])]
+            yield spoken[0], [str(_SPELLED.get(one.lower(), one)) for one in words]
         elif _is_changed(line, match):
             yield spoken[0], [""]
 
@@ -227,5 +228,4 @@ def _is_present(name: str, value: str, names: Vocabulary) -> bool:
     target = names.resolve(name)
     if value in ("and", "or", "vs", "to"):
         return True
-    spelled = _SPELLED.get(value.lower(), number(value))
-    return isinstance(target, str) and value != "" and names.constants[target] in (spelled, value)
+    return isinstance(target, str) and value != "" and names.constants[target] in (number(value), value)

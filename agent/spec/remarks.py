@@ -149,8 +149,8 @@ def _check_values(table: ExperimentTable, row: Row, header: str, cell: str) -> N
         target = table.names.resolve(name)
         if not isinstance(target, str):
             continue
-        known = (table.value_of(row, target), table.names.constants[target])
-        changed = known[0] not in (None, known[1])
+        given, present = table.value_of(row, target), table.names.constants[target]
+        changed, known = given not in (None, present), {present, given} - {None}
         if not all(value in known or number(value) in known if value else changed for value in values):
             problem = f" says {name}={','.join(values)}, and the row does not set it"
             raise _refused(table, row, header, problem, f"give {name} a column, or leave the note's value out")

@@ -55,7 +55,7 @@ def test_a_row_of_sums_is_no_variant() -> None:
      ("for 500 steps", "one budget"), ("on top of 1B", "does not set HEAD_LR"), ("1B plus depth",
      "does not set HEAD_LR"),
      ("based on the best row", "after #3"), ("raise the rate to 0.01", "sets nothing"), ("full only", "command line"),
-     ("later", "leaves no row out"), ("twelve layers", "says layers=twelve"), ("depth x2", "waits|says depth=")],
+     ("later", "leaves no row out"), ("twelve layers", "says layers=12"), ("depth x2", "waits|says depth=")],
 )  # fmt: skip
 def test_a_note_that_sets_or_waits_is_refused(note: str, problem: str) -> None:
     body = f"| ID | ASPECT_RATIO | HEAD_LR | Notes |\n|-|-|-|-|\n| 1A | 96 | - | {note} |\n| 1B | - | 0.01 | head |"
