@@ -14,7 +14,10 @@ _SCALES = {"": 1, "k": _K, "K": _K, "thousand": _K, "M": _M, "million": _M, "G":
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 BUDGETS = "a budget is above zero: 20 (seconds), 5 minutes, 500steps or 5Mtok"
 NUMBER = rf"(?:[0-9][0-9,]*(?:\.[0-9]+)?(?:e[+-]?[0-9]{{1,3}})?|\b(?ai:{'|'.join(_WORDS)})\b)"
-_STEPS = "(?:(?:optimi[sz]er|optimi[sz]ation|gradient|training|train|update)[ -])?steps?|(?:training )?iter(?:ation)?s?"
+_STEPS = (
+    "(?:(?:optimi[sz]er|optimi[sz]ation|gradient|training|train|update)[ -])?steps?|(?:training )?iter(?:ation)?s?"
+    "|(?:(?:optimi[sz]er|gradient|weight)[ -])?updates?"
+)
 _UNIT = rf"(?:[smh]|(?ai:sec(?:ond)?s?|min(?:ute)?s?|h(?:ou)?rs?|{_STEPS}|tok(?:en)?s?))(?![A-Za-z])"
 _PIECE = rf"{NUMBER}[\s-]*(?:[kKMGB]|(?ai:thousand|million|billion))?[\s-]*{_UNIT}"
 AMOUNT = rf"{_PIECE}(?:(?:\s+and\s+|\s*){_PIECE})*"
@@ -62,6 +65,6 @@ def _piece(text: str) -> Budget:
     amount = Decimal(_WORDS.get(number, number)) * _SCALES[scale if len(scale) == 1 else scale.lower()]
     if unit.startswith("tok"):
         return Budget("tokens", float(amount))
-    if re.search("step|iter", unit):
+    if re.search("step|iter|update", unit):
         return Budget("steps", float(amount))
     return Budget("seconds", math.nan if scale else float(amount * _SECONDS[unit[0]]))  # no unit is a "Mminute"

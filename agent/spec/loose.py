@@ -27,7 +27,7 @@ _COUNTED = re.compile(r"(?<![\w.])(?P<values>[0-9]+)[ -]$")  # 12 layers
 _FEW = "four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()  # noqa: SIM905
 _SPELLED = dict(zip(_FEW, range(4, 17), strict=True)) | {"twenty": 20, "twenty-four": 24, "thirty-two": 32}
 _COUNTED_IN_WORDS = re.compile(
-    rf"(?:^\W*|\b(?:try|use|with|to|run|test|have|at|of)\s+)(?P<values>{'|'.join(_SPELLED)})[ -]$", re.IGNORECASE
+    rf"(?:^\W*|\b(?:try|use|with|to|run|test)\s+)(?P<values>{'|'.join(_SPELLED)})[ -]$", re.IGNORECASE
 )
 _SPELLED_OUT = re.compile(rf"{_MARKS}\s*(?:=|:|of|to|at|is)?\s*(?P<values>{'|'.join(_SPELLED)})\b", re.IGNORECASE)
 _FACTOR = (
@@ -44,7 +44,8 @@ _SCALES = re.compile(  # Depth x2, softcap on/off, lr +10 %
     re.IGNORECASE,
 )
 _TUNES = re.compile(  # a setting without its value: Sweep the learning rate
-    r"^\W*(?:please |let's |then |now |also )*(?:change|adjust|tweak|modify|optimi[sz]e|sweep|vary|scan|tune|ablate"
+    r"^\W*(?:please |let's |then |now |also )*(?:change|adjust|tweak|modify|optimi[sz]e|grid|sweep|vary|scan|tune"
+    r"|ablate"
     r"|grid[- ]search|increase|decrease|raise"
     r"|lower"
     r"|reduce)\s+(?:(?:over|the|our|on|across)\s+)*$",
@@ -87,7 +88,8 @@ _REPEATS = re.compile(  # variants of another issue, or of none
     r"|replicate|redo|launch|queue"
     r"|skip|continue)\s+"
     r"(?:the )?(?:variants? |rows? |experiments? |both |again )*(?:[`*]*(?:[0-9]{1,3}[A-Z]|[A-Z][0-9]{1,3})\b"
-    r"|.*\b(?:from|of|in) (?:issue |#|experiment )\s*#?[0-9]+\b|(?:issue |#)\s*#?[0-9]+\b)",
+    r"|.*\b(?:from|of|in) (?:issue |#|experiment )\s*#?[0-9]+\b|(?:issue |#)\s*#?[0-9]+\b)"
+    r"|^(?:the )?same\b.*\b(?:as|of|in) (?:issue |#)\s*#?[0-9]+\b",
     re.IGNORECASE,
 )
 _OWN = "an issue runs its own variants: copy the rows, under new IDs, into a table of this one"
@@ -176,13 +178,16 @@ def code_in_force(page: IssueDocument) -> Iterator[tuple[int, str]]:
             yield from code_lines(fence)
 
 
-def given_values(line: str, names: Vocabulary) -> Iterator[tuple[str, list[str]]]:
-    """Yield each name in a line that is given values, and the values; an empty one where it is changed by a factor."""
+def given_values(line: str, names: Vocabulary, *, near: bool = True) -> Iterator[tuple[str, list[str]]]:
+    """Yield each name in a line that is given values, and the values; an empty one where it is changed by a factor.
+
+    `near` is whether a number some words behind a name is its value, where the line asks for something.
+    """
     for match in re.finditer(f"{_spoken(names)}|{_NAME}", line[:2000]):
         spoken = [one for one in (match[0], match[0].lower(), match[0].rstrip("s")) if names.knows(one)]
         if not spoken:
             continue
-        value = None if _SCALES.match(line, match.end()) else _value_of(line, match, spoken[0], names)
+        value = None if _SCALES.match(line, match.end()) else _value_of(line, match, spoken[0], names, near)
         if value:
             words = [one.rstrip(".,") for one in re.findall(rf"{_ONE}|[A-Za-z][\w-]+", value["values"])]
             yield spoken[0], [str(_SPELLED.get(one.lower(), one)) for one in words]
@@ -190,15 +195,15 @@ def given_values(line: str, names: Vocabulary) -> Iterator[tuple[str, list[str]]
             yield spoken[0], [""]
 
 
-def _value_of(line: str, match: re.Match[str], name: str, names: Vocabulary) -> re.Match[str] | None:
+def _value_of(line: str, match: re.Match[str], name: str, names: Vocabulary, near: bool) -> re.Match[str] | None:
     """Return where a line gives a name its values: behind it, or before it as in `12 layers`."""
     value = _ASSIGNS.match(line, match.end()) or _COUNTED.search(line, 0, match.start())
     value = value or _COUNTED_IN_WORDS.search(line, 0, match.start()) or _SPELLED_OUT.match(line, match.end())
     if value is None and _is_text(name, names):
         value = _WORD.match(line, match.end())
-    near = _NEAR.match(line, match.end()) if value is None else None
-    if near and (_ASKS.search(line) or len(re.findall(_ONE, near["values"])) > 1):  # or several: rates, 0.01 and 0.02
-        return near
+    behind = _NEAR.match(line, match.end()) if value is None else None
+    if behind and ((near and _ASKS.search(line)) or len(re.findall(_ONE, behind["values"])) > 1):  # or: rates, 1 and 2
+        return behind
     return value
 
 

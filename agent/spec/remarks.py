@@ -67,7 +67,7 @@ _ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 _CHANGES = re.compile(
-    r"\b(?:raise|lower|set|change|use|increase|decrease|reduce|bump|drop|switch|move)\b[^.;]*\b(?:to|at)\s+[0-9.]",
+    r"\b(?:raise|lower|set|change|use|increase|decrease|reduce|bump|drop|switch|move|with)\b[^.;]*\b(?:to|at)\s+[0-9.]",
     re.IGNORECASE,
 )
 _LONGER = re.compile(
@@ -145,7 +145,7 @@ def _check_note(table: ExperimentTable, row: Row, header: str, cell: str) -> Non
 
 def _check_values(table: ExperimentTable, row: Row, header: str, cell: str) -> None:
     """Raise BadInput for a remark that gives a constant a value other than the row's and the baseline's."""
-    for name, values in given_values(cell, table.names):
+    for name, values in given_values(cell, table.names, near=False):
         target = table.names.resolve(name)
         if not isinstance(target, str):
             continue

@@ -71,7 +71,7 @@ _GATE = re.compile(
     r"\b(?:lowest|best|single) (?:val_bpb|metric|number|value|score|run|loss)? ?(?:wins|decides|is adopted)\b"
     r"|\b(?:use|with) (?:the )?"
     r"(?:lowest|confirmed) gate\b|\bgate\W+lowest\b|\b(?:no|skip|without|omit|drop|fewer|more|extra|don't|do not"
-    r"|never)\b.{0,16}\bconfirm\w*\b"
+    r"|never|not)\b.{0,30}\bconfirm\w*\b"
     r"|\b(?:one|a single|1) run (?:each|per variant)\b.*\b(?:wins|enough|decides)\b|\bdon't confirm\b|\b(?:one"
     r"|a single|1) run each[,;:]? "
     r"|\b(?:without|no|skip|disable) (?:the )?(?:audit|gate|significance test)\w*\b",
@@ -132,7 +132,7 @@ _OTHER_METRIC = re.compile(
 )
 _CONDITIONAL = re.compile(
     r"\b(?:only if|only when|if|unless|once|depending|depends|conditional|optional|maybe|later|tbd|when|winning"
-    r"|settled|promising)\b"
+    r"|settled|promising|after)\b"
     r"|\b(?:winner|best) of\b",
     re.IGNORECASE,
 )

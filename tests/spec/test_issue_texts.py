@@ -13,9 +13,11 @@ import yaml
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Issue, SetConstant, Spec
-from agent.spec import parser
+from agent.spec import parser, script
 from agent.spec.amounts import parse_budget
-from tests.spec.test_kinds import CONSTANTS, TRACK
+from agent.store import tracks
+from agent.tracking import front_matter
+from tests.spec.test_kinds import CONSTANTS, ROOT, TRACK
 
 TEXTS = sorted((Path(__file__).parents[1] / "issues").glob("*.md"))
 
@@ -72,6 +74,17 @@ def without_repeats(sets: Mapping[str, Mapping[str, object]]) -> dict[str, dict[
     """Return what variants set, but the values that the baseline has: a text may state these or leave them out."""
     kept = {name: {k: v for k, v in one.items() if CONSTANTS[k] != v} for name, one in sets.items()}
     return {name: kept[name] or dict(sets[name]) for name in sorted(sets)}
+
+
+OWN = sorted((ROOT / "experiments" / "issues").glob("[0-9]*.md"))
+
+
+@pytest.mark.parametrize("path", [path for path in OWN if path.name.count(".") == 1], ids=lambda path: path.stem)
+def test_the_issues_of_this_repository_are_read(path: Path) -> None:
+    matter, body = front_matter.split(path.read_text(encoding="utf-8"), path.name)
+    issue = Issue(matter.number, matter.title, body, tuple(matter.labels))
+    track = tracks.load(ROOT, parser.named_track(issue) or "main")
+    parser.parse(issue, track, script.constants((ROOT / track.script).read_text(), track.script), "mini")
 
 
 def test_there_are_texts_enough() -> None:
