@@ -56,7 +56,7 @@ _ASIDE = (
 )
 _SPEAKS = re.compile(
     r"\b(?:l(?:auf|\u00e4ufe)|durchl\w+|jede[rs]?|ex\u00e9cutions?|essais?|chaque|entra\w+|cada|corridas?|ejecuci\w+)\b|\u6bcf|\u8bad\u7ec3"
-    r"|\b(?:runs?|runtimes?|variants?|trials?|experiments?|budgets?|limits?|durations?|each|train(?:s|ed)?)\b",
+    r"|\b(?:runs?|pass(?:es)?|runtimes?|variants?|trials?|experiments?|budgets?|limits?|durations?|each|train(?:s|ed)?)\b",
     re.IGNORECASE,
 )
 _GIVES = re.compile(

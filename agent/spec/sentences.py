@@ -21,16 +21,19 @@ _INSTRUCTS = re.compile(
     re.IGNORECASE,
 )
 PAST = (
-    "background",
-    "motivation",
-    "context",
-    "previous",
-    "prior",
-    "earlier",
-    "related",
-    "history",
-    "appendix",
-    "results",
+    *(
+        "background",
+        "motivation",
+        "context",
+        "previous",
+        "prior",
+        "earlier",
+        "related",
+        "history",
+        "appendix",
+        "results",
+    ),
+    *("future", "next step", "follow-up", "follow up"),  # what is to come is not this either
 )
 _EXECUTION = re.compile(
     r"\b(?:execution|order|run plan|running|schedule|procedure|how to run|what to run|runs?|sequence)\b", re.IGNORECASE
