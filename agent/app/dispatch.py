@@ -20,6 +20,7 @@ from agent.app.wiring import Workspace, choose_readers, choose_tracker, make_edi
 from agent.campaign import steer
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
+from agent.campaign.explore import open_view
 from agent.campaign.further import further_plan, why_not_further
 from agent.campaign.plan import Plan, all_commands
 from agent.campaign.publish import latest_board, make_board, publish, report
@@ -75,7 +76,7 @@ def _answer(args: argparse.Namespace, workspace: Workspace, issue: int) -> int:
         plan = workspace.plan(make_request(args, workspace.machine, issue))
         ctx = replace(workspace.context(plan), pull=args.pr, close=args.close)
         complete = find_complete(ctx, plan)
-        view = None if complete is None else CampaignView(plan, complete, workspace.ledger)
+        view = None if complete is None else open_view(plan, complete, workspace.ledger)
         if view is not None and not args.loop:
             further = further_plan(ctx, view, args.more) if blocked is None else None
             if further is None:

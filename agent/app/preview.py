@@ -8,7 +8,6 @@ from agent.core.experiment import Constant, ReadAs, SetConstant
 from agent.core.proposals import Brief
 from agent.core.sanitize import one_line
 from agent.editors import prompt
-from agent.gate import schedule
 from agent.spec import preflight
 from agent.spec.preflight import Resolved
 from agent.tracking.board import columns
@@ -31,16 +30,23 @@ def intent(plan: Plan) -> list[str]:
 def _what_runs(plan: Plan) -> str:
     if plan.spec.baseline_only:
         return f"nothing but it, on the seeds {', '.join(map(str, plan.rules.seeds))}"
-    gate = "lowest single run wins" if plan.rules.kind == "lowest" else "winner confirmed on fresh seeds"
-    variants = ", ".join(plan.order) if plan.complete else f"up to {plan.variant_count} proposals of an editor"
-    return f"then {variants}; {gate}"
+    gates = {"lowest": "lowest single run wins", "report": "a report, and no baseline moves"}
+    gate = gates.get(plan.rules.kind, "winner confirmed on fresh seeds")
+    return f"then {_variants(plan)}; {gate}"
+
+
+def _variants(plan: Plan) -> str:
+    if not plan.complete:
+        return f"up to {plan.variant_count} proposals of an editor"
+    if not plan.explores:
+        return ", ".join(plan.order)
+    return f"strategy {plan.spec.strategy}: {', '.join(plan.order) or 'what it finds in ' + ', '.join(plan.spec.space)}"
 
 
 def _size(plan: Plan) -> str:
-    runs = schedule.plan_size(plan.rules, plan.variant_count)
     time = "" if plan.estimate_s is None else f", about {max(1, round(plan.estimate_s / 60))} min in all"
     cap = "" if plan.spec.cap_s is None else f" (at most {plan.spec.cap_s / 60:.0f} min, as the issue says)"
-    return f"up to {runs} runs of {plan.budget}, {plan.clock} clock, profile {plan.profile}{time}{cap}"
+    return f"up to {plan.run_count} runs of {plan.budget}, {plan.clock} clock, profile {plan.profile}{time}{cap}"
 
 
 def _outranked(plan: Plan) -> list[str]:

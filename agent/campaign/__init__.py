@@ -5,6 +5,7 @@ __all__ = [
     "context",
     "engine",
     "evidence",
+    "explore",
     "further",
     "plan",
     "promote",

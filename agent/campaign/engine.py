@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.campaign import auditing, jobs, steer
+from agent.campaign import auditing, explore, jobs, steer
+from agent.campaign.commits import commit_variant
 from agent.campaign.context import CampaignContext
 from agent.campaign.estimate import probe_seconds
-from agent.campaign.evidence import CampaignView, constants_set, why_not_auditable
-from agent.campaign.plan import Plan, message
+from agent.campaign.evidence import CampaignView, why_not_auditable
+from agent.campaign.plan import Plan
 from agent.campaign.promote import promote
 from agent.campaign.publish import make_board, publish
 from agent.campaign.question import campaigns_of, conditions_of, find_answered
@@ -18,9 +19,10 @@ from agent.core.faults import fault_point
 from agent.core.protocols import Notice, RunStarted
 from agent.core.records import AuditRecord, CampaignRecord, VerdictRecord, utc_now
 from agent.core.runs import Conditions, Job, Verdict
+from agent.core.trials import Findings
 from agent.execution.sandbox import NO_SANDBOX
-from agent.gate.schedule import ScheduledRun, next_runs, plan_size
-from agent.gate.verdict import GateResult, judge
+from agent.gate.schedule import ScheduledRun
+from agent.gate.verdict import GateResult
 from agent.store.baseline import baseline_branch
 from agent.store.repository import writable
 from agent.tracking.board import Board
@@ -62,16 +64,14 @@ def _is_undecided(view: CampaignView) -> bool:
 
 def _find_verdict(ctx: CampaignContext, plan: Plan) -> CampaignView | None:
     answered = find_answered(ctx, plan)
-    return None if answered is None else CampaignView(plan, answered, ctx.ledger)
+    return None if answered is None else explore.open_view(plan, answered, ctx.ledger)
 
 
 def _reach_verdict(ctx: CampaignContext, plan: Plan) -> CampaignView:
     steer.apply_commands(ctx, plan)
     view = begin(ctx, plan)
     _announce(ctx, view)
-    _calibrate(ctx, view)
-    _decide(ctx, view)
-    return view
+    return _decide(ctx, view)
 
 
 # --- begin ------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def begin(ctx: CampaignContext, plan: Plan) -> CampaignView:
     latest = next(reversed(campaigns_of(ctx, plan)), None)
     if latest is None or not _goes_on(ctx, plan, latest, conditions):
         latest = _freeze(ctx, plan, conditions, corpus)
-    return CampaignView(plan, latest, ctx.ledger, corpus.folder)
+    return replace(explore.open_view(plan, latest, ctx.ledger), corpus=corpus.folder)
 
 
 def _goes_on(ctx: CampaignContext, plan: Plan, campaign: CampaignRecord, conditions: Conditions) -> bool:
@@ -109,7 +109,7 @@ def _freeze(ctx: CampaignContext, plan: Plan, conditions: Conditions, corpus: jo
     ctx.repo.exclude(GIT_EXCLUDES)
     _place_baseline(ctx, plan)
     fault_point("baseline-placed")
-    commits = {BASELINE: plan.base.commit} | {name: _commit(ctx, plan, name) for name in plan.order}
+    commits = {BASELINE: plan.base.commit} | {name: commit_variant(ctx, plan, name) for name in plan.order}
     campaign = CampaignRecord(
         issue=plan.spec.issue.number,
         title=plan.spec.issue.title,
@@ -140,18 +140,6 @@ def _place_baseline(ctx: CampaignContext, plan: Plan) -> None:
         ctx.emit(Notice(f"baseline {plan.track.name} moved along with HEAD, from {tip[:7]} to {base[:7]}"))
 
 
-def _commit(ctx: CampaignContext, plan: Plan, name: str) -> str:
-    """Commit a variant on the base, unless it is committed already, and have its own branch name the commit."""
-    one, issue = plan.resolved(name), plan.spec.issue
-    constants = constants_set(plan, one) if one.variant.only_sets_constants else {}
-    fault_point("commit-before")
-    commit = one.variant.commit or ctx.repo.commit(plan.base.commit, one.files, message(plan, one.variant, constants))
-    fault_point("commit-made")
-    ctx.repo.set_branch(f"autoresearch/issue-{issue.number}/{name}", commit)
-    fault_point("commit-after")
-    return commit
-
-
 def _announce(ctx: CampaignContext, view: CampaignView) -> None:
     if why := why_not_auditable(view.campaign):
         ctx.emit(Notice(f"no winner will be audited: {why}; a number is what the script says it is"))
@@ -162,12 +150,9 @@ def _announce(ctx: CampaignContext, view: CampaignView) -> None:
 
 
 def _calibrate(ctx: CampaignContext, view: CampaignView) -> None:
-    """Probe every variant's step time, interleaved; only where the clock is calibrated and something is to run."""
-    if view.plan.clock != "calibrated" or not _scheduled(view):
-        return
-    if count := len(view.missing_probes()):
-        ctx.emit(Notice(f"calibrating: {count} probes of {probe_seconds(view.plan.budget):g} s, interleaved"))
+    """Probe the step time of every variant that has not been probed, interleaved."""
     probes = view.missing_probes()
+    ctx.emit(Notice(f"calibrating: {len(probes)} probes of {probe_seconds(view.plan.budget):g} s, interleaved"))
     while probes:
         steer.apply_commands(ctx, view.plan, view)
         ok = _probe(ctx, view, *probes.pop(0))
@@ -184,22 +169,31 @@ def _probe(ctx: CampaignContext, view: CampaignView, name: str, number: int) -> 
     return jobs.record_result(ctx, view, job, result).status == "ok"
 
 
-def _measure(ctx: CampaignContext, view: CampaignView) -> None:
-    """Run what the gate asks for until it can judge. Commands are applied before every batch and before the verdict.
+def _measure(ctx: CampaignContext, view: CampaignView) -> CampaignView:
+    """Run what the strategy asks for until it can conclude, and return the view with the candidates that it added.
 
-    The gate is asked again when its answer has run, or when a run of it did not end well: all runs of one answer are
-    needed whatever the others say.
+    Commands are applied before every batch and before the verdict. The strategy is asked again when its answer has run,
+    or when a run of it did not end well: all runs of one answer are needed whatever the others say.
     """
     steer.apply_commands(ctx, view.plan, view)
-    scheduled = _scheduled(view)
-    while scheduled:
-        all_ok, rest = _run_batch(ctx, view, scheduled), scheduled[ctx.executor.slots :]
+    while True:
+        step = explore.next_step(view)
+        if step.candidates:
+            view = explore.add_candidates(ctx, view, step.candidates)
+        elif step.runs and view.plan.clock == "calibrated" and view.missing_probes():
+            _calibrate(ctx, view)
+        elif step.runs:
+            _run_step(ctx, view, step.runs)
+        else:
+            return view
+
+
+def _run_step(ctx: CampaignContext, view: CampaignView, scheduled: Sequence[ScheduledRun]) -> None:
+    """Run a step in batches, as far as the runs end well."""
+    all_ok = True
+    while scheduled and all_ok:
+        all_ok, scheduled = _run_batch(ctx, view, scheduled), scheduled[ctx.executor.slots :]
         steer.apply_commands(ctx, view.plan, view)
-        scheduled = rest if all_ok and rest else _scheduled(view)
-
-
-def _scheduled(view: CampaignView) -> list[ScheduledRun]:
-    return next_runs(view.plan.rules, view.plan.order, view.measurements())
 
 
 def _run_batch(ctx: CampaignContext, view: CampaignView, scheduled: Sequence[ScheduledRun]) -> bool:
@@ -218,7 +212,7 @@ def _run_batch(ctx: CampaignContext, view: CampaignView, scheduled: Sequence[Sch
 
 def _announce_batch(ctx: CampaignContext, view: CampaignView, batch: Sequence[Job], left: int) -> None:
     done = len(view.measurements())
-    total = max(done + left, plan_size(view.plan.rules, len(view.plan.variants)))
+    total = max(done + left, view.plan.run_count)
     for number, job in enumerate(batch, start=done + 1):
         ctx.emit(RunStarted(job, number, total, jobs.expected_seconds(view, job.variant) or 0.0))
 
@@ -226,20 +220,21 @@ def _announce_batch(ctx: CampaignContext, view: CampaignView, batch: Sequence[Jo
 # --- verdict ----------------------------------------------------------------------------------------------
 
 
-def _decide(ctx: CampaignContext, view: CampaignView) -> None:
-    """Measure and ask the gate until it has no winner, or one that the audit does not refuse; record the verdict.
+def _decide(ctx: CampaignContext, view: CampaignView) -> CampaignView:
+    """Measure and ask the strategy until it has no winner, or one that the audit does not refuse; record the verdict.
 
-    A winner that fails its audit is a variant that failed: the gate goes on with the others. Where the audit had to
-    make a run, the gate is asked once more, with what that run says.
+    A winner that fails its audit is a variant that failed: the strategy goes on with the others. Where the audit had to
+    make a run, the strategy is asked once more, with what that run says.
     """
     while True:
-        _measure(ctx, view)
+        view = _measure(ctx, view)
         fault_point("gate-before")
         seen = view.measurements()
-        result = judge(view.plan.rules, view.plan.order, seen, view.replicate_groups())
-        audit = _audit_winner(ctx, view, result)
+        conclusion = explore.conclude(view)
+        audit = _audit_winner(ctx, view, conclusion.result)
         if audit is None or (audit.status != "failed" and len(view.measurements()) == len(seen)):
-            return _record_verdict(ctx, view, hold_for_review(result, audit))
+            _record_verdict(ctx, view, hold_for_review(conclusion.result, audit), conclusion.findings)
+            return view
 
 
 def _audit_winner(ctx: CampaignContext, view: CampaignView, result: GateResult) -> AuditRecord | None:
@@ -264,7 +259,7 @@ def hold_for_review(result: GateResult, audit: AuditRecord | None) -> GateResult
     return GateResult(held(result.verdict), tuple(held(one) for one in result.variants))
 
 
-def _record_verdict(ctx: CampaignContext, view: CampaignView, result: GateResult) -> None:
+def _record_verdict(ctx: CampaignContext, view: CampaignView, result: GateResult, findings: Findings | None) -> None:
     fault_point("gate-said")
     ctx.ledger.append(
         VerdictRecord(
@@ -273,6 +268,7 @@ def _record_verdict(ctx: CampaignContext, view: CampaignView, result: GateResult
             verdict=result.verdict,
             variants=tuple(result.variants),
             at=utc_now(),
+            findings=findings,
         )
     )
     fault_point("gate-recorded")

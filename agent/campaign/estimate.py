@@ -1,7 +1,6 @@
 """How long probes, runs and a campaign take: for estimates and limits, never for results."""
 
-from agent.core.experiment import Budget, Clock, GateRules, Profile
-from agent.gate import schedule
+from agent.core.experiment import Budget, Clock, Profile
 
 PROBE_ROUNDS = 3  # short runs of every variant, interleaved, before a calibrated campaign
 _OVERHEAD_S = {"full": 40.0, "mini": 8.0}  # start-up, evaluation and checkpoint of one run
@@ -17,10 +16,10 @@ def run_seconds(budget: Budget, profile: Profile) -> float | None:
     return budget.amount + _OVERHEAD_S[profile] if budget.kind == "seconds" else None
 
 
-def campaign_seconds(budget: Budget, clock: Clock, profile: Profile, rules: GateRules, variants: int) -> float | None:
-    """Return what a campaign of so many variants takes, with its probes; None where the budget says nothing of time."""
+def campaign_seconds(budget: Budget, clock: Clock, profile: Profile, runs: int, variants: int) -> float | None:
+    """Return what so many runs take, with the probes of the variants; None where the budget says nothing of time."""
     one = run_seconds(budget, profile)
     if one is None:
         return None
     probes = PROBE_ROUNDS * (variants + 1) if clock == "calibrated" else 0
-    return schedule.plan_size(rules, variants) * one + probes * (probe_seconds(budget) + _OVERHEAD_S[profile] / 2)
+    return runs * one + probes * (probe_seconds(budget) + _OVERHEAD_S[profile] / 2)

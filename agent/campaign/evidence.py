@@ -20,6 +20,8 @@ from agent.store.ledger import Ledger
 if TYPE_CHECKING:
     from agent.audit.timing import Timing
 
+_EXPLORING = {True: ("baseline",), False: ("screen",)}  # the roles of an exploration's runs, of the baseline and others
+
 
 @dataclass
 class _Snapshot:
@@ -35,6 +37,7 @@ class _Snapshot:
     probes: dict[str, list[RunRecord]] = field(default_factory=dict)  # by tree
     failed_probes: dict[str, RunRecord] = field(default_factory=dict)  # the first of a tree
     measurements: list[Measurement] = field(default_factory=list)  # of the runs that count
+    explored: list[Measurement] = field(default_factory=list)  # those of them that an exploration may see
     slowest: float | None = None  # seconds that one unit of work took the slowest run
 
 
@@ -77,6 +80,8 @@ class CampaignView:
         elif (run.status == "ok" or own) and not self._ran_unsandboxed(name, run):
             snapshot.runs.setdefault(run.tree, []).append(run)
             snapshot.measurements.append(_measurement(name, run))
+            if run.at < min(snapshot.chain) or (own and run.role in _EXPLORING[name == BASELINE]):
+                snapshot.explored.append(snapshot.measurements[-1])
             if run.status == "ok":
                 snapshot.slowest = max(snapshot.slowest or 0.0, run.seconds / self._flops_per_token(name))
 
@@ -138,6 +143,16 @@ class CampaignView:
         probes = [self._failed_probe(snapshot.names[tree], one) for tree, one in snapshot.failed_probes.items()]
         audits = [_failed_audit(one) for one in self.audits() if one.status == "failed" and one.variant != BASELINE]
         return probes + audits + snapshot.measurements
+
+    def explored(self) -> list[Measurement]:
+        """Return what an exploration may know: failed probes, what ran before the campaign, and its screening runs.
+
+        Runs that come later for another reason (to confirm a candidate, or for another issue) are left out: the next
+        candidates follow from what was known, and a campaign that is taken up again must come to the same ones.
+        """
+        snapshot = self._snapshot()
+        probes = [self._failed_probe(snapshot.names[tree], one) for tree, one in snapshot.failed_probes.items()]
+        return probes + snapshot.explored
 
     def audits(self) -> list[AuditRecord]:
         """Return the audits of this campaign's chain, after those of others that stand against its variants."""

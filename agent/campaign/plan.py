@@ -12,9 +12,10 @@ from agent.campaign.rules import choose_clock, gate_rules
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Clock, GateKind, GateRules, Issue, Profile, SetConstant, Spec, Track, Variant
 from agent.core.frozen import frozen
-from agent.core.protocols import Strategy, Tracker
+from agent.core.protocols import Tracker
 from agent.core.records import CommandRecord, DeliveryRecord
 from agent.core.sanitize import describe_removed, make_postable, secrets
+from agent.core.trials import Question
 from agent.execution.machine import Machine
 from agent.spec import commands, parser, preflight
 from agent.spec.commands import Script, Selection
@@ -24,7 +25,9 @@ from agent.store.baseline import base_commit, baseline_branch, natural_base
 from agent.store.ledger import Ledger
 from agent.store.repository import Repository
 from agent.store.rounds import Round
-from agent.strategies import table
+from agent.strategies import registry
+from agent.strategies.question import read_question
+from agent.strategies.strategy import Strategy
 
 
 @frozen
@@ -101,6 +104,26 @@ class Plan:
     def variant_count(self) -> int:
         """How many variants run, or how many an editor is asked for."""
         return len(self.variants) if self.complete else self.spec.proposals
+
+    @property
+    def explores(self) -> bool:
+        """Whether the strategy explores before the gate decides."""
+        return self.spec.strategy in registry.EXPLORATIONS
+
+    @property
+    def strategy(self) -> Strategy:
+        """What chooses the runs."""
+        return registry.load(self.spec.strategy)
+
+    @cached_property
+    def question(self) -> Question:
+        """What the strategy is asked."""
+        return read_question(self.spec, self.selection.variants, self.rules.seeds, self.baseline.constants)
+
+    @property
+    def run_count(self) -> int:
+        """The most runs that the campaign takes when none fails."""
+        return self.strategy.size(self.question, self.rules, self.variant_count)
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -206,7 +229,7 @@ def build_plan(
         budget=budget,
         rules=gate_rules(request.gate, spec, base.track, selection.more),
     )
-    estimate_s = campaign_seconds(plan.budget, plan.clock, plan.profile, plan.rules, plan.variant_count)
+    estimate_s = campaign_seconds(plan.budget, plan.clock, plan.profile, plan.run_count, plan.variant_count)
     _check_cap(spec, estimate_s)
     return replace(plan, estimate_s=estimate_s)
 
@@ -217,15 +240,7 @@ def script(base: Base) -> Script:
 
 
 def _select(spec: Spec, base: Base, given: Sequence[CommandRecord]) -> Selection:
-    return commands.replay(_strategy(spec.strategy)(spec, base.commit, []), given, script(base))
-
-
-def _strategy(name: str) -> Strategy:
-    """Return the strategy called `name`; proposals that are accepted are a table of them."""
-    known: dict[str, Strategy] = {"table": table.propose, "freeform": table.propose}
-    if name not in known:
-        raise BadInput(f"there is no strategy {name!r}", next_step=f"there is: {', '.join(sorted(known))}")
-    return known[name]
+    return commands.replay(spec.variants, given, script(base))
 
 
 def _round(request: CampaignRequest, repo: Repository, ledger: Ledger, track: Track, issue: Issue) -> Round:

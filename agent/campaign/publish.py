@@ -10,6 +10,7 @@ from itertools import chain
 from agent.campaign.base import resolve_at
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView, campaign_chain, constants_set, why_not_auditable
+from agent.campaign.explore import findings_so_far, open_view
 from agent.campaign.plan import Plan, all_commands
 from agent.campaign.promote import pending_promotion, promotion_of
 from agent.core.errors import BadInput
@@ -20,6 +21,7 @@ from agent.core.protocols import Notice
 from agent.core.records import AuditRecord, CampaignRecord, RunRecord, SpendRecord, VerdictRecord
 from agent.core.runs import Delivery, Verdict
 from agent.core.sanitize import one_line, redact, secrets
+from agent.core.trials import Findings
 from agent.editors.spending import spent
 from agent.gate.history import History
 from agent.gate.stats import pool, spread
@@ -50,7 +52,7 @@ def latest_board(ctx: CampaignContext, plan: Plan) -> Board:
             where=plan.spec.issue.source,
             next_step="run the issue again to have an answer to what it says now",
         )
-    return make_board(ctx, CampaignView(plan, campaign, ctx.ledger))
+    return make_board(ctx, open_view(plan, campaign, ctx.ledger))
 
 
 def make_board(ctx: CampaignContext, view: CampaignView) -> Board:
@@ -81,7 +83,15 @@ def build_board(
         proposals=rounds.proposal_rows(plan.round),
         rounds=rounds.round_rows(view.ledger, view.campaign.issue, plan.spec.body_sha256),
         usd=float(spent(view.ledger.records_of(SpendRecord, view.campaign.issue))),
+        findings=_findings(view, record),
     )
+
+
+def _findings(view: CampaignView, record: VerdictRecord | None) -> Findings | None:
+    """Return what the strategy found, as its verdict has it, else what it would say now."""
+    if record is not None or not (view.plan.explores or view.plan.spec.claims):
+        return record.findings if record else None
+    return findings_so_far(view)
 
 
 def _rows(view: CampaignView, record: VerdictRecord | None) -> tuple[Row, ...]:
@@ -132,7 +142,9 @@ def _notices(ledger: Ledger, view: CampaignView, here: str) -> list[str]:
             f"or comment /more {count}, and give the same command as before"
         )
     unpassed = {one.variant: one for one in view.audits() if one.status != "passed"}
-    if record and any(one.decision == "failed" and one.variant not in unpassed for one in record.variants):
+    ran = {name for name in campaign.commits if view.runs(name) or view.failed_probe(name)}
+    failed = {one.variant for one in record.variants if one.decision == "failed"} if record else set()
+    if failed & ran - unpassed.keys():
         notices.append("to run what failed once more, and only that, add --retry")
     return notices + [_unpassed_notice(view, one) for one in unpassed.values()]
 
@@ -158,7 +170,8 @@ def _promote_by_hand(view: CampaignView, variant: str) -> str:
 def _command(plan: Plan) -> str:
     """Return the command that brings about the same campaign anywhere."""
     clock = "" if plan.clock == "steps" else f" --clock {plan.clock}"
-    choices = f"--budget {plan.budget}{clock} --gate {plan.rules.kind} --profile {plan.profile}"
+    gate = f" --gate {plan.rules.kind}" if plan.rules.kind in ("confirmed", "lowest") else ""  # the issue has others
+    choices = f"--budget {plan.budget}{clock}{gate} --profile {plan.profile}"
     return f"python agent/run.py --issue {plan.spec.issue.number} {choices} --corpus {shlex.quote(plan.corpus)}"
 
 

@@ -31,7 +31,9 @@ def _same_question(ctx: CampaignContext, plan: Plan, campaign: CampaignRecord) -
     name, _, fingerprint = campaign.conditions.corpus.rpartition(":")
     frozen = (plan.spec.body_sha256, plan.base.commit, plan.rules, conditions_of(ctx, plan, fingerprint))
     same = (campaign.body_sha256, campaign.base, campaign.gate, campaign.conditions) == frozen
-    return same and name == plan.corpus and campaign.commits.keys() == {BASELINE, *plan.order}
+    added = {one.candidate.name for one in ctx.ledger.added(campaign)}
+    listed = {BASELINE, *plan.order} - added
+    return same and name == plan.corpus and campaign.commits.keys() - added == listed
 
 
 def conditions_of(ctx: CampaignContext, plan: Plan, fingerprint: str) -> Conditions:

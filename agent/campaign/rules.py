@@ -22,7 +22,7 @@ def gate_rules(requested: GateKind | None, spec: Spec, track: Track, more: tuple
     return GateRules(
         kind=kind,
         seeds=seeds,
-        baseline_runs=1 if kind == "lowest" else len(seeds),
+        baseline_runs={"lowest": 1, "report": 0}.get(kind, len(seeds)),
         confirm_runs=3 if kind == "confirmed" else 0,
         more=more,
         min_gain=track.min_gain if spec.min_gain is None else spec.min_gain,
@@ -31,5 +31,7 @@ def gate_rules(requested: GateKind | None, spec: Spec, track: Track, more: tuple
 
 
 def _gate(requested: GateKind | None, spec: Spec) -> GateKind:
-    """Return the gate: that of an issue which only measures the baseline, else the user's, the issue's, the default."""
-    return "baseline" if spec.baseline_only else requested or spec.gate or "confirmed"
+    """Return the gate: that of an issue which moves no baseline, else the user's, the issue's, the default."""
+    if spec.baseline_only:
+        return "baseline"
+    return requested or spec.gate or "confirmed" if spec.promote else "report"

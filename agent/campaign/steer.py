@@ -1,5 +1,6 @@
 """Apply slash commands from issue comments to a running campaign: each is recorded, answered and obeyed once."""
 
+from agent.campaign import explore
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
 from agent.campaign.plan import Plan, all_commands, replan, script
@@ -10,7 +11,6 @@ from agent.core.faults import fault_point
 from agent.core.frozen import frozen
 from agent.core.protocols import Notice
 from agent.core.records import CommandRecord, utc_now
-from agent.gate import schedule
 from agent.spec import commands
 from agent.spec.commands import Add, Command, Go, More, Refusal, SetBudget, Skip, Stop
 from agent.spec.parser import digest
@@ -259,7 +259,7 @@ def _answer(command: Command, before: Plan, after: Plan, view: CampaignView | No
 
 def _leader(view: CampaignView) -> str | None:
     """Return the variant that is being confirmed."""
-    scheduled = schedule.next_runs(view.plan.rules, view.plan.order, view.measurements())
+    scheduled = explore.next_step(view).runs
     return scheduled[0].variant if scheduled and scheduled[0].role == "confirm" else None
 
 

@@ -1,6 +1,7 @@
 """Types, records, protocols, errors, text hygiene, fault points."""
 
 __all__ = [
+    "claims",
     "errors",
     "experiment",
     "faults",

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal, Self
 
+from agent.core.claims import Claim
 from agent.core.frozen import frozen
 
 Constant = int | float | str | bool | None
 Profile = Literal["full", "mini"]
 Clock = Literal["wall", "calibrated", "steps"]
 BudgetKind = Literal["seconds", "steps", "tokens"]
-GateKind = Literal["confirmed", "lowest", "baseline"]  # the last where only the baseline is measured
+GateKind = Literal["confirmed", "lowest", "baseline", "report"]  # the last two decide nothing: see GateRules
+STRATEGIES = ("table", "freeform", "ladder", "sweep", "evolve", "search")
 IssueStatus = Literal["queued", "running", "review", "done"]
 
 BASELINE = "baseline"  # the name the baseline goes by where a variant's name is expected
@@ -20,7 +22,7 @@ BASELINE = "baseline"  # the name the baseline goes by where a variant's name is
 
 
 @frozen
-class Range:
+class Bounds:
     """What a number may be: `least` and `most` themselves too, more than `above`, less than `below`; None: no limit."""
 
     least: float | None = None
@@ -60,7 +62,7 @@ class Track:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # what people call a constant, by its own name
     absent: Mapping[str, str] = field(default_factory=dict)  # what people look for and the script lacks, and why
     units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # what a constant is counted in, by its own name
-    ranges: Mapping[str, Range] = field(default_factory=dict)  # what a constant may be, by its own name
+    ranges: Mapping[str, Bounds] = field(default_factory=dict)  # what a constant may be, by its own name
 
     def is_fixed(self, path: str) -> bool:
         """Return whether a file belongs to the fixed side."""
@@ -214,12 +216,58 @@ class ReadAs:
 
 
 @frozen
+class Choice:
+    """An axis of a space that takes one of some values, in the order of their size where they have one."""
+
+    values: tuple[Constant, ...]
+
+
+@frozen
+class Range:
+    """An axis of a space from `low` to `high`, both included. `step` is None for a real number; `log`: scaled so."""
+
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+
+
+Axis = Choice | Range
+Space = Mapping[str, Axis]  # by the constant's full name
+
+
+@frozen(kw_only=True)
+class EvolveOptions:
+    """What an issue may choose of an evolution. `parsimony` times ln(parameters x steps) is added to the loss.
+
+    blacklist_above: a species is left out after two losses above this (in the metric's unit, lower is better); None:
+    none is. not_species: discrete constants that do not make a species, by the last part of their name, in any case.
+    """
+
+    generations: int = 10
+    population: int = 8
+    parsimony: float = 0.0
+    blacklist_above: float | None = None
+    not_species: tuple[str, ...] = ("LR", "STEPS")
+
+
+@frozen(kw_only=True)
+class SearchOptions:
+    """What an issue may choose of a search: how many trials, proposed by what, how many at once."""
+
+    trials: int = 30
+    sampler: Literal["tpe", "gp", "random"] = "tpe"
+    batch: int = 1
+
+
+@frozen
 class GateRules:
     """The decision gate, fixed before the first run. `min_gain` is in units of the metric.
 
     `seeds` are used in this order, by the baseline first; when they run out, the smallest unused numbers follow. Runs
     that the ledger has already are used before any is made, whatever their seeds. kind `baseline` has no variants: the
-    baseline is measured on every one of `seeds`. `more` are the further runs of the leader and of the baseline that a
+    baseline is measured on every one of `seeds`. kind `report` measures what a strategy asks for and moves no baseline.
+    `more` are the further runs of the leader and of the baseline that a
     person asked for, one number for each inconclusive verdict.
     """
 
@@ -259,6 +307,12 @@ class Spec:
     baseline_only: bool = False
     baseline_stated: tuple[StatedValue, ...] = ()
     confirm: bool = False  # a person's /go is waited for before anything runs
+    promote: bool = True  # False: the strategy reports, and no baseline moves
+    base: Mapping[str, Constant] = field(default_factory=dict)  # what all variants set, by the constant's full name
+    space: Mapping[str, Axis] = field(default_factory=dict)  # where a strategy looks, by the constant's full name
+    evolve: EvolveOptions = field(default_factory=EvolveOptions)
+    search: SearchOptions = field(default_factory=SearchOptions)
+    claims: tuple[Claim, ...] = ()  # what somebody says will be seen
     read_as: tuple[ReadAs, ...] = ()
     read_by: str = "strict"
 

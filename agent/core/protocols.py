@@ -1,24 +1,17 @@
-"""The Protocols of strategies, executors, trackers and editors, and the events that a campaign emits."""
+"""The Protocols of executors, trackers and editors, and the events that a campaign emits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
-from agent.core.experiment import HumanComment, Issue, IssueStatus, Spec, Variant
+from agent.core.experiment import HumanComment, Issue, IssueStatus
 from agent.core.frozen import frozen
 from agent.core.proposals import BlockAnswer, Brief, Draft, Idea, Ideas
 from agent.core.records import RunRecord
 from agent.core.runs import Job, Result
 
 # --- roles ------------------------------------------------------------------------------------------------
-
-
-class Strategy(Protocol):
-    """Chooses what to try next. The state is the history, so resuming is free."""
-
-    def __call__(self, spec: Spec, baseline: str, history: Sequence[RunRecord]) -> list[Variant]:
-        """Return the variants to run next, in order; empty when done."""
 
 
 class Executor(Protocol):

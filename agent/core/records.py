@@ -9,6 +9,7 @@ from agent.core.experiment import GateRules, Profile
 from agent.core.frozen import frozen
 from agent.core.proposals import Idea
 from agent.core.runs import AuditStatus, Conditions, Delivery, JobRole, Status, Verdict
+from agent.core.trials import Candidate, Findings
 
 SCHEMA = 1  # of every record in the ledger
 
@@ -85,7 +86,30 @@ class VerdictRecord:
     verdict: Verdict
     variants: tuple[Verdict, ...]
     at: str
+    findings: Findings | None = None  # of a strategy that explores; the file has the key of those alone
     kind: Literal["verdict"] = "verdict"
+    schema: int = SCHEMA
+
+
+@frozen(kw_only=True)
+class AddedCandidate:
+    """A candidate with its commit and tree, or (empty ones) with the reason why it cannot run."""
+
+    candidate: Candidate
+    commit: str
+    tree: str
+    failure: str = ""
+
+
+@frozen(kw_only=True)
+class CandidatesRecord:
+    """What the strategy of a campaign (named by its `at`) added to its variants in one step."""
+
+    issue: int
+    campaign_id: str
+    added: tuple[AddedCandidate, ...]
+    at: str
+    kind: Literal["candidates"] = "candidates"
     schema: int = SCHEMA
 
 
@@ -282,6 +306,7 @@ Record = (
     RunRecord
     | CampaignRecord
     | VerdictRecord
+    | CandidatesRecord
     | HoldoutReadRecord
     | AuditRecord
     | PromotionRecord

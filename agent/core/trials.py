@@ -2,55 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Literal, Protocol
+from typing import Protocol
 
-from agent.core.experiment import Constant
+from agent.core.claims import Claim
+from agent.core.experiment import Constant, EvolveOptions, SearchOptions, Space
 from agent.core.frozen import frozen
-
-
-@frozen
-class Choice:
-    """An axis of a space that takes one of some values, in the order of their size where they have one."""
-
-    values: tuple[Constant, ...]
-
-
-@frozen
-class Range:
-    """An axis of a space from `low` to `high`, both included. `step` is None for a real number; `log`: scaled so."""
-
-    low: float
-    high: float
-    step: float | None = None
-    log: bool = False
-
-
-Axis = Choice | Range
-Space = Mapping[str, Axis]  # by the constant's full name
-
-
-@frozen(kw_only=True)
-class EvolveOptions:
-    """What an issue may choose of an evolution. `parsimony` times ln(parameters x steps) is added to the loss.
-
-    blacklist_above: a species is left out after two losses above this (in the metric's unit, lower is better); None:
-    none is. not_species: discrete constants that do not make a species, by the last part of their name, in any case.
-    """
-
-    generations: int = 10
-    population: int = 8
-    parsimony: float = 0.0
-    blacklist_above: float | None = None
-    not_species: tuple[str, ...] = ("LR", "STEPS")
-
-
-@frozen(kw_only=True)
-class SearchOptions:
-    """What an issue may choose of a search: how many trials, proposed by what, how many at once."""
-
-    trials: int = 30
-    sampler: Literal["tpe", "gp", "random"] = "tpe"
-    batch: int = 1
 
 
 @frozen(kw_only=True)
@@ -88,7 +44,8 @@ class Question:
     """What a strategy is to find out, fixed before the first run. Random numbers come from `issue` and the trials.
 
     seeds: of the first run of each candidate, then of its replicates. base: the constants that candidates start from.
-    variants: those that the issue lists, in its order. space: where others may be looked for.
+    variants: those that the issue lists, in its order. space: where others may be looked for. claims: what somebody
+    says will be seen.
     """
 
     issue: int
@@ -96,8 +53,9 @@ class Question:
     base: Mapping[str, Constant]
     variants: tuple[Candidate, ...] = ()
     space: Space = field(default_factory=dict)
-    evolve: EvolveOptions = EvolveOptions()
-    search: SearchOptions = SearchOptions()
+    evolve: EvolveOptions = field(default_factory=EvolveOptions)
+    search: SearchOptions = field(default_factory=SearchOptions)
+    claims: tuple[Claim, ...] = ()
 
 
 @frozen
@@ -142,7 +100,7 @@ class Table:
 class Findings:
     """What a strategy concludes: a sentence, effects, and tables for a reader."""
 
-    summary: str
+    headline: str
     effects: tuple[Effect, ...] = ()
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
@@ -160,68 +118,5 @@ class Exploration(Protocol):
     def conclude(self, question: Question, trials: Sequence[Trial]) -> Findings:
         """Return what the trials say."""
 
-
-# --- claims: what somebody says will be seen ----------------------------------------------------------------
-
-
-@frozen(kw_only=True)
-class Claim:
-    """A claim of an issue in its own words; nobody can check what is no more than this. source: who says so."""
-
-    text: str
-    source: str = ""
-
-
-@frozen(kw_only=True)
-class BetterClaim(Claim):
-    """One candidate is better than another, by `by` or more in units of the metric; 0: by whatever."""
-
-    better: str
-    than: str
-    by: float = 0.0
-
-
-@frozen(kw_only=True)
-class OrderClaim(Claim):
-    """The spread of each of these factors (full names) is larger than that of the next."""
-
-    factors: tuple[str, ...]
-
-
-@frozen(kw_only=True)
-class ValueClaim(Claim):
-    """A candidate's metric, as its runs report it, is from `low` to `high`."""
-
-    name: str
-    low: float
-    high: float
-
-
-@frozen(kw_only=True)
-class FlatClaim(Claim):
-    """No level of a factor above `after` is better than that one by more than `within`, in units of the metric."""
-
-    factor: str
-    after: float
-    within: float
-
-
-@frozen(kw_only=True)
-class ParametersClaim(Claim):
-    """A candidate has exactly so many parameters."""
-
-    name: str
-    count: int
-
-
-ClaimOutcome = Literal["held", "not held", "undecided", "not checkable"]
-
-
-@frozen
-class ClaimResult:
-    """What the trials say of a claim: the outcome, the figures behind it, and their 90 % bounds where they have any."""
-
-    claim: Claim
-    outcome: ClaimOutcome
-    figures: str = ""
-    interval: tuple[float, float] | None = None
+    def size(self, question: Question) -> int:
+        """Return the most runs that the exploration takes when none fails and none is contended."""

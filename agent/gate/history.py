@@ -80,14 +80,15 @@ class History:
     def mean_of(self, name: str) -> float | None:
         """The mean of the values that decide, with the metric's own sign; None where there is none."""
         values = self.deciding(name).values()
-        return _sign(self.rules) * mean(values) if values else None
+        return sign(self.rules) * mean(values) if values else None
 
 
-def _sign(rules: GateRules) -> int:
+def sign(rules: GateRules) -> int:
+    """Return what a metric is multiplied by so that lower is better."""
     return 1 if rules.goal == "min" else -1
 
 
-def _tally(measurements: Collection[Measurement], sign: int) -> VariantRuns:
+def tally(measurements: Collection[Measurement], sign: int) -> VariantRuns:
     """Sort out one variant's runs. The last undisturbed run of a seed counts; one contended run may be repeated."""
     last = {one.seed: one for one in measurements if not one.contended}
     slowed = [one.seed for one in measurements if one.contended and one.seed not in last]
@@ -105,11 +106,11 @@ def read_history(rules: GateRules, order: Sequence[str], measurements: Sequence[
         if one.variant in runs:
             runs[one.variant].append(one)
     # A promoted variant is the next baseline. Its screening run was selected for being low; its confirmations were not.
-    base = _tally([one for one in runs[BASELINE] if one.role != "screen"], _sign(rules))
+    base = tally([one for one in runs[BASELINE] if one.role != "screen"], sign(rules))
     # The seeds that came first, and not all of them: a later one may be smaller, and the screening seed must not move.
     first = list(base.values)[: baseline_runs(rules)]
-    seed = _first(rules, first) if len(first) == baseline_runs(rules) else None
-    tallies = {name: _tally([o for o in runs[name] if _counts(o, seed)], _sign(rules)) for name in order}
+    seed = _first(rules, first) if first and len(first) == baseline_runs(rules) else None
+    tallies = {name: tally([o for o in runs[name] if _counts(rules, o, seed)], sign(rules)) for name in order}
     return History(rules, order, measurements, base, tallies, seed)
 
 
@@ -118,10 +119,10 @@ def _first(rules: GateRules, seeds: Sequence[int]) -> int:
     return next((seed for seed in rules.seeds if seed in seeds), min(seeds))
 
 
-def _counts(one: Measurement, screen_seed: int | None) -> bool:
+def _counts(rules: GateRules, one: Measurement, screen_seed: int | None) -> bool:
     """Whether a variant's run says anything: an earlier campaign's screening run on another seed was selected."""
     failed = one.value is None and not one.contended
-    return failed or one.role != "screen" or one.seed == screen_seed
+    return rules.kind == "report" or failed or one.role != "screen" or one.seed == screen_seed
 
 
 def baseline_runs(rules: GateRules) -> int:

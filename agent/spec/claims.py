@@ -3,10 +3,10 @@
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 
+from agent.core.claims import BetterClaim, Claim, FlatClaim, OrderClaim, ParametersClaim, ValueClaim
 from agent.core.errors import BadInput
 from agent.core.experiment import BASELINE, SetConstant, Variant
 from agent.core.frozen import frozen
-from agent.core.trials import BetterClaim, Claim, FlatClaim, OrderClaim, ParametersClaim, ValueClaim
 from agent.core.values import join
 from agent.spec.markdown import IssueDocument
 from agent.spec.names import Unknown, Vocabulary, normal_form

@@ -5,54 +5,35 @@ The rules are in docs/writing-issues.md. `settings` reads the block, `tables` th
 """
 
 import hashlib
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 
-from agent.core.errors import BadInput
 from agent.core.experiment import (
     BASELINE,
-    Budget,
     Constant,
     Issue,
     Profile,
     ReadAs,
-    SetConstant,
     Spec,
-    StatedValue,
     Track,
     Variant,
 )
-from agent.core.frozen import frozen
-from agent.core.values import EXPECTED, NAMES, is_name
-from agent.spec import budgets, orders, outcomes, settings, tables
-from agent.spec.cells import Misread, read_cell
+from agent.core.values import EXPECTED
+from agent.spec import budgets, listing, orders, outcomes, settings, spaces, tables
+from agent.spec.claims import read_claims
 from agent.spec.labels import check_open, label_cap
-from agent.spec.loose import check_beside, check_no_settings
+from agent.spec.listing import PROSE, Listing
+from agent.spec.loose import check_no_settings
 from agent.spec.markdown import IssueDocument, parse_issue
 from agent.spec.measured import baseline_seeds, stated_seeds
-from agent.spec.names import Unknown, Vocabulary
+from agent.spec.names import Vocabulary
 from agent.spec.orders import Instructions
 from agent.spec.sentences import unread
 from agent.spec.settings import Settings
 from agent.spec.stray import check_stray
 from agent.spec.variants import VariantNames
 
-PROSE = "freeform"  # the strategy of an issue that has no table: an editor reads it
 PROFILES: tuple[Profile, ...] = ("full", "mini")
-MOST_VARIANTS = 10_000  # of a grid
-
-
-@frozen
-class _Candidates:
-    """The variants of an issue as listed, the rank of each, and what else their list says."""
-
-    variants: Sequence[Variant] = ()
-    ranks: Sequence[int] = ()
-    skipped: Mapping[str, str] = field(default_factory=dict)
-    budget: Budget | None = None
-    baseline_stated: tuple[StatedValue, ...] = ()
-    tables: tuple[int, ...] = ()  # the line of each
 
 
 def parse(
@@ -73,10 +54,11 @@ def _parse(issue: Issue, page: IssueDocument, block: Settings, names: Vocabulary
     track = names.track
     _check_settings(page, block, track)
     reads = settings.read_as(page, block)
-    listed = _listed(page, names, block, reads)
+    base, space = listing.read_space(page, names, block)
+    listed = listing.shaped(page, names, block, listing.read_listed(page, names, block, reads), base, space)
     seeds, only_baseline = _seeds(page, block, listed, reads)
     strategy = _strategy(page, names, block, listed, only_baseline)
-    if strategy == "table" and not listed.variants and not only_baseline:
+    if strategy in ("table", *spaces.LISTED) and not listed.variants and not only_baseline:
         raise tables.missing_table(page, names)
     time = budgets.stated_time(page, block.budget or listed.budget, block.cap_s)
     demanded = outcomes.threshold(page, track, given=block.min_gain is not None)
@@ -105,6 +87,12 @@ def _parse(issue: Issue, page: IssueDocument, block: Settings, names: Vocabulary
         baseline_only=only_baseline,
         baseline_stated=listed.baseline_stated,
         confirm=block.confirm,
+        promote=block.promote,
+        base={edit.name: edit.value for edit in base},
+        space=space,
+        evolve=block.evolve,
+        search=block.search,
+        claims=read_claims(page, block.claims, listed.variants, names),
         read_as=tuple(sorted(reads, key=lambda read: read.line or 0)),
     )
 
@@ -153,10 +141,7 @@ def _check_settings(page: IssueDocument, block: Settings, track: Track) -> None:
     if block.track not in (None, track.name):
         problem = f"the issue is for track {block.track}, not {track.name}"
         raise page.error(problem, None, f"load track {block.track}")
-    if block.space and block.strategy != "search":
-        raise page.error(
-            "space: is for strategy search", block.line("space"), "write grid: for all combinations of some values"
-        )
+    spaces.check_strategy(page, block)
     both = [
         key for key, given in (("variants", block.variants), ("grid", block.grid), ("table", block.tables)) if given
     ]
@@ -166,103 +151,11 @@ def _check_settings(page: IssueDocument, block: Settings, track: Track) -> None:
         )
 
 
-# --- the variants -----------------------------------------------------------------------------------------
-
-
-def _listed(page: IssueDocument, names: Vocabulary, block: Settings, reads: list[ReadAs]) -> _Candidates:
-    """Return the variants that the block lists or spans, else those of the tables; none of an issue in prose."""
-    if block.variants or block.grid:
-        variants = _from_block(page, names, block) if block.variants else _from_grid(page, names, block)
-        reads += [
-            page.read_as(one.line, f"table with {', '.join(one.header)}", "not read: the block has the variants")
-            for one in page.tables
-        ]
-        return _Candidates(variants, [0] * len(variants))
-    if block.strategy == PROSE and not block.tables:
-        return _Candidates()
-    chosen = tables.find_tables(page, names, block, reads)
-    tables.check_tables(page, names, chosen)
-    if chosen:
-        tables.check_unread(page, names, [line for table in chosen for line in table.lines])
-    for table in chosen:
-        table.check_seeds(block.seeds)
-        reads += table.read_as()
-    variants = [variant for table in chosen for variant in table.variants()]
-    _check_distinct(variants)
-    if variants:
-        check_beside(page, names, variants)
-    given = [budget for table in chosen if (budget := table.budget())]
-    reads += [read for _, read in given]
-    return _Candidates(
-        variants,
-        [rank for table in chosen for rank in table.ranks()],
-        {name: why for table in chosen for name, why in table.skipped().items()},
-        given[0][0] if given else None,
-        tuple(stated for table in chosen for stated in table.baseline_stated()),
-        tuple(table.line for table in chosen),
-    )
-
-
-def _check_distinct(variants: Sequence[Variant]) -> None:
-    seen: dict[str, Variant] = {}
-    for variant in variants:
-        twin = seen.setdefault(variant.name.lower(), variant)
-        if twin is not variant:
-            problem = f"ID {variant.name} is there twice, first at {twin.where}"
-            raise BadInput(problem, where=variant.where, next_step="rename one of the two rows")
-
-
-def _from_block(page: IssueDocument, names: Vocabulary, block: Settings) -> list[Variant]:
-    variants = []
-    for one in block.variants:
-        if not is_name(one.name):
-            raise page.error(f"{one.name[:80]!r} cannot be an ID", one.line, NAMES)
-        edits = [_set(page, names, one.line, f"variant {one.name}", name, value) for name, value in one.values.items()]
-        _check_once(page, one.line, f"variant {one.name}", [edit.name for edit in edits])
-        variants.append(Variant(one.name, tuple(edits), why=one.why, where=page.where(one.line)))
-    _check_distinct(variants)
-    return variants
-
-
-def _check_once(page: IssueDocument, line: int | None, what: str, given: Sequence[object]) -> None:
-    twice = next((one for one in given if given.count(one) > 1), None)
-    if twice is not None:
-        raise page.error(f"{what} gives {twice} twice", line, "keep one of the two")
-
-
-def _set(page: IssueDocument, names: Vocabulary, line: int | None, what: str, name: str, value: object) -> SetConstant:
-    target = names.resolve(name)
-    if isinstance(target, Unknown):
-        raise page.error(f"{what}: {target.problem}", line, target.next_step)
-    read = read_cell(str(value), names.constants[target])
-    if isinstance(read, Misread) or read is None:
-        problem = read.problem if isinstance(read, Misread) else f"{value!r} is no value"
-        step = read.next_step if isinstance(read, Misread) else "leave the constant out to keep it as it is"
-        raise page.error(f"{what}, {name}: {problem}", line, step)
-    return SetConstant(names.track.script, target, read)
-
-
-def _from_grid(page: IssueDocument, names: Vocabulary, block: Settings) -> list[Variant]:
-    """Return a variant, G1 and so on, for every combination of the grid's values but the baseline's."""
-    line, axes = block.line("grid"), list[list[SetConstant]]()
-    for name, values in block.grid.items():
-        axes.append([_set(page, names, line, "grid", name, value) for value in values])
-    _check_once(page, line, "grid", [axis[0].name for axis in axes])
-    for axis in axes:
-        _check_once(page, line, f"grid, {axis[0].name}", [edit.value for edit in axis])
-    count = 1
-    for axis in axes:
-        count *= len(axis)
-    if count > MOST_VARIANTS:
-        raise page.error(f"the grid has {count:,} combinations", line, f"take fewer values: {MOST_VARIANTS:,} at most")
-    combined = (
-        one for one in itertools.product(*axes) if any(names.constants[edit.name] != edit.value for edit in one)
-    )
-    return [Variant(f"G{at}", edits, where=page.where(line)) for at, edits in enumerate(combined, 1)]
+# --- which of them run ---------------------------------------------------------------------------------------
 
 
 def _selected(
-    page: IssueDocument, listed: _Candidates, block: Settings, instructions: Instructions
+    page: IssueDocument, listed: Listing, block: Settings, instructions: Instructions
 ) -> tuple[tuple[Variant, ...], dict[str, str]]:
     """Return the variants that run, in order, and why the others do not."""
     by_name = {variant.name: variant for variant in listed.variants}
@@ -309,7 +202,7 @@ def _check_places(page: IssueDocument, block: Settings, instructions: Instructio
 
 
 def _seeds(
-    page: IssueDocument, block: Settings, listed: _Candidates, reads: list[ReadAs]
+    page: IssueDocument, block: Settings, listed: Listing, reads: list[ReadAs]
 ) -> tuple[tuple[int, ...] | None, bool]:
     """Return the seeds, and whether they are of the baseline alone."""
     if block.baseline_only:
@@ -330,7 +223,7 @@ def _seeds(
     return None, False
 
 
-def _strategy(page: IssueDocument, names: Vocabulary, block: Settings, listed: _Candidates, only_baseline: bool) -> str:
+def _strategy(page: IssueDocument, names: Vocabulary, block: Settings, listed: Listing, only_baseline: bool) -> str:
     """Return the strategy: an editor's where there is text, and nothing in it that is like a table or like settings."""
     if block.strategy is not None:
         return block.strategy

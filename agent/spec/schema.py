@@ -1,5 +1,6 @@
 """The settings block as a schema: what it may say, checked by pydantic. Imported only where an issue has a block."""
 
+import difflib
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -16,6 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from agent.core.experiment import STRATEGIES
 from agent.spec.amounts import read_budget
 
 MOST_PROPOSALS = 12  # of a round: each costs money, and the more there are the luckier is the best
@@ -125,13 +127,37 @@ ClaimForm = Annotated[
 ]
 
 
+class EvolveBlock(BaseModel):
+    """What strategy evolve does: see docs/strategies.md."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    generations: Annotated[StrictInt, Field(ge=1, le=1000)] = 10
+    population: Annotated[StrictInt, Field(ge=4, le=200)] = 8
+    parsimony: Annotated[StrictInt | StrictFloat, Field(ge=0, description="times ln(parameters x steps), added")] = 0.0
+    blacklist_above: StrictInt | StrictFloat | None = Field(
+        None, description="a species with two losses above this is left out"
+    )
+    not_species: list[StrictStr] = Field(["LR", "STEPS"], description="discrete constants that make no species")
+
+
+class SearchBlock(BaseModel):
+    """What strategy search does: see docs/strategies.md."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    trials: Annotated[StrictInt, Field(ge=1, le=10_000)] = 30
+    sampler: Literal["tpe", "gp", "random"] = "tpe"
+    batch: Annotated[StrictInt, Field(ge=1, le=64, description="trials that are proposed at once")] = 1
+
+
 class SettingsBlock(BaseModel):
     """What a yaml block whose first line is `# autoresearch` may say. It outranks the prose of the issue."""
 
     model_config = ConfigDict(extra="forbid", title="autoresearch settings block")
 
     track: Annotated[StrictStr, Field(min_length=1)] | None = Field(None, description="a folder under experiments/")
-    strategy: Annotated[StrictStr, Field(min_length=1)] | None = Field(None, description="table or freeform")
+    strategy: Annotated[StrictStr, Field(min_length=1)] | None = Field(None, description=", ".join(STRATEGIES))
     budget: Amount | None = Field(None, description="of one run: 300 (seconds), 5 minutes, 500steps, 5Mtok")
     cap: Amount | None = Field(None, description="of all runs together: 3600 (seconds), 2 hours")
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(None, description="the baseline's first seeds")
@@ -153,7 +179,9 @@ class SettingsBlock(BaseModel):
     grid: Annotated[dict[StrictStr, Annotated[list[Scalar], Field(min_length=1)]], Field(min_length=1)] | None = Field(
         None, description="every combination of these values is a variant"
     )
-    space: dict[StrictStr, list[Scalar] | Range] | None = Field(None, description="where strategy search looks")
+    space: dict[StrictStr, Annotated[list[Scalar], Field(min_length=1)] | Range] | None = Field(
+        None, description="where the strategies evolve, search and sweep look: values, or a range"
+    )
     claims: list[ClaimForm] | None = Field(
         None, description="what somebody says will be seen; a sentence is shown, the other forms are judged"
     )
@@ -162,6 +190,21 @@ class SettingsBlock(BaseModel):
     )
     baseline_only: StrictBool = Field(False, description="only the baseline is measured, once on each of `seeds`")
     confirm: StrictBool = Field(False, description="nothing runs before a person comments /go")
+    promote: StrictBool = Field(True, description="false: a strategy that explores only reports, no baseline moves")
+    base: dict[StrictStr, Scalar] | None = Field(
+        None, description="what every rung of a ladder or level of a sweep sets"
+    )
+    evolve: EvolveBlock | None = Field(None, description="of strategy evolve")
+    search: SearchBlock | None = Field(None, description="of strategy search")
+
+    @field_validator("strategy")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None and name not in STRATEGIES:
+            near = "".join(f" did you mean {one}?" for one in difflib.get_close_matches(name, STRATEGIES, n=1))
+            facts = {"value": repr(name[:40]), "near": near, "known": ", ".join(STRATEGIES)}
+            raise PydanticCustomError("strategy", "there is no strategy {value};{near} there is {known}", facts)
+        return name
 
     @field_validator("budget", "cap")
     @classmethod

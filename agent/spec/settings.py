@@ -6,16 +6,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from agent.core.experiment import Budget, GateKind, ReadAs
+from agent.core.experiment import Budget, EvolveOptions, GateKind, ReadAs, SearchOptions
 from agent.core.frozen import frozen
 from agent.spec.amounts import parse_budget
 from agent.spec.markdown import IssueDocument, code_lines, is_config, lines_of
 
+if TYPE_CHECKING:
+    from agent.spec.schema import Range as RangeBlock
+
 PROPOSALS = 3  # of an issue in prose, where it does not say how many
 _KEYS = (
     "track, strategy, budget, cap, seeds, gate, min_gain, order, skip, only, table, describe, grid, space, claims, "
-    "variants, baseline_only, confirm"
+    "variants, baseline_only, confirm, promote, base, evolve, search"
 )
 _HELP = f"keys: {_KEYS}; `--schema` says what each takes, such as budget: 5 minutes, seeds: [0, 1], gate: lowest"
 KEYS = (*_KEYS.split(", "), "seed", "steps", "profile", "corpus")  # and what else a table of settings may hold
@@ -44,6 +48,16 @@ class ListedClaim:
 
 
 @frozen
+class RangeSettings:
+    """A range of the block's `space:`."""
+
+    low: int | float
+    high: int | float
+    step: int | float | None
+    log: bool
+
+
+@frozen
 class Settings:
     """What the block says; None, empty and False where it says nothing. `lines` has the line of each key, from 0."""
 
@@ -60,12 +74,16 @@ class Settings:
     tables: tuple[int | str, ...] = ()
     describe: tuple[str, ...] = ()
     grid: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
-    space: bool = False
+    space: Mapping[str, tuple[Value, ...] | RangeSettings] = field(default_factory=dict)
     claims: tuple[ListedClaim, ...] = ()
     variants: tuple[ListedVariant, ...] = ()
     proposals: int = PROPOSALS
     baseline_only: bool = False
     confirm: bool = False
+    promote: bool = True
+    base: Mapping[str, Value] = field(default_factory=dict)
+    evolve: EvolveOptions = field(default_factory=EvolveOptions)
+    search: SearchOptions = field(default_factory=SearchOptions)
     lines: Mapping[str, int] = field(default_factory=dict)
 
     def line(self, key: str) -> int | None:
@@ -135,7 +153,7 @@ def _settings(page: IssueDocument, loaded: object, lines: Mapping[str, int], fir
         tables=tuple(tables),
         describe=tuple(block.describe or ()),
         grid={name: tuple(values) for name, values in (block.grid or {}).items()},
-        space=block.space is not None,
+        space={name: _axis(given) for name, given in (block.space or {}).items()},
         claims=tuple(
             ListedClaim(one if isinstance(one, str) else one.model_dump(), _line_of_item(page, lines["claims"], at))
             for at, one in enumerate(block.claims or ())
@@ -147,8 +165,16 @@ def _settings(page: IssueDocument, loaded: object, lines: Mapping[str, int], fir
         proposals=block.variants if isinstance(block.variants, int) else PROPOSALS,
         baseline_only=block.baseline_only,
         confirm=block.confirm,
+        promote=block.promote,
+        base=dict(block.base or {}),
+        evolve=EvolveOptions(**block.evolve.model_dump()) if block.evolve else EvolveOptions(),
+        search=SearchOptions(**block.search.model_dump()) if block.search else SearchOptions(),
         lines=lines,
     )
+
+
+def _axis(given: "list[Value] | RangeBlock") -> tuple[Value, ...] | RangeSettings:
+    return tuple(given) if isinstance(given, list) else RangeSettings(given.low, given.high, given.step, given.log)
 
 
 def _nearest(key: str) -> str:

@@ -41,6 +41,8 @@ def to_json(record: Record) -> dict[str, Any]:
         del fields["gate"]["more"]  # nobody asked for further runs: the first version wrote no key for them
     if isinstance(record, VerdictRecord):
         fields["verdict"], *fields["variants"] = map(_known, (fields["verdict"], *fields["variants"]))
+        if record.findings is None:
+            del fields["findings"]
     if isinstance(record, RunRecord) and not record.worker:
         del fields["worker"]  # which the first version did not know
     return fields

@@ -3,14 +3,17 @@
 import os
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 from typing import TypeVar, cast
 
 from agent.core.errors import BadInput, HarnessError
 from agent.core.records import (
+    AddedCandidate,
     AuditRecord,
     CampaignRecord,
+    CandidatesRecord,
     CommandRecord,
     DeliveryRecord,
     HoldoutReadRecord,
@@ -41,6 +44,7 @@ _OfIssue = TypeVar(
     ProposalRecord,
     ReadingRecord,
     SessionRecord,
+    CandidatesRecord,
 )
 
 
@@ -65,7 +69,7 @@ class Ledger:
         kind = type(record)
         self._by_kind[kind].append(record)
         self._by_issue[kind, record.issue].append(record)
-        if isinstance(record, RunRecord | VerdictRecord | AuditRecord):
+        if isinstance(record, RunRecord | VerdictRecord | AuditRecord | CandidatesRecord):
             self._by_campaign[kind, record.issue, record.campaign_id].append(record)
         if isinstance(record, RunRecord):
             self._by_conditions[record.conditions].append(record)
@@ -146,8 +150,22 @@ class Ledger:
         return folder in self._homes
 
     def campaigns(self, issue: int | None = None) -> list[CampaignRecord]:
-        """Return the campaigns of an issue, or all."""
-        return self.records_of(CampaignRecord, issue)
+        """Return the campaigns of an issue, or all, each with the commits that its strategy has added."""
+        return [self.current(one) for one in self.records_of(CampaignRecord, issue)]
+
+    def current(self, campaign: CampaignRecord) -> CampaignRecord:
+        """Return a campaign with the commits and trees of the candidates that its strategy has added so far."""
+        added = [one for one in self.added(campaign) if one.commit and one.candidate.name not in campaign.commits]
+        if not added:
+            return campaign
+        commits = {one.candidate.name: one.commit for one in added}
+        trees = {one.candidate.name: one.tree for one in added}
+        return replace(campaign, commits={**campaign.commits, **commits}, trees={**campaign.trees, **trees})
+
+    def added(self, campaign: CampaignRecord) -> list[AddedCandidate]:
+        """Return the candidates that a campaign's strategy has added, oldest first."""
+        records = self._by_campaign.get((CandidatesRecord, campaign.issue, campaign.at), ())
+        return [one for record in records for one in cast(CandidatesRecord, record).added]
 
     def verdict(self, campaign: CampaignRecord) -> VerdictRecord | None:
         """Return the verdict of a campaign, or None while it has none."""

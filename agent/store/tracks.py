@@ -9,7 +9,7 @@ from typing import Annotated, Literal, cast
 from pydantic_core import ValidationError
 
 from agent.core.errors import BadInput
-from agent.core.experiment import Budget, Range, Track
+from agent.core.experiment import Bounds, Budget, Track
 from agent.core.frozen import frozen
 from agent.store.structure import validator
 
@@ -34,7 +34,7 @@ class _TrackFile:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    ranges: Mapping[str, Range] = field(default_factory=dict)
+    ranges: Mapping[str, Bounds] = field(default_factory=dict)
 
 
 def names(root: Path) -> list[str]:

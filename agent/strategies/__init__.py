@@ -1,3 +1,3 @@
 """Which variants run next, by the runs so far; pure."""
 
-__all__ = ["claims", "evolve", "ladder", "search", "sweep", "table"]
+__all__ = ["question", "registry", "strategy"]

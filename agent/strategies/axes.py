@@ -4,8 +4,7 @@ import math
 from itertools import pairwise
 
 from agent.core.errors import BadInput
-from agent.core.experiment import Constant
-from agent.core.trials import Axis, Choice, Range, Space
+from agent.core.experiment import Axis, Choice, Constant, Range, Space
 
 RESOLUTION = 1e-4  # the share of its length that an axis of real numbers is rounded to: a diff stays readable
 

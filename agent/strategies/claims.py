@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
-from agent.core.trials import (
+from agent.core.claims import (
     BetterClaim,
     Claim,
     ClaimOutcome,
@@ -13,11 +13,9 @@ from agent.core.trials import (
     FlatClaim,
     OrderClaim,
     ParametersClaim,
-    Question,
-    Table,
-    Trial,
     ValueClaim,
 )
+from agent.core.trials import Question, Table, Trial
 from agent.gate.stats import LEVEL, spread
 from agent.strategies.effects import gain, mean_of, shown, shown_parameters, sound
 from agent.strategies.factors import Design, design_of

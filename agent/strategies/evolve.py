@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.core.trials import Effect, Findings, Question, Step, Trial
-from agent.strategies.breeding import is_hopeless, next_plan
+from agent.strategies.breeding import FINAL_RUNS, SURVIVORS, is_hopeless, next_plan
 from agent.strategies.effects import gain
 from agent.strategies.lineage import Ancestor, ancestors, tables
 from agent.strategies.population import Plan, Pool, Recorded, State, is_done, penalty, seed_at, start
@@ -42,13 +42,19 @@ def evolution(question: Question, trials: Sequence[Trial]) -> State:
     return _replay(question, {one.name: one for one in trials})[0]
 
 
+def size(question: Question) -> int:
+    """Return the runs of both sides: of each generation's organisms and of its survivors once more, then the final."""
+    each = question.evolve.generations * (question.evolve.population + SURVIVORS) + FINAL_RUNS
+    return 2 * each
+
+
 def conclude(question: Question, trials: Sequence[Trial]) -> Findings:
     """Return whether evolution beat random search, and the tables of the evolution so far."""
     state = evolution(question, trials)
     effect = comparison(state)
     leader = _best(state)
     return Findings(
-        summary=_summary(state, leader, effect),
+        headline=_summary(state, leader, effect),
         effects=(effect,) if effect else (),
         tables=tables(state, state.final.bred if state.final else state.bred.best),
         notes=_notes(state),

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 
-from agent.core.experiment import Constant
+from agent.core.experiment import Axis, Choice, Constant, Range
 from agent.core.frozen import frozen
-from agent.core.trials import Axis, Choice, Question, Range
+from agent.core.trials import Question
 
 MOVE = 0.15  # standard deviation of a small move, in shares of an axis
 DIGITS = 4  # significant digits of a real gene: a table shows what a run got

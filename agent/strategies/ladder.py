@@ -34,6 +34,11 @@ def best(question: Question, trials: Sequence[Trial]) -> str | None:
     return best_of(trials_of(question.variants, trials))
 
 
+def size(question: Question) -> int:
+    """Return the runs of all rungs."""
+    return len(question.variants) * len(question.seeds)
+
+
 def conclude(question: Question, trials: Sequence[Trial]) -> Findings:
     """Return each rung's own effect, over the last sound rung before it, and the cumulative one, over the first."""
     rungs = _rungs(question, trials)
@@ -41,7 +46,7 @@ def conclude(question: Question, trials: Sequence[Trial]) -> Findings:
     own = [rung.own for rung in rungs if rung.own]
     whole = [rung.cumulative for rung in rungs if rung.cumulative and rung.before is not first]
     return Findings(
-        summary=_summary(rungs),
+        headline=_summary(rungs),
         effects=(*own, *whole),
         tables=(_table(question, rungs),),
         notes=tuple(_notes(rungs)),

@@ -8,9 +8,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from agent.core.errors import BadInput
-from agent.core.experiment import Constant
+from agent.core.experiment import Axis, Choice, Constant, SearchOptions, Space
 from agent.core.frozen import frozen
-from agent.core.trials import Axis, Choice, SearchOptions, Space
 from agent.strategies.axes import contains, count, index_of, is_ordered, nearest, size, value_at
 
 if TYPE_CHECKING:

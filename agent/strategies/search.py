@@ -1,7 +1,8 @@
 """The strategy of an issue with a `space:`: points of it that Optuna proposes, the best ones on more seeds. Pure.
 
 A batch of candidates is proposed on what was known before it, so the candidates are the same however often a
-campaign is cut short. The base comes first, where it lies in the space: what others are better than.
+campaign is cut short. The base runs first, where it lies in the space, and is none of the trials: what others are
+better than.
 """
 
 import math
@@ -9,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from agent.core.errors import BadInput
-from agent.core.experiment import Constant
+from agent.core.experiment import BASELINE, Constant
 from agent.core.trials import Candidate, Effect, ExploreRun, Findings, Question, Step, Table, Trial
 from agent.strategies import axes
 from agent.strategies.effects import best_of, gain, mean_of, noise, sets_text, shown, shown_effect, sound
@@ -102,9 +103,8 @@ def _batch(question: Question, trials: Sequence[Trial]) -> tuple[Candidate, ...]
     before = [one for one in trials if one not in inside]
     if _refused_in_a_row(question, trials) >= MAX_REFUSED or (not inside and any(map(_waits, before))):
         return ()
-    base = [] if own else _base_candidate(question, trials)
-    running = [*inside, *(Trial(candidate=one) for one in base)]
-    return (*base, *_propose(question, before, running, size - len(running)))
+    base = () if own else _base_candidate(question, trials)
+    return base or tuple(_propose(question, before, inside, size - len(inside)))
 
 
 def _batch_under_way(question: Question, own: Sequence[Trial]) -> tuple[int, int]:
@@ -142,10 +142,10 @@ def _excluded(question: Question) -> list[Point]:
     return [] if point is None else [point]
 
 
-def _base_candidate(question: Question, trials: Sequence[Trial]) -> list[Candidate]:
-    """Return the base as a candidate; nothing where it lies outside the space or is a trial already."""
-    points = [] if _base_of(question, trials) else _excluded(question)
-    return [_candidate(question, point, [one.name for one in trials], "base") for point in points]
+def _base_candidate(question: Question, trials: Sequence[Trial]) -> tuple[Candidate, ...]:
+    """Return the base as a candidate, BASELINE; nothing where it lies outside the space or is a trial already."""
+    known = _base_of(question, trials) or not _excluded(question)
+    return () if known else (Candidate(name=BASELINE, sets={}, origin="base"),)
 
 
 def _candidate(question: Question, point: Point, names: Sequence[str], origin: str) -> Candidate:
@@ -201,19 +201,21 @@ def _point_of(question: Question, candidate: Candidate) -> Point | None:
 
 
 def _observations(question: Question, trials: Sequence[Trial]) -> list[Observation]:
-    """Return what the trials say of the space, by their first seed alone, so that all are alike.
-
-    A base that is refused says nothing: it is refused because it changes nothing.
-    """
+    """Return what the trials say of the space, by their first seed alone, so that all are alike."""
     seen = []
     for one in trials:
         point = _point_of(question, one.candidate)
-        if point is not None and not (one.refused and not _changes(question, one.candidate)):
+        if point is not None:
             seen.append(Observation(point, None if _waits(one) else _first(question, one)))
     return seen
 
 
 # --- what it says -----------------------------------------------------------------------------------------
+
+
+def size(question: Question) -> int:
+    """Return the runs of all trials on the first seed, and of the best on the others."""
+    return question.search.trials + REPLICATED * (len(question.seeds) - 1)
 
 
 def conclude(question: Question, trials: Sequence[Trial]) -> Findings:

@@ -32,6 +32,12 @@ def best(question: Question, trials: Sequence[Trial]) -> str | None:
     return name if min(map(mean_of, others)) < mean_of(base) else None
 
 
+def size(question: Question) -> int:
+    """Return the runs of all variants, and of the base where it is none of them."""
+    needs_base = design_of(question, [Trial(candidate=one) for one in question.variants]).needs_base
+    return (len(question.variants) + needs_base) * len(question.seeds)
+
+
 def conclude(question: Question, trials: Sequence[Trial]) -> Findings:
     """Return the spread of each factor, the gain of each variant over the reference, and what pairs do beside."""
     design = design_of(question, trials)
@@ -39,7 +45,7 @@ def conclude(question: Question, trials: Sequence[Trial]) -> Findings:
     pairs = pair_table(design)
     tables = [spread_table(design, spreads), level_table(design)] if spreads else []
     return Findings(
-        summary=_summary(design, spreads),
+        headline=_summary(design, spreads),
         effects=(*(one.effect for one in spreads if one.effect), *_gains(design), *design.interactions().values()),
         tables=(*tables, *([pairs] if pairs.rows else [])),
         notes=tuple(_notes(design)),

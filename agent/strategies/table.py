@@ -1,12 +1,31 @@
-"""The strategy of an issue with a table: its variants, in its order, once each. Proposals of an editor are a table."""
+"""The strategy of an issue that lists its variants, and of the proposals of an editor: the gate's schedule. Pure."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 
-from agent.core.experiment import Spec, Variant
-from agent.core.records import RunRecord
+from agent.core.experiment import GateRules
+from agent.core.trials import Findings, Question
+from agent.gate.schedule import next_runs, plan_size
+from agent.gate.verdict import judge
+from agent.strategies.strategy import CampaignState, CampaignStep, Conclusion
+from agent.strategies.trials import claims_tables
 
 
-def propose(spec: Spec, baseline: str, history: Sequence[RunRecord]) -> list[Variant]:  # noqa: ARG001 (the Protocol's)
-    """Return the variants of `spec` that have not run, in run order."""
-    done = {run.variant for run in history}
-    return [variant for variant in spec.variants if variant.name not in done]
+def next_step(state: CampaignState) -> CampaignStep:
+    """Return the runs that the gate asks for."""
+    return CampaignStep(runs=tuple(next_runs(state.rules, state.order, state.measurements)))
+
+
+def conclude(state: CampaignState) -> Conclusion:
+    """Return the gate's result."""
+    return Conclusion(judge(state.rules, state.order, state.measurements, state.groups), findings(state))
+
+
+def findings(state: CampaignState) -> Findings | None:
+    """Return what became of the issue's claims; None where it makes none: the gate's result is then all there is."""
+    tables = claims_tables(replace(state, explored=state.measurements))
+    return Findings("", tables=tables) if tables else None
+
+
+def size(_: Question, rules: GateRules, variants: int) -> int:
+    """Return the most runs that the gate asks for."""
+    return plan_size(rules, variants)

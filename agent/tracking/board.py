@@ -7,10 +7,12 @@ from agent.core.frozen import frozen
 from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord
 from agent.core.runs import Verdict
 from agent.core.sanitize import one_line
+from agent.core.trials import Findings
 from agent.store.rounds import ProposalRow, RoundRow
 
 _FAILURES = ("crash", "oom", "timeout", "nan", "no_metric", "invalid")
 MISSING = "–"  # a cell without a value
+MOST_ROWS = 60  # of a table for a person
 
 
 @frozen
@@ -71,6 +73,18 @@ class Board:
     proposals: tuple[ProposalRow, ...] = ()  # of an issue in prose
     rounds: tuple[RoundRow, ...] = ()  # of an issue in prose, all of them
     usd: float = 0.0  # the cost of the issue's editor so far
+    findings: Findings | None = None  # of a strategy that explores
+
+    @property
+    def best_rows(self) -> tuple[Row, ...]:
+        """Return the rows for a person: all, or of very many the baseline, the best and those that the gate judged."""
+        if len(self.rows) <= MOST_ROWS:
+            return self.rows
+        direction = 1 if self.track.goal == "min" else -1
+        measured = [(direction * row.mean, row.name) for row in self.rows if row.mean is not None]
+        kept = {BASELINE, *(name for _, name in sorted(measured)[:MOST_ROWS])}
+        judged = {row.name for row in self.rows if row.verdict and row.verdict.p is not None}
+        return tuple(row for row in self.rows if row.name in kept | judged)
 
     @property
     def expected_outcomes(self) -> tuple[str, ...]:

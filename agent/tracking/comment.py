@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from agent.core.experiment import BASELINE, SetConstant, Spec, Variant
 from agent.core.records import AuditRecord, CommandRecord
 from agent.core.sanitize import fenced, make_postable, one_line
+from agent.core.trials import Findings
 from agent.store.rounds import RoundRow
 from agent.tracking.board import MISSING, Board, IssueSummary, Row, command_cells, failures, gain, interval, number
 
 _MAX_ROUNDS = 100  # in one comment
 _MAX_COMMANDS = 50  # in one comment
 _MAX_READS = 60  # in one comment
+_MAX_BARS = 30  # in one chart
 _NUMBER = re.compile(r"[0-9.,+–-]+(?: (?:±|to) [0-9.,+-]+)?(?: MB?)?")  # most cells: nothing to escape in them
 
 
@@ -29,6 +31,7 @@ def comment(board: Board) -> str:
         marker(board.spec.issue.number),
         _headline(board),
         _outcome(board),
+        describe_findings(board.findings),
         _table(board),
         _failures(board),
         _skipped(board),
@@ -97,7 +100,9 @@ def _table(board: Board) -> str:
     constants = list(dict.fromkeys(name for row in board.rows for name in row.sets))
     head = ["ID", *constants, "model_dim", "n_head", "params", board.track.metric, "gain", "90 % interval", "n"]
     head += ["tokens", "tok/s", "memory", "status"]
-    return _markdown_table(head, [_cells(row, constants) for row in board.rows])
+    table = _markdown_table(head, [_cells(row, constants) for row in board.best_rows])
+    left_out = len(board.rows) - len(board.best_rows)
+    return f"{table}\n\n{left_out} others are in `--status --json`." if left_out else table
 
 
 def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -110,6 +115,15 @@ def _escaped(cell: str) -> str:
     if _NUMBER.fullmatch(cell):
         return cell
     return re.sub(r"([|<\[`\\])", r"\\\1", one_line(cell))
+
+
+def describe_findings(findings: Findings | None) -> str:
+    """Return what a strategy has found: its sentence, its tables, its notes."""
+    if findings is None:
+        return ""
+    tables = [f"### {one_line(one.title)}\n\n{_markdown_table(one.head, one.rows)}" for one in findings.tables]
+    notes = "\n".join(f"- {_escaped(note)}" for note in findings.notes)
+    return "\n\n".join(block for block in (one_line(findings.headline), *tables, notes) if block)
 
 
 def _cells(row: Row, constants: Sequence[str]) -> list[str]:
@@ -148,7 +162,7 @@ def _skipped(board: Board) -> str:
 def _chart(board: Board) -> str:
     """Return a mermaid bar chart of the published values; GitHub draws it."""
     bars = [(row.name, row.mean) for row in board.rows if row.mean is not None]
-    if len(bars) < 2:
+    if not 2 <= len(bars) <= _MAX_BARS:
         return ""
     values = [value for _, value in bars]
     margin = (max(values) - min(values)) * 0.25 + 0.001

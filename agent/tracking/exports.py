@@ -54,6 +54,7 @@ def status_json(board: Board) -> dict[str, object]:
         "audits": [to_json(one) for one in board.audits],
         "steering": [to_json(one) for one in board.steering],
         "proposals": [{"id": one.name, "what": one.summary, "became": one.outcome} for one in board.proposals],
+        "findings": None if board.findings is None else asdict(board.findings),
         "usd": board.usd,
         "skipped": dict(board.spec.skipped),
         "read_as": [asdict(read) for read in board.spec.read_as],

@@ -11,6 +11,7 @@ from agent.core.experiment import Shape
 from agent.core.protocols import Event, Notice, RunEnded, RunStarted
 from agent.core.records import RunRecord
 from agent.core.sanitize import make_postable, one_line
+from agent.core.trials import Findings
 from agent.tracking.board import Board, columns, command_cells, failures, gain, interval, number
 from agent.tracking.comment import describe_audit
 
@@ -76,10 +77,21 @@ def board_text(board: Board) -> str:
     body = [
         [row.name, number(row.mean), str(row.n), gain(row.verdict), interval(row.verdict)]
         + [number(row.mean_of("tokens_per_second"), 0), row.status]
-        for row in board.rows
+        for row in board.best_rows
     ]
     failed = [f"{name} failed, {one_line(why)}" for name, why in failures(board)]
-    return "\n".join(["", columns([head, *body]), *([""] if failed else []), *failed, "", *_verdict_lines(board)])
+    tables = _findings_lines(board.findings)
+    return "\n".join(
+        ["", columns([head, *body]), *([""] if failed else []), *failed, *tables, "", *_verdict_lines(board)]
+    )
+
+
+def _findings_lines(findings: Findings | None) -> list[str]:
+    """Return the tables and notes of a strategy that explores."""
+    if findings is None:
+        return []
+    tables = [f"\n{one_line(one.title)}\n{columns([one.head, *one.rows])}" for one in findings.tables]
+    return [*tables, *([""] if findings.notes else []), *(f"- {one_line(note)}" for note in findings.notes)]
 
 
 def _verdict_lines(board: Board) -> list[str]:

@@ -11,6 +11,7 @@ from fixed import characters, settings
 from fixed.characters import Text
 from fixed.corpora import Source
 from fixed.dataset import Prepared
+from fixed.result import RunFailure
 from fixed.runtime import Run
 from tests.support.fixed import environment
 
@@ -91,7 +92,7 @@ def test_what_no_training_document_is_is_new(words: Prepared) -> None:
 
 
 def test_a_document_longer_than_a_row_is_refused() -> None:
-    with pytest.raises(characters.RunFailure, match="a document of 9 characters: expected at most 7"):
+    with pytest.raises(RunFailure, match="a document of 9 characters: expected at most 7"):
         characters.pad_rows(np.array([0, 1, 2, 0, *[1] * 9], dtype=np.uint16), 8, 5)
 
 

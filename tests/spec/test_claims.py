@@ -2,9 +2,9 @@
 
 import pytest
 
+from agent.core.claims import BetterClaim, Claim, FlatClaim, OrderClaim, ParametersClaim, ValueClaim
 from agent.core.errors import BadInput
 from agent.core.experiment import Issue, SetConstant, Variant
-from agent.core.trials import BetterClaim, Claim, FlatClaim, OrderClaim, ParametersClaim, ValueClaim
 from agent.spec.claims import read_claims
 from agent.spec.markdown import parse_issue
 from agent.spec.names import Vocabulary

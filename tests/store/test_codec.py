@@ -31,7 +31,8 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def test_the_first_versions_ledger_has_every_kind_of_record_and_all_are_read(ledger: Ledger) -> None:
     kinds = {json.loads(line)["kind"] for line in LINES}
-    assert kinds == {kind.kind for kind in get_args(Record)} - {"reading"}  # a model read no issue then
+    later = {"reading", "candidates"}  # no model read an issue then, and no strategy explored
+    assert kinds == {kind.kind for kind in get_args(Record)} - later
     assert None not in [decode(line) for line in LINES]
     assert len(ledger.runs()) == 5
 
@@ -79,7 +80,7 @@ def test_that_a_run_came_from_a_worker_is_kept_and_else_nothing_is_said_of_it() 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.kind)
 def test_what_is_shown_as_json_has_the_stored_names(record: Record) -> None:
     fields = to_json(record)
-    assert {stored_name(name) for name in vars(record)} - fields.keys() <= {"worker"}
+    assert {stored_name(name) for name in vars(record)} - fields.keys() <= {"worker", "findings"}
     if isinstance(record, RunRecord | CampaignRecord):
         assert fields["conditions"]["budget"] == str(record.conditions.budget)
     json.dumps(fields)

@@ -16,8 +16,10 @@ from agent.core.errors import BadInput, HarnessError
 from agent.core.experiment import Budget, GateRules
 from agent.core.proposals import Idea
 from agent.core.records import (
+    AddedCandidate,
     AuditRecord,
     CampaignRecord,
+    CandidatesRecord,
     CommandRecord,
     DeliveryRecord,
     HoldoutReadRecord,
@@ -31,6 +33,7 @@ from agent.core.records import (
     VerdictRecord,
 )
 from agent.core.runs import Conditions, Verdict
+from agent.core.trials import Candidate, Effect, Findings, Table
 from agent.store.codec import decode, encode
 from agent.store.ledger import Ledger
 
@@ -155,6 +158,33 @@ RECORDS: list[Record] = [
     ),
     SessionRecord(
         issue=3, body_sha256="s" * 64, hours=8.0, max_usd=None, ended=True, reason="the time is used up", at=RUN.at
+    ),
+    CandidatesRecord(
+        issue=3,
+        campaign_id="c",
+        added=(
+            AddedCandidate(
+                candidate=Candidate(
+                    name="g01-1", sets={"DEPTH": 4, "LR": 0.5}, origin="cross", parents=("a", "b"), generation=2
+                ),
+                commit="c1",
+                tree="t1",
+            ),
+            AddedCandidate(
+                candidate=Candidate(name="g01-2", sets={}), commit="", tree="", failure="it is the baseline"
+            ),
+        ),
+        at="2026-01-01",
+    ),
+    VerdictRecord(
+        issue=3,
+        campaign_id=RUN.campaign_id,
+        verdict=VERDICT,
+        variants=(),
+        at=RUN.at,
+        findings=Findings(
+            "depth", (Effect("depth", 0.1, (0.05, 0.15), 3),), (Table("t", ("a",), (("1",), ("2",))),), ("a note",)
+        ),
     ),
 ]
 

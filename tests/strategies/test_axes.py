@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.core.errors import BadInput
-from agent.core.trials import Axis, Choice, Range
+from agent.core.experiment import Axis, Choice, Range
 from agent.strategies import axes
 
 

@@ -8,19 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.core.claims import BetterClaim, Claim, ClaimResult, FlatClaim, OrderClaim, ParametersClaim, ValueClaim
 from agent.core.experiment import BASELINE, Constant
-from agent.core.trials import (
-    BetterClaim,
-    Candidate,
-    Claim,
-    ClaimResult,
-    FlatClaim,
-    OrderClaim,
-    ParametersClaim,
-    Question,
-    Trial,
-    ValueClaim,
-)
+from agent.core.trials import Candidate, Question, Trial
 from agent.strategies.claims import claims_table, judge_claims, outcome
 
 SETS: Mapping[str, Mapping[str, Constant]] = {

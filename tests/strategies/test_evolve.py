@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.core.experiment import Constant
-from agent.core.trials import Candidate, Choice, Exploration, Question, Range, Step
+from agent.core.experiment import Choice, Constant, Range
+from agent.core.trials import Candidate, Exploration, Question, Step
 from agent.core.values import is_name
 from agent.gate.stats import mean
 from agent.strategies import evolve
@@ -132,7 +132,7 @@ def test_evolution_beats_random_search_on_a_smooth_objective() -> None:
         findings = evolve.conclude(lab.question, list(lab.trials.values()))
         interval = findings.effects[0].interval
         wins += bool(interval and interval[0] > 0)
-        assert "Evolution beat random search by" in findings.summary or not (interval and interval[0] > 0)
+        assert "Evolution beat random search by" in findings.headline or not (interval and interval[0] > 0)
     assert wins == 3
 
 
@@ -235,7 +235,7 @@ def test_a_space_with_no_valid_shape_ends_and_says_so(refused: bool) -> None:
     trials = list(lab.trials.values())
     assert len(trials) == 48
     findings = evolve.conclude(lab.question, trials)
-    assert findings.summary.startswith("None of 48 candidates has a value; 48 failed. The first: g01-1: no memory.")
+    assert findings.headline.startswith("None of 48 candidates has a value; 48 failed. The first: g01-1: no memory.")
     assert evolve.best(lab.question, trials) is None
 
 
@@ -249,7 +249,7 @@ def test_a_small_space_is_used_up_and_the_evolution_ends() -> None:
 def test_without_a_space_there_is_nothing_to_evolve() -> None:
     asked = Question(issue=1, seeds=(1,), base=BASE)
     assert evolve.next_step(asked, []) == Step()
-    assert "no space" in evolve.conclude(asked, []).summary
+    assert "no space" in evolve.conclude(asked, []).headline
 
 
 def test_what_the_issue_lists_is_in_the_first_generation() -> None:
@@ -303,21 +303,21 @@ def test_the_verdict_is_in_words_for_either_side(worse: float, words: str) -> No
         one = lab.trials[name]
         moved = {seed: 2.0 + extra + shifts[seed] for seed in final.seeds}
         lab.trials[name] = replace(one, values={**one.values, **moved})
-    summary = evolve.conclude(lab.question, list(lab.trials.values())).summary
+    summary = evolve.conclude(lab.question, list(lab.trials.values())).headline
     assert words in summary
     assert f"{abs(worse):.4f} (90 %: " in summary
 
 
 def test_before_the_end_it_says_how_far_it_is() -> None:
     lab = Lab(question(generations=5), smooth())
-    assert "first generation is not complete" in evolve.conclude(lab.question, []).summary
+    assert "first generation is not complete" in evolve.conclude(lab.question, []).headline
     for _ in range(2):
         step = lab.step()
         for candidate in step.candidates:
             lab.record(candidate)
         for run in step.runs:
             lab.run(run)
-    assert "2 of 5 generations" in evolve.conclude(lab.question, list(lab.trials.values())).summary
+    assert "2 of 5 generations" in evolve.conclude(lab.question, list(lab.trials.values())).headline
 
 
 def test_a_finalist_that_fails_in_the_final_is_not_the_best() -> None:
@@ -336,7 +336,7 @@ def test_a_finalist_that_fails_in_the_final_is_not_the_best() -> None:
     trials = list(lab.trials.values())
     assert lab.step() == Step()
     assert evolve.best(lab.question, trials) == step.runs[-1].name
-    assert "cannot be compared" in evolve.conclude(lab.question, trials).summary
+    assert "cannot be compared" in evolve.conclude(lab.question, trials).headline
 
 
 def test_where_both_finalists_fail_the_best_is_the_fittest_of_the_others() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.experiment import Constant
-from agent.core.trials import Axis, Choice, EvolveOptions, Question, Range
+from agent.core.experiment import Axis, Choice, Constant, EvolveOptions, Range
+from agent.core.trials import Question
 from agent.strategies.genome import (
     Gene,
     crossed,

@@ -72,7 +72,7 @@ def test_a_rung_has_its_own_effect_and_the_cumulative_one() -> None:
     low, high = effects["deep"].interval or (0, 0)
     assert high - low == pytest.approx(2 * 1.8595 * 0.01 * (2 / 3) ** 0.5, rel=1e-3)  # t of 8 degrees of freedom
     assert "from base, 2.3500, to deep, 2.0100; the largest step is deep, +0.2400 (+0.2248 to +0.2552)" in (
-        findings.summary
+        findings.headline
     )
 
 
@@ -114,7 +114,7 @@ def test_without_replicates_there_is_no_interval_and_without_values_no_effect() 
     findings = ladder.conclude(QUESTION, [trial("base", 2.3), trial("heads", 2.2)])
     assert [(effect.name, effect.interval) for effect in findings.effects] == [("heads", None)]
     assert any("noise is unknown" in note for note in findings.notes)
-    assert ladder.conclude(QUESTION, []).summary == "no rung has a value"
+    assert ladder.conclude(QUESTION, []).headline == "no rung has a value"
 
 
 def test_nine_intervals_of_ten_hold_the_true_effect() -> None:

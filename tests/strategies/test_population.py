@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.trials import Candidate, Choice, ExploreRun, Trial
+from agent.core.experiment import Choice
+from agent.core.trials import Candidate, ExploreRun, Trial
 from agent.gate.stats import Noise
 from agent.strategies.population import Plan, Pool, is_done, penalty, seed_at, start
 from tests.support.landscape import question

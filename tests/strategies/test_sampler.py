@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.core.errors import BadInput
-from agent.core.trials import Axis, Choice, Range, SearchOptions
+from agent.core.experiment import Axis, Choice, Range, SearchOptions
 from agent.strategies import axes, sampler
 from agent.strategies.sampler import Observation, Point, draw
 

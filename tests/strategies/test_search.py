@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from agent.core.errors import BadInput
-from agent.core.experiment import Constant
-from agent.core.trials import Candidate, Choice, Exploration, Question, Range, SearchOptions, Step, Trial
+from agent.core.experiment import BASELINE, Choice, Constant, Range, SearchOptions
+from agent.core.trials import Candidate, Exploration, Question, Step, Trial
 from agent.strategies import sampler, search
 
 Sets = Mapping[str, Constant]
@@ -23,7 +23,7 @@ BASE = {"LR": 0.1, "WIDTH": 512, "DROP": 0.0, "OTHER": 1}
 
 def loss(sets: Sets, seed: int = 0, noise: float = 0.0) -> float:
     """A bowl whose lowest point is LR 0.01, WIDTH 384, DROP 0.2, at 0."""
-    scatter = random.Random(f"{sorted(sets.items())}{seed}").gauss(0, noise)
+    scatter = random.Random(f"{sorted((name, sets[name]) for name in SPACE)}{seed}").gauss(0, noise)
     at = (math.log10(sets["LR"]) + 2) ** 2 + 0.1 * (sets["WIDTH"] / 128 - 3) ** 2 + 5 * (sets["DROP"] - 0.2) ** 2
     return at + scatter
 
@@ -65,7 +65,7 @@ class Campaign:
     def _run(self, name: str, seed: int) -> None:
         place = next(n for n, one in enumerate(self.trials) if one.name == name)
         trial = self.trials[place]
-        result = self.objective(trial.candidate.sets, seed)
+        result = self.objective({**self.question.base, **trial.candidate.sets}, seed)
         if isinstance(result, str):
             self.trials[place] = replace(trial, failure=result, refused=result.startswith("refused"))
         else:
@@ -135,7 +135,7 @@ def test_a_finite_space_is_tried_once_and_the_findings_say_so() -> None:
     assert sorted((one.candidate.sets["A"], one.candidate.sets["B"]) for one in campaign.trials) == sorted(
         (a, b) for a in (1, 2, 3) for b in (True, False)
     )
-    assert "The space has 6 points, and all were tried." in search.conclude(question, campaign.trials).summary
+    assert "The space has 6 points, and all were tried." in search.conclude(question, campaign.trials).headline
 
 
 # --- what is refused and what fails -----------------------------------------------------------------------
@@ -174,8 +174,8 @@ def test_it_stops_where_preflight_refuses_everything() -> None:
     campaign = Campaign(QUESTION, lambda *_: "refused: 200 GB on a device of 80 GB").run()
     assert search.MAX_REFUSED <= len(campaign.trials) < search.MAX_REFUSED + QUESTION.search.batch
     findings = search.conclude(QUESTION, campaign.trials)
-    assert "stopped after 0 of 14 trials: preflight refused" in findings.summary
-    assert "200 GB on a device of 80 GB" in findings.summary
+    assert "stopped after 0 of 14 trials: preflight refused" in findings.headline
+    assert "200 GB on a device of 80 GB" in findings.headline
     assert search.best(QUESTION, campaign.trials) is None
 
 
@@ -185,32 +185,21 @@ def test_refusals_that_are_not_in_a_row_do_not_stop_it() -> None:
     assert sum(not one.refused for one in campaign.trials) == 5
 
 
-def test_a_base_that_is_refused_as_no_change_says_nothing_of_its_place() -> None:
-    question = replace(QUESTION, base=BASE)
-    done = Campaign(QUESTION).run().trials
-    outside = Trial(candidate=Candidate(name="x", sets={"WIDTH": 5}), failure="refused", refused=True)
-    base = replace(outside, candidate=Candidate(name="x", sets={}))
-    assert search.proposals(question, [*done, base], 3) == search.proposals(question, [*done, outside], 3)
-
-
 # --- the base, the replicates, the best -------------------------------------------------------------------
 
 
 def test_the_base_comes_first_where_it_lies_in_the_space() -> None:
     first = search.next_step(replace(QUESTION, base=BASE), []).candidates
-    assert [one.name for one in first] == ["t001", "t002", "t003"]
-    assert first[0].origin == "base"
-    assert first[0].sets == {"LR": 0.1, "WIDTH": 512, "DROP": 0.0}
+    assert [(one.name, one.origin, one.sets) for one in first] == [(BASELINE, "base", {})]
     outside = search.next_step(replace(QUESTION, base={**BASE, "WIDTH": 500}), []).candidates
     assert [one.origin for one in outside] == ["tpe"] * 3
 
 
-def test_a_base_that_is_refused_as_no_change_is_not_tried_twice() -> None:
-    question = replace(ask(trials=6, batch=1), base={"A": 2}, space={"A": Choice((1, 2, 3))}, seeds=(1,))
-    objective: Objective = lambda sets, _: "refused: changes nothing" if sets["A"] == 2 else float(sets["A"])  # noqa: E731
-    trials = Campaign(question, objective).run().trials
-    assert [one.candidate.sets["A"] for one in trials] in ([2, 1, 3], [2, 3, 1])
-    assert search.best(question, trials) in {one.name for one in trials if one.candidate.sets["A"] == 1}
+def test_the_base_is_not_drawn_again_and_is_no_trial() -> None:
+    question = replace(ask(trials=2, batch=1), base={"A": 2}, space={"A": Choice((1, 2, 3))}, seeds=(1,))
+    trials = Campaign(question, lambda sets, _: float(sets["A"])).run().trials
+    assert [one.candidate.sets.get("A") for one in trials] in ([None, 1, 3], [None, 3, 1])
+    assert search.best(question, trials) in {one.name for one in trials if one.candidate.sets.get("A") == 1}
 
 
 def test_the_best_three_and_the_base_run_on_every_seed() -> None:
@@ -218,7 +207,7 @@ def test_the_best_three_and_the_base_run_on_every_seed() -> None:
     trials = Campaign(question).run().trials
     several = {one.name for one in trials if len(one.values) == 3}
     ranked = sorted(trials[1:], key=lambda one: one.values[1])[:3]
-    assert several == {"t001", *(one.name for one in ranked)}
+    assert several == {BASELINE, *(one.name for one in ranked)}
     assert all(set(one.values) == {1} for one in trials if one.name not in several)
 
 
@@ -247,7 +236,7 @@ def test_nothing_is_best_where_the_base_is() -> None:
     trials = Campaign(question, lambda sets, _: loss(sets)).run().trials
     assert search.best(question, trials) is None
     assert sum(len(one.values) == 3 for one in trials) == 4
-    assert "None of 14 trials is better than the base (0.0000)" in search.conclude(question, trials).summary
+    assert "None of 14 trials is better than the base (0.0000)" in search.conclude(question, trials).headline
 
 
 def test_variants_of_the_issue_run_first_inform_the_sampler_and_do_not_count() -> None:
@@ -262,7 +251,7 @@ def test_variants_of_the_issue_run_first_inform_the_sampler_and_do_not_count() -
 
 def test_a_constant_that_is_a_float_stays_one() -> None:
     question = replace(QUESTION, base={"A": 1.0, "B": 1}, space={"A": Range(1, 9, step=1), "B": Range(1, 9, step=1)})
-    for one in search.next_step(question, []).candidates:
+    for one in search.proposals(question, [], 3):
         assert (type(one.sets["A"]), type(one.sets["B"])) == (float, int)
 
 
@@ -291,8 +280,8 @@ def test_the_findings_give_best_gain_leaders_parameters_and_progress() -> None:
     low, high = effect.interval or (math.nan, math.nan)
     assert effect.name == name
     assert low < effect.gain < high
-    assert findings.summary.startswith(f"{name} is the best of 24 trials (tpe): ")
-    assert f"{effect.gain:.4f} better than the base" in findings.summary
+    assert findings.headline.startswith(f"{name} is the best of 24 trials (tpe): ")
+    assert f"{effect.gain:.4f} better than the base" in findings.headline
     leaders, parameters, progress = findings.tables
     assert len(leaders.rows) == 10
     assert leaders.rows[0][0] == name
@@ -303,7 +292,7 @@ def test_the_findings_give_best_gain_leaders_parameters_and_progress() -> None:
 
 
 def test_findings_of_no_trials_are_no_error() -> None:
-    assert search.conclude(QUESTION, []).summary.startswith("None of 0 trials has a value")
+    assert search.conclude(QUESTION, []).headline.startswith("None of 0 trials has a value")
 
 
 @pytest.mark.parametrize(

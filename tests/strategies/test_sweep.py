@@ -57,7 +57,7 @@ def test_the_best_is_a_variant_that_is_lower_than_the_base() -> None:
 
 def test_the_report_orders_factors_by_spread() -> None:
     findings = sweep.conclude(question(SWEEP), measured())
-    assert findings.summary == "spread a factor, the largest first: WIDTH 0.2100, DEPTH 0.1300, ACT 0.0050"
+    assert findings.headline == "spread a factor, the largest first: WIDTH 0.2100, DEPTH 0.1300, ACT 0.0050"
     effects = {effect.name: effect for effect in findings.effects}
     assert effects["spread of DEPTH"].gain == pytest.approx(0.13)
     assert effects["D2"].gain == pytest.approx(-0.12)
@@ -76,13 +76,13 @@ def test_a_failed_level_is_named_and_without_replicates_there_is_no_interval() -
 
 
 def test_nothing_has_run() -> None:
-    assert sweep.conclude(question(SWEEP), []).summary == "no variant has a value"
+    assert sweep.conclude(question(SWEEP), []).headline == "no variant has a value"
 
 
 def test_a_grid_says_how_many_pairs_deviate() -> None:
     design = grid(2.2, 2.0, 2.0, 1.9)
     asked = Question(issue=1, seeds=SEEDS, base=design.base, variants=tuple(one.candidate for one in design.trials))
     findings = sweep.conclude(asked, design.trials)
-    assert findings.summary.endswith("; 1 of 1 pairs deviate from the sum of their factors")
+    assert findings.headline.endswith("; 1 of 1 pairs deviate from the sum of their factors")
     assert [table.title for table in findings.tables] == ["Spread by factor", "Levels", "Pairs"]
     assert findings.effects[-1].name == "G2 beyond the sum"

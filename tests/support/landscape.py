@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from agent.core.experiment import Constant
-from agent.core.trials import Candidate, Choice, EvolveOptions, ExploreRun, Question, Range, Space, Step, Trial
+from agent.core.experiment import Choice, Constant, EvolveOptions, Range, Space
+from agent.core.trials import Candidate, ExploreRun, Question, Step, Trial
 from agent.strategies import evolve
 
 SPACE: Space = {

@@ -10,7 +10,7 @@ from tests.tracking.test_board import CAMPAIGN, WON, board, row, run
 
 def test_status_json_has_the_agreed_keys() -> None:
     status = exports.status_json(board())
-    first = ["issue", "verdict", "baseline", "runs", "audits", "steering", "proposals", "usd"]
+    first = ["issue", "verdict", "baseline", "runs", "audits", "steering", "proposals", "findings", "usd"]
     assert list(status) == [*first, "skipped", "read_as", "read_by"]
     assert list(status["verdict"]) == ["decision", "variant", "gain", "interval", "n", "p", "reason"]  # type: ignore[call-overload]
     assert status["baseline"] == {"commit": "d" * 40, "model_dim": 768}

@@ -1,0 +1,112 @@
+"""What a campaign's strategy knows of it, what it asks for next, the candidates that it adds, what it concludes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.campaign.commits import commit_variant
+from agent.campaign.context import CampaignContext
+from agent.campaign.evidence import CampaignView
+from agent.campaign.plan import Plan, check_device_memory
+from agent.core.errors import BadInput
+from agent.core.experiment import BASELINE
+from agent.core.protocols import Notice
+from agent.core.records import AddedCandidate, CampaignRecord, CandidatesRecord, RunRecord, utc_now
+from agent.core.trials import Candidate, Findings
+from agent.spec import preflight
+from agent.spec.preflight import Resolved
+from agent.store.ledger import Ledger
+from agent.strategies.question import variant_of
+from agent.strategies.strategy import CampaignState, CampaignStep, Conclusion
+
+
+def open_view(plan: Plan, campaign: CampaignRecord, ledger: Ledger) -> CampaignView:
+    """Return the view of a campaign whose plan has the candidates that its strategy has added so far."""
+    known = {BASELINE, *plan.order}
+    added = [one.candidate for one in ledger.added(campaign) if one.commit and one.candidate.name not in known]
+    resolved = [_resolve(plan, one) for one in added]
+    return CampaignView(_extended(plan, resolved), ledger.current(campaign), ledger)
+
+
+def next_step(view: CampaignView) -> CampaignStep:
+    """Return what the strategy asks for next; an empty step when it can conclude."""
+    return view.plan.strategy.next_step(state_of(view))
+
+
+def conclude(view: CampaignView) -> Conclusion:
+    """Return the gate's result and the strategy's findings. Raises ValueError while runs are missing."""
+    return view.plan.strategy.conclude(state_of(view))
+
+
+def findings_so_far(view: CampaignView) -> Findings | None:
+    """Return what a strategy that explores would say now, while it still asks for runs."""
+    return view.plan.strategy.findings(state_of(view))
+
+
+def state_of(view: CampaignView) -> CampaignState:
+    """Return what a strategy may know of a campaign."""
+    added = view.ledger.added(view.campaign)
+    return CampaignState(
+        question=view.plan.question,
+        rules=view.plan.rules,
+        order=view.plan.order,
+        measurements=view.measurements(),
+        explored=view.explored() if view.plan.explores else (),
+        candidates=[one.candidate for one in added],
+        refused={one.candidate.name: one.failure for one in added if one.failure},
+        metrics=_metrics(view) if view.plan.explores or view.plan.spec.claims else {},
+        groups=view.replicate_groups(),
+    )
+
+
+def _metrics(view: CampaignView) -> dict[str, dict[str, float]]:
+    return {name: _means(view.ok_runs(name)) for name in view.campaign.trees if name != BASELINE}
+
+
+def _means(runs: list[RunRecord]) -> dict[str, float]:
+    """Return the mean of each metric that all of some runs report."""
+    shared = set.intersection(*(set(run.metrics) for run in runs)) if runs else set[str]()
+    return {name: sum(run.metrics[name] for run in runs) / len(runs) for name in sorted(shared)}
+
+
+# --- candidates -------------------------------------------------------------------------------------------
+
+
+def add_candidates(ctx: CampaignContext, view: CampaignView, candidates: Sequence[Candidate]) -> CampaignView:
+    """Check, commit and record what the strategy wants to try, and return the view that has it.
+
+    What cannot run (a shape that does not fit, a model that is there already) is recorded with the reason.
+    """
+    plan, added = view.plan, list[AddedCandidate]()
+    for candidate in candidates:
+        if candidate.name == BASELINE:
+            added.append(
+                AddedCandidate(candidate=candidate, commit=plan.base.commit, tree=view.campaign.trees[BASELINE])
+            )
+            continue
+        try:
+            resolved = _resolve(plan, candidate)
+            check_device_memory([resolved], plan.profile, ctx.machine)
+            added.append(_commit(ctx, plan, resolved, candidate))
+            plan = _extended(plan, [resolved])
+        except BadInput as error:
+            ctx.emit(Notice(f"{candidate.name} cannot run: {error.problem}"))
+            added.append(AddedCandidate(candidate=candidate, commit="", tree="", failure=error.problem))
+    record = CandidatesRecord(issue=view.campaign.issue, campaign_id=view.campaign.at, added=tuple(added), at=utc_now())
+    ctx.ledger.append(record)
+    return replace(view, plan=plan, campaign=ctx.ledger.current(view.campaign))
+
+
+def _resolve(plan: Plan, candidate: Candidate) -> Resolved:
+    """Return a candidate's script, resolved. Raises BadInput where it cannot run."""
+    variant = variant_of(candidate, plan.track.script)
+    [resolved] = preflight.variants(plan.spec, plan.track, plan.base.sources, [variant])
+    return resolved
+
+
+def _commit(ctx: CampaignContext, plan: Plan, resolved: Resolved, candidate: Candidate) -> AddedCandidate:
+    commit = commit_variant(ctx, _extended(plan, [resolved]), candidate.name)
+    return AddedCandidate(candidate=candidate, commit=commit, tree=ctx.repo.tree(commit))
+
+
+def _extended(plan: Plan, resolved: Sequence[Resolved]) -> Plan:
+    return replace(plan, variants=(*plan.variants, *resolved))

@@ -1,0 +1,37 @@
+"""The question that an issue asks of its strategy. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from agent.core.experiment import Constant, SetConstant, Spec, Variant
+from agent.core.trials import Candidate, Question
+from agent.strategies import registry
+
+
+def read_question(
+    spec: Spec, variants: Sequence[Variant], seeds: tuple[int, ...], constants: Mapping[str, object]
+) -> Question:
+    """Return what an issue asks; of one whose variants the gate alone schedules, no more than its number and seeds."""
+    if spec.strategy in registry.GATED and not spec.claims:
+        return Question(issue=spec.issue.number, seeds=seeds, base={})
+    return Question(
+        issue=spec.issue.number,
+        seeds=seeds,
+        base={**{name: value for name, value in constants.items() if isinstance(value, Constant)}, **spec.base},
+        variants=tuple(Candidate(name=one.name, sets=sets_of(one), origin="issue") for one in variants),
+        space=spec.space,
+        evolve=spec.evolve,
+        search=spec.search,
+        claims=spec.claims,
+    )
+
+
+def sets_of(variant: Variant) -> dict[str, Constant]:
+    """Return the constants that a variant sets, by their full names."""
+    return {edit.name: edit.value for edit in variant.edits if isinstance(edit, SetConstant)}
+
+
+def variant_of(candidate: Candidate, script: str) -> Variant:
+    """Return a candidate as a variant of a track's script."""
+    edits = tuple(SetConstant(script, name, value) for name, value in candidate.sets.items())
+    origin = f"{candidate.origin} of {', '.join(candidate.parents)}" if candidate.parents else candidate.origin
+    return Variant(candidate.name, edits, why=origin, where=f"candidate {candidate.name}")
