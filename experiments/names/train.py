@@ -135,14 +135,16 @@ class Attention(nn.Module):
         scores = torch.baddbmm(places.mask, q, k.transpose(1, 2), alpha=self.scale)
         mixed = torch.bmm(torch.softmax(scores, dim=-1), v).view(self.heads, rows * time, -1)
         if self.out is None:
-            return x + self.drop(mixed[0]) if self.adds else mixed[0]
+            return x + drop(mixed[0], self) if self.adds else mixed[0]
         weight = self.out.weight.view(self.heads, -1, x.size(1))
         if self.training and self.dropout:
-            return x + self.drop(torch.addbmm(self.out.bias, mixed, weight))
+            return x + drop(torch.addbmm(self.out.bias, mixed, weight), self)
         return torch.addbmm(x + self.out.bias, mixed, weight)  # the same sum in fewer passes
 
-    def drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training)
+
+def drop(x: Tensor, part: "Attention | Block") -> Tensor:
+    """x with the share `part.dropout` of its numbers dropped, in training."""
+    return F.dropout(x, part.dropout) if part.dropout and part.training else x
 
 
 class Block(nn.Module):
@@ -162,7 +164,7 @@ class Block(nn.Module):
         x = self.attention(x, self.normed(x, 0), places)
         if self.up is None:
             return x
-        return x + F.dropout(self.down(self.activation(self.up(self.normed(x, 1)))), self.dropout, self.training)
+        return x + drop(self.down(self.activation(self.up(self.normed(x, 1)))), self)
 
     def normed(self, x: Tensor, which: int) -> Tensor:
         return self.norms[which](x) if self.norms is not None else x
@@ -201,24 +203,26 @@ class Speller(nn.Module):
         angles = rotary_angles(config.longest, config.head_size)
         self.register_buffer("cos", torch.cat([angles.cos(), angles.cos()], 1), persistent=False)
         self.register_buffer("sin", torch.cat([-angles.sin(), angles.sin()], 1), persistent=False)
+        self.known: dict[tuple[int, int], Places] = {}  # by rows and length
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.flat(tokens).view(*tokens.shape, -1)
 
     def flat(self, tokens: Tensor) -> Tensor:
         """The logits as (batch * time, vocab): as they are made."""
-        places, x = self.places(tokens), self.embedding(tokens)
+        shape = tokens.size(0), tokens.size(1)
+        places = self.known.get(shape) or self.known.setdefault(shape, self.places(*shape))
+        x = self.embedding(tokens)
         if self.positions is not None:
-            x = x + self.positions.weight[: tokens.size(1)]
+            x = x + self.positions.weight[: shape[1]]
         x = x.flatten(0, 1)
         for block in self.blocks:
             x = block(x, places)
         return self.head(x)
 
-    def places(self, tokens: Tensor) -> Places:
-        time = tokens.size(1)
+    def places(self, rows: int, time: int) -> Places:
         cos, sin = (self.cos[:time], self.sin[:time]) if self.config.rope else (None, None)
-        return Places((tokens.size(0), time), self.mask[:time, :time], cos, sin)
+        return Places((rows, time), self.mask[:time, :time], cos, sin)
 
 
 def rotary_angles(longest: int, size: int) -> Tensor:
