@@ -9,7 +9,8 @@ import os
 import sys
 from dataclasses import asdict, dataclass
 
-os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # read when torch is loaded: threads must not starve other runs
+# Read when torch is loaded: threads that wait must not starve other runs.
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 import torch
 import torch.nn.functional as F

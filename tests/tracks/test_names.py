@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from agent.execution.worker import needs_of
 from fixed import characters
 from fixed.result import RunFailure
 from tests.support.fixed import environment
@@ -133,6 +134,13 @@ def test_a_run_without_the_names_says_everywhere_that_it_had_a_stand_in(tmp_path
     assert 2.0 < metrics["val_nats"] < 3.4
     assert len((tmp_path / "run" / "samples.txt").read_text().splitlines()) == 20
     assert {"model.pt", "losses.npz"} <= {path.name for path in (tmp_path / "run").iterdir()}
+
+
+@pytest.mark.parametrize("track", ["names", "stories"])
+def test_a_warm_worker_knows_what_the_script_needs(track: str) -> None:
+    needs = needs_of(ROOT / "experiments" / track / "train.py", {})
+    assert needs is not None
+    assert "torch" in needs.modules
 
 
 def refusal(tmp_path: Path, **environ: str) -> RunFailure:
