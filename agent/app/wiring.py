@@ -187,7 +187,17 @@ class Workspace:
             on_line=lambda job, line: emit(RunOutput(job, line)),
             on_wait=lambda holder: emit(Notice(f"waiting: the device is in use by {holder}")),
             sandbox=sandbox,
+            at_once=_at_once(plan, self.machine),
         )
+
+
+def _at_once(plan: Plan, machine: Machine) -> int:
+    """Return how many runs share the processor: more than one only where no clock measures them and each says its part.
+
+    A run that is timed has the machine to itself.
+    """
+    threads = plan.track.threads
+    return max(1, machine.cores // threads) if threads and plan.clock == "steps" else 1
 
 
 def _run_env() -> dict[str, str]:

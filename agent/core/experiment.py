@@ -57,6 +57,7 @@ class Track:
     seeds: tuple[int, ...]
     min_gain: float
     prepare: str | None = None  # the script that prepares a corpus
+    threads: int | None = None  # of the processor that a run takes; None: as many as there are
     corpus: str = "stdlib"  # the one that it trains on where the user names none
     fixed: tuple[str, ...] = ()  # files, and folders with a slash at their end, that no experiment edits
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # what people call a constant, by its own name

@@ -1,4 +1,4 @@
-"""Run jobs on this machine: one at a time on each GPU, or one at a time where there is none."""
+"""Run jobs on this machine: one at a time on each GPU, or on the processor where there is none."""
 
 import queue
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +31,11 @@ def _slot(gpu: Gpu) -> _Slot:
     return _Slot(gpu.uuid or f"gpu-{gpu.index}", shown)
 
 
+def _processor(number: int) -> _Slot:
+    """A share of the processor. The first is what another harness, too, takes for the whole of it."""
+    return _Slot(f"cpu-{number}" if number else "cpu", {})
+
+
 class LocalExecutor:
     """GPU slots of one machine. A device is locked for the length of a run, against other harnesses too."""
 
@@ -43,8 +48,9 @@ class LocalExecutor:
         on_wait: Callable[[str], None],
         sandbox: Sandbox,
         limits: Limits = LIMITS,
+        at_once: int = 1,
     ) -> None:
-        """Without `gpus` jobs run on the processor, one at a time.
+        """Without `gpus` jobs run on the processor, `at_once` at a time.
 
         `locks` is the folder of the device locks, `export` writes a commit into a folder, `on_line` gets a run's
         output, `on_wait` who holds a device; `sandbox` and `limits` are what every run gets (no sandbox
@@ -55,7 +61,7 @@ class LocalExecutor:
         self._locks = locks
         self._export, self._on_line, self._on_wait = export, on_line, on_wait
         self._free: queue.Queue[_Slot] = queue.Queue()
-        for slot in [_slot(gpu) for gpu in gpus] or [_Slot("cpu", {})]:
+        for slot in [_slot(gpu) for gpu in gpus] or [_processor(number) for number in range(at_once)]:
             self._free.put(slot)
         self.slots = self._free.qsize()
         self._running: list[RunningJob] = []

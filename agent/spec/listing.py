@@ -64,7 +64,7 @@ def shaped(
         variants = spaces.one_at_a_time(page, space, present, names.track.script, block.line("space"))
         _check_distinct(variants)
     if base:
-        own = [Variant("base", (), where=page.where(block.line("base")))] if block.strategy == "sweep" else []
+        own = [Variant("base", (), where=page.where(block.line("base")))]
         variants = spaces.with_base(base, [*own, *variants])
     ranks = listed.ranks if len(listed.ranks) == len(variants) else [0] * len(variants)
     return replace(listed, variants=variants, ranks=ranks)

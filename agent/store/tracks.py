@@ -30,6 +30,7 @@ class _TrackFile:
     budget: str | None = None
     prepare: str | None = None
     corpus: str = "stdlib"
+    threads: Annotated[int, ("ge", 1)] | None = None
     fixed: tuple[str, ...] = ()
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
@@ -64,6 +65,7 @@ def load(root: Path, name: str) -> Track:
         min_gain=fields.min_gain,
         prepare=fields.prepare,
         corpus=fields.corpus,
+        threads=fields.threads,
         fixed=tuple(dict.fromkeys([*([fields.prepare] if fields.prepare else []), *fields.fixed])),
         aliases=fields.aliases,
         absent=fields.absent,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from agent.core.experiment import BASELINE, GateRules
-from agent.core.runs import Role, Verdict
+from agent.core.runs import Decision, Role, Verdict
 from agent.core.trials import Exploration, Findings, Question, Trial
 from agent.gate.history import sign
 from agent.gate.schedule import ScheduledRun, next_runs, plan_size
@@ -51,16 +51,19 @@ class Explored:
         return self._exploration.size(question) + gated
 
     def _best(self, state: CampaignState, trials: list[Trial]) -> str | None:
-        """Return the best candidate that no audit has refused."""
+        """Return the best candidate that no audit has refused; None where that is the baseline."""
         audited = {one.variant for one in state.measurements if one.seed is None and one.value is None}
-        return self._exploration.best(state.question, [one for one in trials if one.name not in audited])
+        best = self._exploration.best(state.question, [one for one in trials if one.name not in audited])
+        return None if best == BASELINE else best
 
     def _result(self, state: CampaignState, trials: list[Trial], findings: Findings) -> GateResult:
         best = self._best(state, trials)
         measured = {one.name: _measured(one, sign(state.rules)) for one in trials if one.name != BASELINE}
         if best is None:
             reason = findings.headline or "no candidate has a value"
-            return GateResult(Verdict(None, "failed", None, None, 0, None, reason), tuple(measured.values()))
+            return GateResult(
+                Verdict(None, _decision(state, trials), None, None, 0, None, reason), tuple(measured.values())
+            )
         if state.rules.kind == "report":
             verdict = replace(measured[best], reason=findings.headline)
             return GateResult(verdict, tuple(measured.values()))
@@ -72,6 +75,13 @@ class Explored:
 def _role(name: str) -> Role:
     """Return the role of an exploration's run; one of the baseline was chosen by nobody, and counts as such."""
     return "baseline" if name == BASELINE else "screen"
+
+
+def _decision(state: CampaignState, trials: list[Trial]) -> Decision:
+    """Return the decision where no candidate is the best: none ran well, none is better than the base, or a report."""
+    if not any(one.values and not one.failure for one in trials):
+        return "failed"
+    return "measured" if state.rules.kind == "report" else "discard"
 
 
 def _measured(trial: Trial, direction: int) -> Verdict:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from agent.core.experiment import Constant, SetConstant, Spec, Variant
+from agent.core.experiment import BASELINE, Constant, SetConstant, Spec, Variant
 from agent.core.trials import Candidate, Question
 from agent.strategies import registry
 
@@ -10,14 +10,21 @@ from agent.strategies import registry
 def read_question(
     spec: Spec, variants: Sequence[Variant], seeds: tuple[int, ...], constants: Mapping[str, object]
 ) -> Question:
-    """Return what an issue asks; of one whose variants the gate alone schedules, no more than its number and seeds."""
+    """Return what an issue asks; of one whose variants the gate alone schedules, no more than its number and seeds.
+
+    A ladder stands on the baseline where the issue gives it no base of its own.
+    """
     if spec.strategy in registry.GATED and not spec.claims:
         return Question(issue=spec.issue.number, seeds=seeds, base={})
+    listed = tuple(Candidate(name=one.name, sets=sets_of(one), origin="issue") for one in variants)
+    foot = (
+        (Candidate(name=BASELINE, sets={}, origin="baseline"),) if spec.strategy == "ladder" and not spec.base else ()
+    )
     return Question(
         issue=spec.issue.number,
         seeds=seeds,
         base={**{name: value for name, value in constants.items() if isinstance(value, Constant)}, **spec.base},
-        variants=tuple(Candidate(name=one.name, sets=sets_of(one), origin="issue") for one in variants),
+        variants=(*foot, *listed),
         space=spec.space,
         evolve=spec.evolve,
         search=spec.search,
