@@ -258,7 +258,7 @@ def evaluate(
     """
     weights = model.state_dict()
     params, judged = sum(value.numel() for value in weights.values()), dict[str, float]()
-    metrics = training_metrics(run, clock, 6 * params) | {"num_params": params}
+    metrics = training_metrics(run, clock, 6 * params) | {"num_params": params, "num_params_M": params / 1e6}
     if not run.settings.probe:
         model.eval()
         with run.phase("checkpoint"):

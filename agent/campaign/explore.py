@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from agent.campaign.commits import commit_variant
 from agent.campaign.context import CampaignContext
@@ -11,12 +12,15 @@ from agent.core.errors import BadInput
 from agent.core.experiment import BASELINE
 from agent.core.protocols import Notice
 from agent.core.records import AddedCandidate, CampaignRecord, CandidatesRecord, RunRecord, utc_now
+from agent.core.sanitize import one_line
 from agent.core.trials import Candidate, Findings
 from agent.spec import preflight
 from agent.spec.preflight import Resolved
 from agent.store.ledger import Ledger
 from agent.strategies.question import variant_of
 from agent.strategies.strategy import CampaignState, CampaignStep, Conclusion
+
+MAX_SAMPLE = 600  # characters of what a model has made, in a report
 
 
 def open_view(plan: Plan, campaign: CampaignRecord, ledger: Ledger) -> CampaignView:
@@ -34,7 +38,22 @@ def next_step(view: CampaignView) -> CampaignStep:
 
 def conclude(view: CampaignView) -> Conclusion:
     """Return the gate's result and the strategy's findings. Raises ValueError while runs are missing."""
-    return view.plan.strategy.conclude(state_of(view))
+    conclusion = view.plan.strategy.conclude(state_of(view))
+    best = conclusion.result.verdict.variant
+    if conclusion.findings is None or best is None:
+        return conclusion
+    return replace(conclusion, findings=_with_samples(view, conclusion.findings, best))
+
+
+def _with_samples(view: CampaignView, findings: Findings, name: str) -> Findings:
+    """Return findings with what the first run of a candidate wrote into samples.txt, where it wrote any."""
+    runs = view.ok_runs(name)
+    path = view.ledger.path.parents[1] / Path(runs[0].log).with_name("samples.txt") if runs else Path("/nonexistent")
+    if not path.is_file():
+        return findings
+    lines = path.read_bytes()[:MAX_SAMPLE].decode(errors="replace").split("\n")
+    sample = one_line(", ".join(line for line in lines if line.strip()), limit=MAX_SAMPLE)
+    return replace(findings, notes=(*findings.notes, f"samples of {name} (seed {runs[0].seed}): {sample}"))
 
 
 def findings_so_far(view: CampaignView) -> Findings | None:
@@ -59,7 +78,10 @@ def state_of(view: CampaignView) -> CampaignState:
 
 
 def _metrics(view: CampaignView) -> dict[str, dict[str, float]]:
-    return {name: _means(view.ok_runs(name)) for name in view.campaign.trees if name != BASELINE}
+    """Return what the runs of each candidate report besides the metric itself, the mean over them."""
+    metric = view.plan.track.metric
+    means = {name: _means(view.ok_runs(name)) for name in view.campaign.trees}
+    return {name: {key: value for key, value in one.items() if key != metric} for name, one in means.items()}
 
 
 def _means(runs: list[RunRecord]) -> dict[str, float]:
@@ -98,7 +120,7 @@ def add_candidates(ctx: CampaignContext, view: CampaignView, candidates: Sequenc
 
 def _resolve(plan: Plan, candidate: Candidate) -> Resolved:
     """Return a candidate's script, resolved. Raises BadInput where it cannot run."""
-    variant = variant_of(candidate, plan.track.script)
+    variant = variant_of(candidate, plan.track.script, plan.spec.base)
     [resolved] = preflight.variants(plan.spec, plan.track, plan.base.sources, [variant])
     return resolved
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 from agent.core.frozen import frozen
 
+BEST = "best"  # the name that a claim calls the candidate by which a strategy finds best
+
 
 @frozen(kw_only=True)
 class Claim:

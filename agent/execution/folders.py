@@ -10,7 +10,7 @@ from pathlib import Path
 
 JSON_CAP = 1 << 20  # bytes of what a run reports of itself; more is not read
 KEEP_ALWAYS = ("run.log", "result.json", "failure.json")  # what stays of every run
-KEEP_ON_SUCCESS = ("model.pt", "losses.npz")  # what stays besides of one that ended well
+KEEP_ON_SUCCESS = ("model.pt", "losses.npz", "samples.txt")  # what stays besides of one that ended well
 
 
 def fresh_folder(folder: Path) -> Path:

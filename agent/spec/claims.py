@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 
-from agent.core.claims import BetterClaim, Claim, FlatClaim, OrderClaim, ParametersClaim, ValueClaim
+from agent.core.claims import BEST, BetterClaim, Claim, FlatClaim, OrderClaim, ParametersClaim, ValueClaim
 from agent.core.errors import BadInput
 from agent.core.experiment import BASELINE, SetConstant, Variant
 from agent.core.frozen import frozen
@@ -16,15 +16,20 @@ Stated = Mapping[str, object]  # of one form, as agent/spec/schema.py has checke
 
 
 def read_claims(
-    page: IssueDocument, claims: Sequence[ListedClaim], variants: Sequence[Variant], names: Vocabulary
+    page: IssueDocument,
+    claims: Sequence[ListedClaim],
+    variants: Sequence[Variant],
+    names: Vocabulary,
+    *,
+    explores: bool = False,
 ) -> tuple[Claim, ...]:
     """Return the claims of an issue whose variants these are, with IDs and full names of constants.
 
     A variant goes by its ID, or by what its row says it is for, whatever the case, spaces and punctuation; the base by
-    `baseline`. Raises BadInput, with the line, for a name that is no variant's or no factor's, a level that no variant
-    has, a name twice.
+    `baseline`, and what a strategy that `explores` finds best by `best`. Raises BadInput, with the line, for a name
+    that is no variant's or no factor's, a level that no variant has, a name twice.
     """
-    return tuple(_Reader(page, one.line, tuple(variants), names).read(one.stated) for one in claims)
+    return tuple(_Reader(page, one.line, tuple(variants), names, explores).read(one.stated) for one in claims)
 
 
 @frozen
@@ -35,6 +40,7 @@ class _Reader:
     line: int
     variants: tuple[Variant, ...]
     names: Vocabulary
+    explores: bool
 
     def read(self, stated: str | Stated) -> Claim:
         if isinstance(stated, str):
@@ -89,7 +95,7 @@ class _Reader:
 
     def _variant(self, name: object) -> str:
         """Return the ID of the variant that a name stands for."""
-        known = {normal_form(BASELINE): [BASELINE]}
+        known = {normal_form(BASELINE): [BASELINE]} | {normal_form(BEST): [BEST] for _ in range(self.explores)}
         for one in self.variants:
             known.setdefault(normal_form(one.name), []).append(one.name)
         for one in self.variants:

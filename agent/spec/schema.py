@@ -191,9 +191,7 @@ class SettingsBlock(BaseModel):
     baseline_only: StrictBool = Field(False, description="only the baseline is measured, once on each of `seeds`")
     confirm: StrictBool = Field(False, description="nothing runs before a person comments /go")
     promote: StrictBool = Field(True, description="false: a strategy that explores only reports, no baseline moves")
-    base: dict[StrictStr, Scalar] | None = Field(
-        None, description="what every rung of a ladder or level of a sweep sets"
-    )
+    base: dict[StrictStr, Scalar] | None = Field(None, description="what all variants of a strategy that explores set")
     evolve: EvolveBlock | None = Field(None, description="of strategy evolve")
     search: SearchBlock | None = Field(None, description="of strategy search")
 

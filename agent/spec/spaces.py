@@ -12,6 +12,7 @@ from agent.spec.settings import RangeSettings, Settings, Value
 Assign = Callable[[int | None, str, str, object], SetConstant]  # line, what it is for, name, value
 LISTED = ("ladder", "sweep")  # strategies of the variants that an issue lists
 SEARCHED = ("evolve", "search")  # strategies of a space
+EXPLORING = (*LISTED, *SEARCHED)
 
 
 def check_strategy(page: IssueDocument, block: Settings) -> None:
@@ -26,9 +27,9 @@ def check_strategy(page: IssueDocument, block: Settings) -> None:
     if block.space and strategy not in (*SEARCHED, "sweep"):
         problem, step = "space: is for the strategies evolve, search and sweep", "write grid: for all combinations"
         raise page.error(problem, block.line("space"), step)
-    for key, owners in (("base", LISTED), ("evolve", ("evolve",)), ("search", ("search",))):
+    for key, owners in (("base", EXPLORING), ("evolve", ("evolve",)), ("search", ("search",))):
         if block.line(key) is not None and strategy not in owners:
-            problem = f"{key}: is for strategy {' and '.join(owners)}, and this is {strategy}"
+            problem = f"{key}: is for strategy {', '.join(owners)}, and this is {strategy}"
             raise page.error(problem, block.line(key), f"write strategy: {owners[0]}, or take {key}: out")
     if not block.promote and strategy in ("table", "freeform"):
         problem = "promote: false is for strategies that explore"

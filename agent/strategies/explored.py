@@ -42,8 +42,10 @@ class Explored:
 
     def findings(self, state: CampaignState) -> Findings:
         """Return what the exploration says by now, and what became of the issue's claims."""
-        findings = self._exploration.conclude(state.question, read_trials(state))
-        return replace(findings, tables=(*claims_tables(state), *findings.tables))
+        trials = read_trials(state)
+        findings = self._exploration.conclude(state.question, trials)
+        best = self._exploration.best(state.question, trials)
+        return replace(findings, tables=(*claims_tables(state, best), *findings.tables))
 
     def size(self, question: Question, rules: GateRules, variants: int) -> int:  # noqa: ARG002 (the Protocol's)
         """Return the runs of the exploration and of the gate after it."""

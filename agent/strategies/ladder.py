@@ -21,7 +21,7 @@ from agent.strategies.effects import (
 )
 from agent.strategies.replicates import missing_runs, trials_of
 
-TRAIN_LOSS = "train_loss"
+_TRAINED = "train_"  # begins the name of the loss on what was trained on
 
 
 def next_step(question: Question, trials: Sequence[Trial]) -> Step:
@@ -101,13 +101,13 @@ def _with_bounds(effect: Effect) -> str:
 
 
 def _table(question: Question, rungs: Sequence[_Rung]) -> Table:
-    trained = any(TRAIN_LOSS in rung.trial.metrics for rung in rungs)
+    trained = next((name for rung in rungs for name in rung.trial.metrics if name.startswith(_TRAINED)), "")
     head = ("rung", "sets", "parameters", "value", "own effect", "90 %", "cumulative", "90 %", "n")
     rows = tuple(_row(question.base, rung, trained) for rung in rungs)
-    return Table("Ladder", (*head, "train loss") if trained else head, rows)
+    return Table("Ladder", (*head, trained) if trained else head, rows)
 
 
-def _row(base: Mapping[str, Constant], rung: _Rung, trained: bool) -> tuple[str, ...]:
+def _row(base: Mapping[str, Constant], rung: _Rung, trained: str) -> tuple[str, ...]:
     trial = rung.trial
     cells = (
         trial.name,
@@ -118,7 +118,7 @@ def _row(base: Mapping[str, Constant], rung: _Rung, trained: bool) -> tuple[str,
         *shown_effect(rung.cumulative),
         str(len(trial.values)),
     )
-    return (*cells, shown(trial.metrics.get(TRAIN_LOSS))) if trained else cells
+    return (*cells, shown(trial.metrics.get(trained))) if trained else cells
 
 
 def _notes(rungs: Sequence[_Rung]) -> list[str]:

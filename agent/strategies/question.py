@@ -17,9 +17,8 @@ def read_question(
     if spec.strategy in registry.GATED and not spec.claims:
         return Question(issue=spec.issue.number, seeds=seeds, base={})
     listed = tuple(Candidate(name=one.name, sets=sets_of(one), origin="issue") for one in variants)
-    foot = (
-        (Candidate(name=BASELINE, sets={}, origin="baseline"),) if spec.strategy == "ladder" and not spec.base else ()
-    )
+    on_baseline = spec.strategy == "ladder" and not spec.base
+    foot = (Candidate(name=BASELINE, sets={}, origin="baseline"),) if on_baseline else ()
     return Question(
         issue=spec.issue.number,
         seeds=seeds,
@@ -37,8 +36,8 @@ def sets_of(variant: Variant) -> dict[str, Constant]:
     return {edit.name: edit.value for edit in variant.edits if isinstance(edit, SetConstant)}
 
 
-def variant_of(candidate: Candidate, script: str) -> Variant:
-    """Return a candidate as a variant of a track's script."""
-    edits = tuple(SetConstant(script, name, value) for name, value in candidate.sets.items())
+def variant_of(candidate: Candidate, script: str, base: Mapping[str, Constant]) -> Variant:
+    """Return a candidate as a variant of a track's script; `base` is what all of an issue's variants set."""
+    edits = tuple(SetConstant(script, name, value) for name, value in {**base, **candidate.sets}.items())
     origin = f"{candidate.origin} of {', '.join(candidate.parents)}" if candidate.parents else candidate.origin
     return Variant(candidate.name, edits, why=origin, where=f"candidate {candidate.name}")

@@ -1,5 +1,8 @@
 """The trials of a campaign: every candidate with what was measured of it, and the issue's claims against them. Pure."""
 
+from dataclasses import replace
+
+from agent.core.claims import BEST
 from agent.core.trials import Candidate, Table, Trial
 from agent.gate.history import sign, tally
 from agent.strategies.strategy import CampaignState
@@ -25,11 +28,13 @@ def _trial(state: CampaignState, candidate: Candidate, runs: list[int]) -> Trial
     )
 
 
-def claims_tables(state: CampaignState) -> tuple[Table, ...]:
-    """Return what became of the issue's claims, as a table; none where it makes none."""
+def claims_tables(state: CampaignState, best: str | None = None) -> tuple[Table, ...]:
+    """Return what became of the issue's claims, as a table; none where it makes none. `best` goes by that word too."""
     if not state.question.claims:
         return ()
     from agent.strategies.claims import claims_table, judge_claims  # few issues claim anything
 
-    results = judge_claims(state.question.claims, state.question, read_trials(state), state.rules.goal)
+    trials = read_trials(state)
+    trials += [replace(one, candidate=replace(one.candidate, name=BEST)) for one in trials if one.name == best]
+    results = judge_claims(state.question.claims, state.question, trials, state.rules.goal)
     return (claims_table(results),)

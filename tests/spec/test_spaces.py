@@ -51,6 +51,7 @@ def test_a_rung_is_on_top_of_the_one_before_and_of_the_base() -> None:
         "- {id: deep, set: {LAYERS: 4, WIDTH: 32}}\n- {id: gelu, set: {ACTIVATION: gelu}}"
     )
     assert sets(spec) == {
+        "base": {"LR": 0.02},
         "wide": {"LR": 0.02, "WIDTH": 64},
         "deep": {"LR": 0.02, "WIDTH": 32, "LAYERS": 4},
         "gelu": {"LR": 0.02, "WIDTH": 32, "LAYERS": 4, "ACTIVATION": "gelu"},
@@ -90,7 +91,7 @@ REFUSED = {
     "strategy: ladder": "no table",
     "strategy: sweep\nspace: {LR: {low: 0.1, high: 0.2}}": "a sweep takes values",
     "strategy: search\nspace: {WIDTH: [4, 8]}\nvariants:\n- {id: a, set: {WIDTH: 64}}": "finds its variants itself",
-    "base: {WIDTH: 4}\nvariants:\n- {id: a, set: {LR: 0.1}}": "base: is for strategy ladder and sweep",
+    "base: {WIDTH: 4}\nvariants:\n- {id: a, set: {LR: 0.1}}": "base: is for strategy ladder, sweep, evolve",
     "promote: false\nvariants:\n- {id: a, set: {LR: 0.1}}": "promote: false is for strategies that explore",
 }
 

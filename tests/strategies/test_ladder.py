@@ -85,9 +85,9 @@ def test_the_table_shows_what_a_rung_adds_and_takes_away() -> None:
     assert all(len(row) == len(table.head) for row in table.rows)
 
 
-def test_the_train_loss_is_a_column_where_runs_report_it() -> None:
-    [table] = ladder.conclude(QUESTION, [trial("base", 2.3, train_loss=2.25), trial("heads", 2.2)]).tables
-    assert table.head[-1] == "train loss"
+def test_the_loss_on_what_was_trained_on_is_a_column_where_runs_report_it() -> None:
+    [table] = ladder.conclude(QUESTION, [trial("base", 2.3, train_nats=2.25), trial("heads", 2.2)]).tables
+    assert table.head[-1] == "train_nats"
     assert [row[-1] for row in table.rows] == ["2.2500", "–", "–", "–"]
 
 

@@ -26,8 +26,8 @@ def test_of_a_table_no_more_is_asked_than_the_gate_knows_anyway() -> None:
 
 def test_a_candidate_is_a_variant_that_says_where_it_comes_from_and_sets_the_same() -> None:
     child = Candidate(name="g02-1", sets={"WIDTH": 8, "DEPTH": 2}, origin="cross", parents=("g01-1", "g01-3"))
-    variant = variant_of(child, "experiments/names/train.py")
-    assert sets_of(variant) == child.sets
+    variant = variant_of(child, "experiments/names/train.py", {"WIDTH": 1, "BATCH": 1})
+    assert sets_of(variant) == {"BATCH": 1, **child.sets}
     assert {edit.path for edit in variant.edits if isinstance(edit, SetConstant)} == {"experiments/names/train.py"}
     assert variant.why == "cross of g01-1, g01-3"
-    assert variant_of(replace(child, parents=()), "train.py").why == "cross"
+    assert variant_of(replace(child, parents=()), "train.py", {}).why == "cross"
