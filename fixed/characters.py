@@ -30,10 +30,10 @@ from fixed.settings import PROFILES, Settings, read_settings
 if TYPE_CHECKING:
     import torch
 
-VERSION = 1  # of the preparation: raise it when the same text would give other token files
+VERSION = 2  # of the preparation: raise it when the same text would give other token files
 STANDIN = "-standin"  # at the end of a corpus's name: made up by code, because the real text is not at hand
 BOUNDARY = 0  # the token before a document, and after it where its end is scored
-EVAL_ROWS = 512  # scored at once
+EVAL_TOKENS = 8192  # scored at once
 SUMMARY = {
     "val_nats": ".6f", "val_bpb": ".6f", "val_characters": "d", "train_nats": ".6f", "training_seconds": ".1f",
     "total_seconds": ".1f", "peak_vram_mb": ".1f", "num_steps": "d", "num_params": "d",
@@ -80,7 +80,9 @@ def prepare(settings: Settings, text: Text) -> Prepared:
             print(f"{problem}\na made stand-in takes its place: {text.name}{STANDIN}", file=sys.stderr, flush=True)
             settings = replace(settings, corpus=text.name + STANDIN)
     files = [] if settings.corpus.endswith(STANDIN) else text.files(settings)
-    return prepare_by(settings, lambda _: files, lambda chosen, sources, out: _write(chosen, text, sources, out))
+    made = "" if files else hashlib.sha256("\n".join(text.make()).encode()).hexdigest()
+    version = [VERSION, text.name, text.length, text.bytes[settings.profile], made]
+    return prepare_by(settings, lambda _: files, lambda one, sources, out: _write(one, text, sources, out), version)
 
 
 def _check_name(settings: Settings, text: Text) -> None:
@@ -273,13 +275,14 @@ def evaluate(
 def _validate(run: Run, model: "torch.nn.Module") -> dict[str, object]:
     """Score the validation set and as much of the training text; save the losses of the validation documents."""
     held_out, sizes = run.corpus.evaluation("val"), run.corpus.token_bytes()
-    nats = score(model, held_out, sizes, batch=EVAL_ROWS, device=run.device)
+    rows = max(1, EVAL_TOKENS // run.corpus.sequence_length)
+    nats = score(model, held_out, sizes, batch=rows, device=run.device)
     if not math.isfinite(nats.sum()):
         raise not_finite(f"val_nats is {nats.sum()}")
     save_losses(run, nats, held_out)
     count = int((held_out.documents >= 0).sum())
     seen = _training_sample(run.corpus, len(held_out.rows))
-    train_nats = score(model, seen, sizes, batch=EVAL_ROWS, device=run.device)
+    train_nats = score(model, seen, sizes, batch=rows, device=run.device)
     return {
         "val_nats": float(nats.sum() / count),
         "val_bpb": bits_per_byte(nats, held_out.document_bytes),

@@ -80,18 +80,21 @@ def prepare(settings: Settings) -> Prepared:
     return prepare_by(settings, find, _write_corpus)
 
 
-def prepare_by(settings: Settings, find: Find, write: Write) -> Prepared:
-    """Return the corpus as `prepare` does. find: its raw files. write: fills a folder, returns the fingerprint."""
+def prepare_by(settings: Settings, find: Find, write: Write, version: object = VERSION) -> Prepared:
+    """Return the corpus as `prepare` does. find: its raw files. write: fills a folder, returns the fingerprint.
+
+    version: what else the folder depends on (JSON): a corpus of another one in the cache is not taken.
+    """
     if settings.prepared is not None:
         return _given(settings, settings.prepared)
-    done = _lookup(settings, find(settings))
+    done = _lookup(settings, find(settings), version)
     if done is not None:
         return done
     _make_cache(settings.cache)
     with FileLock(settings.cache / "prepare.lock"):
         files = find(settings)
         fetch(settings, files)
-        return _lookup(settings, files) or _build(settings, files, write)
+        return _lookup(settings, files, version) or _build(settings, files, write, version)
 
 
 def _given(settings: Settings, folder: Path) -> Prepared:
@@ -113,18 +116,18 @@ def _make_cache(cache: Path) -> None:
         raise bad_setting(f"AUTORESEARCH_CACHE={str(cache)!r}: expected a folder to write to ({error})") from error
 
 
-def _key(settings: Settings, files: list[Source]) -> str | None:
+def _key(settings: Settings, files: list[Source], version: object) -> str | None:
     """What can be known of the raw files without reading them; None where one is missing."""
     if not all(source.path.is_file() for source in files):
         return None
     stats = [(str(source.path), source.role, source.path.stat()) for source in files]
     facts = [(path, role, stat.st_size, stat.st_mtime_ns) for path, role, stat in stats]
-    text = json.dumps([VERSION, settings.corpus, settings.profile, settings.facts, facts])
+    text = json.dumps([version, settings.corpus, settings.profile, settings.facts, facts])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _lookup(settings: Settings, files: list[Source]) -> Prepared | None:
-    key = _key(settings, files)
+def _lookup(settings: Settings, files: list[Source], version: object) -> Prepared | None:
+    key = _key(settings, files, version)
     index = settings.cache / "index" / f"{key}.json"
     if key is None or not index.is_file():
         return None
@@ -138,7 +141,7 @@ def load(folder: Path) -> Prepared:
     return Prepared(path=folder, **meta)
 
 
-def _build(settings: Settings, files: list[Source], write: Write) -> Prepared:
+def _build(settings: Settings, files: list[Source], write: Write, version: object) -> Prepared:
     """Prepare into a temporary folder and rename it: half a corpus is never seen. The caller holds the lock."""
     for stale in settings.cache.glob(".preparing-*"):  # left by a process that was killed: nobody else prepares now
         shutil.rmtree(stale)
@@ -151,7 +154,7 @@ def _build(settings: Settings, files: list[Source], write: Write) -> Prepared:
         if not folder.exists():
             out.rename(folder)
     (settings.cache / "index").mkdir(exist_ok=True)
-    write_json(settings.cache / "index" / f"{_key(settings, files)}.json", {"folder": folder.name})
+    write_json(settings.cache / "index" / f"{_key(settings, files, version)}.json", {"folder": folder.name})
     return load(folder)
 
 

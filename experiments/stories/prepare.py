@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["BudgetClock", "CharacterClock", "Run", "RunFailure", "bad_setting", "begin", "evaluate", "run"]
 
 LENGTH = 256  # characters of a row of the held-out sets
-BYTES = {"full": (1_000_000_000, 2_000_000), "mini": (32_000_000, 64_000)}  # to train on, to validate with
+BYTES = {"full": (1_000_000_000, 2_000_000), "mini": (32_000_000, 32_000)}  # to train on, to validate with
 SAMPLES = {"full": (32, 400), "mini": (6, 200)}  # stories that are sampled from each model, and their characters
 # Of the stand-in: whom its stories are about, and what happens in them.
 NAMES = ("Lily", "Tom", "Mia", "Ben", "Sue", "Max", "Anna", "Tim", "Zoe", "Sam")

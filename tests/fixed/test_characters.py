@@ -1,5 +1,6 @@
 """A corpus of characters: its tokens, its splits, its rows and batches."""
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -48,6 +49,12 @@ def test_a_corpus_is_named_for_what_it_is(tmp_path: Path, words: Prepared) -> No
     assert standin.fingerprint.startswith("standin-")
     assert standin == prepared(tmp_path, text(), "words-standin")
     assert standin.path.name == f"words-standin-mini-{standin.fingerprint[8:20]}"
+
+
+def test_another_stand_in_is_not_taken_for_the_one_in_the_cache(tmp_path: Path) -> None:
+    one = text()
+    other = replace(one, make=lambda: [word[::-1] for word in WORDS * 4])
+    assert prepared(tmp_path, one).fingerprint != prepared(tmp_path, other).fingerprint
 
 
 def test_the_split_is_by_the_text_and_no_document_is_in_two(words: Prepared) -> None:
