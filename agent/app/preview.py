@@ -10,6 +10,7 @@ from agent.core.sanitize import one_line
 from agent.editors import prompt
 from agent.spec import preflight
 from agent.spec.preflight import Resolved
+from agent.strategies import registry
 from agent.tracking.board import columns
 from agent.tracking.exports import shape_json
 from agent.tracking.terminal import shapes_table
@@ -40,7 +41,8 @@ def _variants(plan: Plan) -> str:
         return f"up to {plan.variant_count} proposals of an editor"
     if not plan.explores:
         return ", ".join(plan.order)
-    return f"strategy {plan.spec.strategy}: {', '.join(plan.order) or 'what it finds in ' + ', '.join(plan.spec.space)}"
+    space = [f"what it finds in {', '.join(plan.spec.space)}"] if plan.spec.strategy in registry.SEARCHING else []
+    return f"strategy {plan.spec.strategy}: {', '.join([*plan.order, *space])}"
 
 
 def _size(plan: Plan) -> str:

@@ -181,9 +181,12 @@ def _check_stated(resolved: Resolved) -> None:
 
 
 def _check_new(resolved: Resolved, seen: dict[tuple[tuple[str, str], ...], str], spec: Spec) -> None:
-    """Raise BadInput where a variant is the baseline, or is a variant that has another name."""
+    """Raise BadInput where a variant is the baseline, or is a variant that has another name.
+
+    In a report on a base of its own the baseline is one variant among others.
+    """
     name, key = resolved.variant.name, tuple(sorted(resolved.files.items()))
-    if not key:
+    if not key and (spec.promote or not spec.base):
         raise BadInput(
             f"{name} changes nothing: it is the baseline",
             where=resolved.variant.where,

@@ -10,6 +10,7 @@ from agent.strategies import table
 from agent.strategies.strategy import Strategy
 
 GATED = ("table", "freeform")
+SEARCHING = ("evolve", "search")  # beside the variants that an issue lists they add their own
 EXPLORATIONS = tuple(name for name in STRATEGIES if name not in GATED)
 
 
