@@ -1,6 +1,8 @@
 """Which parts are picked: the editor by its name or as a command, and money counted from where it should be."""
 
 import io
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,9 +10,11 @@ from agent.app import wiring
 from agent.app.options import parser
 from agent.campaign.context import CampaignContext
 from agent.core.errors import BadInput
+from agent.core.experiment import Clock
 from agent.editors.command import Command
 from agent.tracking.live import LiveView
 from agent.tracking.terminal import PlainView
+from tests.campaign.test_plan import LAPTOP, plan
 
 
 class _Unused:
@@ -34,6 +38,19 @@ def test_a_command_that_is_not_there_is_said() -> None:
 def test_an_unknown_model_is_refused_before_anything_else() -> None:
     with pytest.raises(BadInput, match="there is no price for the model 'gpt'"):
         chosen("--model", "gpt")
+
+
+@pytest.mark.parametrize(
+    ("threads", "clock", "runs"),
+    [(1, "steps", 4), (2, "steps", 2), (None, "steps", 1), (1, "calibrated", 1), (8, "steps", 1)],
+)
+def test_runs_share_the_processor_where_no_clock_measures_them_and_each_says_its_part(
+    project: Path, threads: int | None, clock: Clock, runs: int
+) -> None:
+    planned = plan(project)
+    track = replace(planned.track, threads=threads)
+    changed = replace(planned, base=replace(planned.base, track=track), clock=clock)
+    assert wiring._at_once(changed, replace(LAPTOP, cores=4)) == runs
 
 
 class _Terminal(io.StringIO):

@@ -37,8 +37,8 @@ def executor(tmp_path: Path) -> Callable[[int], LocalExecutor]:
         folder.mkdir()
         (folder / "script.py").write_text(SCRIPT)
 
-    return lambda gpus: LocalExecutor(
-        devices(gpus), tmp_path / "locks", export, lambda *_: None, waits.append, NO_SANDBOX
+    return lambda gpus, at_once=1: LocalExecutor(  # type: ignore[misc]
+        devices(gpus), tmp_path / "locks", export, lambda *_: None, waits.append, NO_SANDBOX, at_once=at_once
     )
 
 
@@ -57,6 +57,15 @@ def test_without_a_gpu_runs_follow_one_another_in_order(
     assert [job.seed for job, _ in results] == [0, 1, 2]
     spans = [(result.metrics["began"], result.metrics["ended"]) for _, result in results]
     assert all(spans[n][1] <= spans[n + 1][0] for n in range(2))
+
+
+def test_without_a_gpu_runs_that_share_the_processor_run_together(
+    tmp_path: Path, executor: Callable[[int, int], LocalExecutor]
+) -> None:
+    both = executor(0, 2)
+    assert both.slots == 2
+    spans = [(one.metrics["began"], one.metrics["ended"]) for _, one in both.run(jobs(tmp_path, 2, 2))]
+    assert max(began for began, _ in spans) < min(ended for _, ended in spans)
 
 
 def test_every_gpu_runs_one_job_at_a_time_and_they_run_together(
