@@ -11,7 +11,8 @@ from tests.support import needs
 from tests.support.project import ROOT, agent, commit, git
 
 pytestmark = pytest.mark.slow
-FORM = "---\nnumber: {number}\ntitle: a study\nlabels: [experiment]\n---\nTry it.\n\n```yaml\n# autoresearch\n{block}\n```\n"
+HEAD = "---\nnumber: {number}\ntitle: a study\nlabels: [experiment]\n---\nTry it.\n\n"
+FORM = HEAD + "```yaml\n# autoresearch\n{block}\n```\n"
 LADDER = """track: names
 strategy: ladder
 promote: false
