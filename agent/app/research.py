@@ -54,11 +54,21 @@ def run_issue(options: RunOptions, plan: Plan, session: Session | None = None) -
     for line in (*preview.intent(plan), *_unsandboxed(options.sandbox)):
         options.emit(Notice(line))
     if not plan.complete:
-        editor = options.editor(ctx, session.began.at if session else "")
+        editor = _editor(options, ctx, plan, session.began.at if session else "")
         with report_no_proposals(ctx, plan):
             proposed = propose.propose(ctx, plan, editor, steer.guidance(ctx, plan))
         plan = plan_round(plan, proposed, ctx.repo, ctx.ledger, ctx.machine)
     return engine.run(ctx, plan)
+
+
+def _editor(options: RunOptions, ctx: CampaignContext, plan: Plan, since: str) -> Editor:
+    """Return the editor of a round; a share of its proposals may be search's."""
+    editor = options.editor(ctx, since)
+    if not plan.spec.mix:
+        return editor
+    from agent.campaign.mix import MixedEditor
+
+    return MixedEditor(editor, plan, ctx.ledger)
 
 
 @contextmanager

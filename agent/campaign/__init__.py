@@ -7,6 +7,7 @@ __all__ = [
     "evidence",
     "explore",
     "further",
+    "mix",
     "plan",
     "promote",
     "propose",

@@ -313,6 +313,7 @@ class Spec:
     space: Mapping[str, Axis] = field(default_factory=dict)  # where a strategy looks, by the constant's full name
     evolve: EvolveOptions = field(default_factory=EvolveOptions)
     search: SearchOptions = field(default_factory=SearchOptions)
+    mix: float = 0.0  # share of an editor's proposals that are search's
     claims: tuple[Claim, ...] = ()  # what somebody says will be seen
     read_as: tuple[ReadAs, ...] = ()
     read_by: str = "strict"

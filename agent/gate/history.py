@@ -9,7 +9,7 @@ from agent.core.records import RunRecord
 from agent.core.runs import Role
 from agent.gate.stats import mean, median
 
-_HUGE = 1e300  # a run whose value is beyond this has diverged; below it no sum or difference overflows
+HUGE = 1e300  # a run whose value is beyond this has diverged; below it no sum or difference overflows
 
 
 @frozen
@@ -93,7 +93,7 @@ def tally(measurements: Collection[Measurement], sign: int) -> VariantRuns:
     last = {one.seed: one for one in measurements if not one.contended}
     slowed = [one.seed for one in measurements if one.contended and one.seed not in last]
     measured = ((seed, one.value) for seed, one in last.items() if seed is not None)
-    values = {seed: sign * v for seed, v in measured if v is not None and abs(v) <= _HUGE}
+    values = {seed: sign * v for seed, v in measured if v is not None and abs(v) <= HUGE}
     failures = [_failure(one) for seed, one in last.items() if seed not in values]
     failures += [f"the run on seed {seed} was contended twice" for seed in slowed if slowed.count(seed) > 1]
     repeats = tuple(seed for seed in slowed if seed is not None and slowed.count(seed) == 1)

@@ -92,6 +92,7 @@ def _parse(issue: Issue, page: IssueDocument, block: Settings, names: Vocabulary
         space=space,
         evolve=block.evolve,
         search=block.search,
+        mix=block.mix,
         claims=read_claims(page, block.claims, listed.variants, names, explores=strategy in spaces.EXPLORING),
         read_as=tuple(sorted(reads, key=lambda read: read.line or 0)),
     )

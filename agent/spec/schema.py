@@ -194,6 +194,9 @@ class SettingsBlock(BaseModel):
     base: dict[StrictStr, Scalar] | None = Field(None, description="what all variants of a strategy that explores set")
     evolve: EvolveBlock | None = Field(None, description="of strategy evolve")
     search: SearchBlock | None = Field(None, description="of strategy search")
+    mix: Annotated[StrictFloat, Field(gt=0, lt=1)] | None = Field(
+        None, description="of an issue in prose: the share of its proposals that strategy search makes, in `space`"
+    )
 
     @field_validator("strategy")
     @classmethod

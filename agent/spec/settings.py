@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROPOSALS = 3  # of an issue in prose, where it does not say how many
 _KEYS = (
     "track, strategy, budget, cap, seeds, gate, min_gain, order, skip, only, table, describe, grid, space, claims, "
-    "variants, baseline_only, confirm, promote, base, evolve, search"
+    "variants, baseline_only, confirm, promote, base, evolve, search, mix"
 )
 _HELP = f"keys: {_KEYS}; `--schema` says what each takes, such as budget: 5 minutes, seeds: [0, 1], gate: lowest"
 KEYS = (*_KEYS.split(", "), "seed", "steps", "profile", "corpus")  # and what else a table of settings may hold
@@ -84,6 +84,7 @@ class Settings:
     base: Mapping[str, Value] = field(default_factory=dict)
     evolve: EvolveOptions = field(default_factory=EvolveOptions)
     search: SearchOptions = field(default_factory=SearchOptions)
+    mix: float = 0.0
     lines: Mapping[str, int] = field(default_factory=dict)
 
     def line(self, key: str) -> int | None:
@@ -166,6 +167,7 @@ def _settings(page: IssueDocument, loaded: object, lines: Mapping[str, int], fir
         baseline_only=block.baseline_only,
         confirm=block.confirm,
         promote=block.promote,
+        mix=float(block.mix or 0),
         base=dict(block.base or {}),
         evolve=EvolveOptions(**block.evolve.model_dump()) if block.evolve else EvolveOptions(),
         search=SearchOptions(**block.search.model_dump()) if block.search else SearchOptions(),

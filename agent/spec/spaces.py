@@ -24,16 +24,25 @@ def check_strategy(page: IssueDocument, block: Settings) -> None:
     if strategy in SEARCHED and (block.variants or block.grid or block.tables):
         problem = f"strategy {strategy} finds its variants itself, in space:"
         raise page.error(problem, line, "take out variants:, grid: and table:")
-    if block.space and strategy not in (*SEARCHED, "sweep"):
+    _check_mix(page, block)
+    if block.space and not block.mix and strategy not in (*SEARCHED, "sweep"):
         problem, step = "space: is for the strategies evolve, search and sweep", "write grid: for all combinations"
         raise page.error(problem, block.line("space"), step)
     for key, owners in (("base", EXPLORING), ("evolve", ("evolve",)), ("search", ("search",))):
-        if block.line(key) is not None and strategy not in owners:
+        if block.line(key) is not None and strategy not in owners and not (key == "search" and block.mix):
             problem = f"{key}: is for strategy {', '.join(owners)}, and this is {strategy}"
             raise page.error(problem, block.line(key), f"write strategy: {owners[0]}, or take {key}: out")
     if not block.promote and strategy in ("table", "freeform"):
         problem = "promote: false is for strategies that explore"
         raise page.error(problem, block.line("promote"), f"write strategy: {LISTED[0]}, or take it out")
+
+
+def _check_mix(page: IssueDocument, block: Settings) -> None:
+    if block.mix and block.strategy != "freeform":
+        problem = "mix: is for an issue in prose, of whose proposals search makes a share"
+        raise page.error(problem, block.line("mix"), "take it out, or write strategy: freeform")
+    if block.mix and not block.space:
+        raise page.error("mix: has no space to look in", block.line("mix"), "add space: {DEPTH: [4, 6, 8]}")
 
 
 def read_base(block: Settings, assign: Assign) -> tuple[SetConstant, ...]:

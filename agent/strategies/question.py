@@ -14,7 +14,7 @@ def read_question(
 
     A ladder stands on the baseline where the issue gives it no base of its own.
     """
-    if spec.strategy in registry.GATED and not spec.claims:
+    if spec.strategy in registry.GATED and not spec.claims and not spec.mix:
         return Question(issue=spec.issue.number, seeds=seeds, base={})
     listed = tuple(Candidate(name=one.name, sets=sets_of(one), origin="issue") for one in variants)
     on_baseline = spec.strategy == "ladder" and not spec.base
