@@ -53,6 +53,7 @@ _ASIDE = (
     r"|waiting)\b",
     r"\b(?:evaluation|compilation|warm-?up) of @",
     r"\b(?:every|(?<!stop )after|last|first|until|by) @",
+    r"\b(?:each|every|per|a|one) (?:training |optimi[sz]er )?(?:step|batch|update|sequence)\b.*@$",
 )
 _SPEAKS = re.compile(
     r"\b(?:l(?:auf|\u00e4ufe)|durchl\w+|jede[rs]?|ex\u00e9cutions?|essais?|chaque|entra\w+|cada|corridas?|ejecuci\w+)\b|\u6bcf|\u8bad\u7ec3"

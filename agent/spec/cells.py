@@ -46,6 +46,8 @@ def read_cell(cell: str, present: object) -> Constant | Misread:
     if note and note[2].strip().casefold() in _SAME and not isinstance(present, str):
         return _unchanged(note[1], present)
     value = parse_as(text, present)
+    if isinstance(present, float) and re.fullmatch(r"-?0[0-9]+", text):  # of [0,010] YAML makes 0 and 010
+        return Misread(f"{cell!r} begins with a 0", "write the number without it; a point parts the decimals")
     return _misread(cell, present) if value is None or len(arrow) > 2 else value
 
 

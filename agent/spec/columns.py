@@ -47,7 +47,6 @@ _DESCRIBES = _WHY | {
         "price",
     ),
     *(
-        "hours",
         "link",
         "links",
         "url",
@@ -80,9 +79,6 @@ _DESCRIBES = _WHY | {
         "mb",
         "usd",
         "flops",
-        "h",
-        "min",
-        "s",
         "%",
         "$",
         "type",
@@ -97,6 +93,7 @@ _DESCRIBES = _WHY | {
         "what",
     ),
 }
+_UNITS_OF_TIME = {"h", "hr", "hrs", "hour", "hours", "min", "mins", "minute", "minutes", "s", "sec", "seconds"}
 _EXPECTS = {"expected", "expectation", "predicted", "prediction", "target", "estimated", "estimate", "est", "hoped"}
 _MEASURES = {"val", "bpb", "loss", "delta", "\u0394", "\u2206", "change", "gain", "mfu", "improvement"}
 _SCALE = re.compile(  # in the brackets of a header: its cells are no values as they stand
@@ -113,6 +110,32 @@ _COUNTED = {  # what a header may count its values in; it is refused but of a co
 _BEFORE = {"old", "before", "baseline", "base", "current", "was", "previous", "now", "default", "today"}
 _CHANGES = {"change", "changes", "settings", "setting", "config", "constants", "overrides", "sets", "diff"}
 _BUDGET = {"budget", "steps", "step", "tokens", "numsteps", "trainsteps", "trainingsteps", "trainingtime", "timebudget"}
+_SAID_ELSEWHERE = {  # what people look for in a column and say elsewhere: where
+    **dict.fromkeys(
+        ("time", "duration", "runtime", "traintime", "timelimit", "limit", "epochs", *sorted(_UNITS_OF_TIME)),
+        "a budget? name the column Budget, as in Budget (min), and give all rows the same",
+    ),
+    **dict.fromkeys(
+        ("corpus", "corpora", "dataset", "data", "trainingdata"), "the command line says it for all rows: --corpus C"
+    ),
+    **dict.fromkeys(("profile", "scale", "modelsize"), "the command line says it for all rows: --profile full"),
+    **dict.fromkeys(
+        ("repeats", "repeat", "runs", "replicates", "replicas", "repetitions", "reps", "n", "trials", "nruns"),
+        "all variants run on the same seeds: write seeds: [0, 1, 2] in the settings block",
+    ),
+    **dict.fromkeys(("order", "sequence", "position", "rank", "importance", "urgency"), "name the column Priority"),
+    **dict.fromkeys(
+        ("run", "enabled", "active", "skip", "include", "included", "todo"),
+        "name the column Status, with skip in the rows that do not run",
+    ),
+    **dict.fromkeys(
+        ("dependson", "after", "depends", "requires", "needs", "parent", "base", "startsfrom"),
+        "every row starts from the baseline: for another base file an issue that says: after #3",
+    ),
+    **dict.fromkeys(("gate", "decision"), "the settings block says it for all rows: gate: lowest"),
+    **dict.fromkeys(("mingain", "threshold"), "the settings block says it for all rows: min_gain: 0.002"),
+    **dict.fromkeys(("track",), "the settings block says it: track: names"),
+}
 _RESULT = {"result", "results", "measured", "loss", "valloss", "bpb", "metric", "score"}
 
 
@@ -175,8 +198,8 @@ def _by_meaning(header: str, form: str, names: Vocabulary) -> Column | Unknown:
         ("metric", _RESULT | {normal_form(names.track.metric)}),
     ]
     words = set(re.findall(r"[^\W_]+|[%$#]", " ".join([header, *in_brackets(header)]).casefold()))
-    expects = words & _EXPECTS and words <= _DESCRIBES | _EXPECTS | _MEASURES
-    if expects or (words and words <= _DESCRIBES):
+    expects = words & _EXPECTS and words <= _DESCRIBES | _UNITS_OF_TIME | _EXPECTS | _MEASURES
+    if expects or (words and words <= _DESCRIBES | _UNITS_OF_TIME and not words <= _UNITS_OF_TIME):
         return Column(header, "why" if form in _WHY else "describe")
     role = next((role for role, forms in roles if form in forms), None)
     if role == "priority" and in_brackets(header):
@@ -188,17 +211,26 @@ def _by_meaning(header: str, form: str, names: Vocabulary) -> Column | Unknown:
     return _refused(header, names)
 
 
+def _elsewhere(header: str) -> str | None:
+    """Return where that is said which a column of this name would say; None where it is said nowhere."""
+    return _SAID_ELSEWHERE.get(re.sub(r"\W", "", normal_form(header)))
+
+
 def _refused(header: str, names: Vocabulary) -> Unknown:
     """Return why a column is not read, and both ways out."""
     unknown = names.resolve(header)
     assert isinstance(unknown, Unknown)
     way_out = f"if it only describes, say so in the settings block: describe: [{header}]"
-    return Unknown(f"column {header}: {unknown.problem}", f"{unknown.next_step}; {way_out}")
+    return Unknown(f"column {header}: {unknown.problem}", f"{_elsewhere(header) or unknown.next_step}; {way_out}")
 
 
-def says_nothing(cells: Sequence[str], keep: frozenset[str]) -> bool:
+def says_nothing(header: str, cells: Sequence[str], keep: frozenset[str]) -> bool:
     """Return whether an unknown column may be passed over: it is empty, or every row has the same words in it."""
     filled = [cell for cell in cells if cell and cell not in keep]
     return not filled or (
-        len(cells) > 1 and len(set(cells)) == 1 and " " in filled[0] and not re.search(r"\d", filled[0])
+        _elsewhere(header) is None
+        and len(cells) > 1
+        and len(set(cells)) == 1
+        and " " in filled[0]
+        and not re.search(r"\d", filled[0])
     )

@@ -73,6 +73,7 @@ _FORMS = {
     "after": re.compile(f"v?(?P<list>{_IDS})v?r(?P<other>{_IDS})|r(?P<other2>{_IDS})c?v?(?P<late>{_IDS})"),
     "listed": re.compile("v?s"),
 }
+_ORDERS = re.compile(r"\b(?:order|sequen\w+|one (?:by|after))\b|->|\u2192", re.IGNORECASE)
 _TOKEN = re.compile(r"\x00[0-9]+\x00|->|=>|[A-Z]{3,}|[a-z']+|\S")
 
 
@@ -84,6 +85,7 @@ class Form:
     names: Sequence[str] = ()
     others: Sequence[str] = ()
     placed: Sequence[tuple[int, str]] = ()
+    marked: bool = True  # false of `Run 1A and 1B`, an order without a word that orders
 
 
 @frozen
@@ -100,7 +102,7 @@ class _Words:
 def read_form(text: str, names: VariantNames) -> Form | None:
     """Return the form of a sentence whose IDs are all known; None where it has none."""
     words = _taken_apart(text, names)
-    return None if words is None else _form_of(words, names)
+    return None if words is None else _form_of(words, names, text)
 
 
 def says_done(text: str) -> bool:
@@ -108,7 +110,7 @@ def says_done(text: str) -> bool:
     return any(word in ("DONE", "SKIPPED") for word in _phrased(text).split())
 
 
-def _form_of(words: _Words, names: VariantNames) -> Form | None:
+def _form_of(words: _Words, names: VariantNames, text: str) -> Form | None:
     for kind, pattern in _FORMS.items():
         if match := pattern.fullmatch(words.letters):
             groups = [match.span(name) for name in ("list", "late") if name in match.re.groupindex and match[name]]
@@ -117,7 +119,8 @@ def _form_of(words: _Words, names: VariantNames) -> Form | None:
             other = _expanded(words, others[0], names) if others else []
             return None if listed is None or other is None else Form(kind, listed, other)
     placed = _placed(words, names)
-    return None if placed is None else Form("order", placed=placed)
+    bare = re.fullmatch(rf"v{_IDS}", words.letters) is not None and not _ORDERS.search(text)
+    return None if placed is None else Form("order", placed=placed, marked=not bare)
 
 
 def _placed(words: _Words, names: VariantNames) -> list[tuple[int, str]] | None:

@@ -156,7 +156,9 @@ def _from_grid(page: IssueDocument, names: Vocabulary, block: Settings) -> list[
         count *= len(axis)
     if count > MOST_VARIANTS:
         raise page.error(f"the grid has {count:,} combinations", line, f"take fewer values: {MOST_VARIANTS:,} at most")
-    combined = (
+    combined = [
         one for one in itertools.product(*axes) if any(names.constants[edit.name] != edit.value for edit in one)
-    )
+    ]
+    if not combined:
+        raise page.error("grid: its one combination is the baseline", line, "add values that differ from it")
     return [Variant(f"G{at}", edits, where=page.where(line)) for at, edits in enumerate(combined, 1)]

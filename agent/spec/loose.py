@@ -12,7 +12,7 @@ from agent.spec.variants import VariantNames
 
 _NAME = r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\b|\b[a-z]+(?:_[a-z0-9]+)+\b|\bTUNED(?:\.\w+)+"
 _MARKS = r"[`*\"'}]*"
-_ONE = r"-?(?:[0-9]+(?:[.,][0-9]+)*|\.[0-9]+)(?:e-?[0-9]+)?"
+_ONE = r"-?(?:[0-9]++(?:[.,][0-9]++)*+|\.[0-9]++)(?:e-?[0-9]++)?+(?![A-Za-z]{4})"  # 5eCret is a word
 _VALUES = rf"[\[{{(]?\s*(?P<values>{_ONE}(?:\s*(?:,|/|and|or|vs\.?|to|->|\u2192|;)+\s*{_ONE})*)"
 _ASSIGNS = re.compile(
     rf"{_MARKS}\s*(?:=|:=?|->|\u2192|\u2208|~|(?:(?:stays?|kept|held|remains?|goes|set|fixed|raised|lowered"
@@ -40,7 +40,7 @@ _SCALED = re.compile(
 _SCALES = re.compile(  # Depth x2, softcap on/off, lr +10 %
     rf"{_MARKS}\s*(?:[x\u00d7*]\s*[0-9.]+|[0-9.]+\s*[x\u00d7](?!\w)|[+\u2212/]\s*[0-9.]+|-\s*[0-9.]+\s*%|[0-9.]+\s*%"
     rf"|\b(?:on|off)\W*$|\(?\b(?:on|off|yes|no|true|false|enabled|disabled)\s*(?:/|vs\.?|or|and)\s*(?:on|off|yes|no|true|false|enabled|disabled)\b"
-    rf"|{_FACTOR}\b)",
+    rf"|{_FACTOR}\b|(?:(?:is|are|gets?|be) )?(?:doubled|halved|tripled|quadrupled)\b)",
     re.IGNORECASE,
 )
 _TUNES = re.compile(  # a setting without its value: Sweep the learning rate
@@ -58,6 +58,11 @@ _COMPARES = re.compile(  # Try a smaller batch
     re.IGNORECASE,
 )
 _WITHOUT = re.compile(r"\W*(?:try |use |run |train )?(?:with )?(?:no|without|zero)\s+(?:any )?$", re.IGNORECASE)
+_RESHAPES = re.compile(  # Widen the MLP to 6x
+    r"^\W*(?:please |let's |then |also )*(?:widen|narrow|deepen|shrink|grow|enlarge|scale|stretch)\b[^.;]{0,60}?"
+    r"\bto\s+(?P<values>[0-9]+(?:\.[0-9]+)?\s*[x\u00d7]?)\W*$",
+    re.IGNORECASE,
+)
 _DEEP = re.compile(
     r"\b[0-9]+-(?P<name>[a-z]+) (?:model|network|transformer|gpt|net|version|variant)s?\b", re.IGNORECASE
 )
@@ -69,7 +74,8 @@ _ASKS = re.compile(
     r"|change|go(?:es)?|grid)\b",
     re.IGNORECASE,
 )
-_EVERY = re.compile(r"\b(?:all|every\w*|each|throughout|globally|both)\b", re.IGNORECASE)
+_HALVES = re.compile(r"^(?:the )?(?:\S+ ){1,4}?(?:is|are|gets?) (?:doubled|halved|tripled|quadrupled)\b", re.IGNORECASE)
+_EVERY = re.compile(r"(?<!\bare )(?<!\bwere )\b(?:all|every\w*|each|throughout|globally|both)\b", re.IGNORECASE)
 _COMMANDS = re.compile(
     r"^(?:please |also |and |then |but |here |always |instead |otherwise |now )*(?:use|set|fix|keep|hold|take|train"
     r"|run|try|test"
@@ -78,7 +84,7 @@ _COMMANDS = re.compile(
 )
 _DESCRIBES = re.compile(
     r"\b(?:is|are|has|have|had|was|were|gives?|gave|gets?|got|today|currently|upstream|defaults?|baseline|measured|published"
-    r"|h100|literature|paper|reported?|recommends?|suggests?|showed|found|works?|helps?|helped|hurts?|won|lost|costs?|needs?|means"
+    r"|h100|literature|paper|report(?:s|ed)?|recommends?|suggests?|showed|found|works?|helps?|helped|hurts?|won|lost|costs?|needs?|means"
     r"|made|saw|seen|did|took|observed|picks?|picked|used|tried|would|might|may|could|seems?|looks?|because|than"
     r"|issue|et al|they|others?)\b",
     re.IGNORECASE,
@@ -108,14 +114,21 @@ def check_no_settings(page: IssueDocument, names: Vocabulary) -> None:
                     shown = " ".join(line.split())[:100]
                     raise page.error(f"{shown!r} gives {name} a value, and there is no table", at, _ADVICE)
     for sentence in sentences(page):
-        deep = _DEEP.search(sentence.plain[:400])
-        if not sentence.in_the_past and (
-            _SHAPES.search(sentence.plain[:400]) or (deep and names.knows(f"{deep['name']}s"))
-        ):
-            raise page.error(f"{sentence.plain[:100]!r} gives shapes, and there is no table", sentence.line, _ADVICE)
-        if _REPEATS.search(sentence.plain[:400]) and not sentence.in_the_past:
-            problem = f"{sentence.plain[:100]!r} names variants, and there is no table"
-            raise page.error(problem, sentence.line, f"{_OWN}; {_ADVICE}")
+        if not sentence.in_the_past:
+            _check_alone(page, names, sentence)
+
+
+def _check_alone(page: IssueDocument, names: Vocabulary, sentence: Sentence) -> None:
+    """Raise BadInput where a sentence names shapes, a size or variants in other words than those of a constant."""
+    plain = sentence.plain[:400]
+    deep = _DEEP.search(plain)
+    if _SHAPES.search(plain) or (deep and names.knows(f"{deep['name']}s")):
+        raise page.error(f"{plain[:100]!r} gives shapes, and there is no table", sentence.line, _ADVICE)
+    if _RESHAPES.search(plain):
+        raise page.error(f"{plain[:100]!r} gives a constant a value, and there is no table", sentence.line, _ADVICE)
+    if _REPEATS.search(plain):
+        problem = f"{plain[:100]!r} names variants, and there is no table"
+        raise page.error(problem, sentence.line, f"{_OWN}; {_ADVICE}")
 
 
 def check_beside(page: IssueDocument, names: Vocabulary, variants: Sequence[Variant]) -> None:
@@ -137,7 +150,11 @@ def _check_sentence(
     every = _EVERY.search(sentence.plain)
     named = {ids.name(word) for _, word in ids.mentions(sentence.plain)} - {None}
     given = list(given_values(sentence.plain, names))
-    if not (every or named or _COMMANDS.search(sentence.plain)) and _DESCRIBES.search(sentence.plain):
+    demands = every or named or _COMMANDS.search(sentence.plain) or _HALVES.search(sentence.plain)
+    reshaped = _RESHAPES.search(sentence.plain)
+    if reshaped and not _is_set(variants, reshaped["values"], sentence.plain):
+        raise _beside(page, sentence.plain, sentence.line, "a constant")
+    if not demands and _DESCRIBES.search(sentence.plain):
         return
     chosen = [one for one in variants if one.name in named] or variants
     for name, values in given:
@@ -149,6 +166,13 @@ def _check_sentence(
 def _beside(page: IssueDocument, text: str, line: int, name: str) -> Exception:
     problem = f"{' '.join(text.split())[:100]!r} gives {name} a value beside the table"
     return page.error(problem, line, f"give {name} a column in the table, or take the sentence out")
+
+
+def _is_set(variants: Sequence[Variant], text: str, plain: str) -> bool:
+    """Return whether a variant gives the number of `6x` to a constant that has a word of the sentence in its name."""
+    value, words = number(text.rstrip(" x\u00d7")), set(re.findall(r"[a-z]+", plain.casefold()))
+    edits = [edit for one in variants for edit in one.edits if isinstance(edit, SetConstant)]
+    return any(edit.value == value and words & set(edit.name.casefold().split("_")) for edit in edits)
 
 
 def _set(variants: Sequence[Variant], name: str, names: Vocabulary) -> set[str]:

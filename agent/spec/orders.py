@@ -22,6 +22,9 @@ _STEERS = re.compile(  # a sentence that names no variant, and yet says what run
 )
 _DOES = re.compile(r"^(?:please )?(?:run|start|train|skip|omit|exclude|only|don't|do not|never|leave)\b",
                    re.IGNORECASE)  # fmt: skip
+_WATCHES = re.compile(  # of a variant, and asks nothing of the harness
+    r"^(?:please |also )*(?:keep an eye on|watch(?: out)?|monitor|mind|beware of|note|check)\b", re.IGNORECASE
+)
 _PICKS = re.compile(  # the same outside of Execution
     r"^(?:please )?(?:(?:only|just|skip|omit|exclude|leave out|pick|(?:don't|do not|never) run|all (?:but|except))\b"
     r"|run (?!(?:all|each|every|everything)\b))"
@@ -92,6 +95,7 @@ class Instructions:
     skipped: dict[str, str] = field(default_factory=dict)
     only: dict[str, str] = field(default_factory=dict)
     as_listed: bool = False
+    bare: list[Sentence] = field(default_factory=list)  # those that name variants to run, and give no order
     reads: list[ReadAs] = field(default_factory=list)
 
 
@@ -106,7 +110,23 @@ def read_instructions(page: IssueDocument, names: VariantNames, *, given: bool) 
         if not given:
             _check_headings(page, names, sentence)
         _read(page, names, sentence, result, given)
+    if not given:
+        _check_bare(page, names, result)
     return result
+
+
+def _check_bare(page: IssueDocument, names: VariantNames, result: Instructions) -> None:
+    """Raise BadInput for `Run 1A and 1B.` alone, where there are others: do these run at all?"""
+    named = {name for _, name in result.placed} | result.skipped.keys() | result.moved
+    others = [name for name in names.all if name not in named]
+    alone = len(result.reads) == len(result.bare) == 1
+    if alone and others:
+        sentence = result.bare[0]
+        first = " and ".join(name for _, name in result.placed)
+        advice = f"write: Only run {first}. Or: Run {first} first."
+        raise page.error(
+            f"{sentence.plain[:100]!r} says not whether {', '.join(others)} run too", sentence.line, advice
+        )
 
 
 def _read(page: IssueDocument, names: VariantNames, sentence: Sentence, result: Instructions, given: bool) -> None:
@@ -126,7 +146,9 @@ def _read(page: IssueDocument, names: VariantNames, sentence: Sentence, result: 
         return _obey(page, sentence, form, result)
     if not mentioned:
         return _check_silent(page, sentence, given)
-    if not given and (sentence.in_execution or _DOES.search(text) or _excludes(text, names)):
+    watches = _WATCHES.search(text) and not _STEERS.search(text)
+    asks = _excludes(text, names) or _DOES.search(text) or (sentence.in_execution and not watches)
+    if asks and not given:
         raise page.error(f"{sentence.plain[:100]!r} is in no form that is read", sentence.line, _ADVICE)
     return None
 
@@ -165,9 +187,9 @@ def _is_about_another_issue(names: VariantNames, text: str) -> bool:
 
 def _check_silent(page: IssueDocument, sentence: Sentence, given: bool) -> None:
     """Raise BadInput for a sentence that names no variant and yet orders or leaves out."""
-    steers = _STEERS if sentence.in_execution else _PICKS
+    steers = (_STEERS, _PICKS) if sentence.in_execution else (_PICKS,)
     past = sentence.in_the_past or sentence.in_outcomes
-    if not given and not past and steers.search(sentence.plain[:400]):
+    if not given and not past and any(one.search(sentence.plain[:400]) for one in steers):
         raise page.error(f"{sentence.plain[:100]!r} names no variant", sentence.line, _ADVICE)
 
 
@@ -233,6 +255,7 @@ def _obey(page: IssueDocument, sentence: Sentence, form: Form, result: Instructi
             means = "runs the variants in the order of the table, whatever their priority"
         case _:
             result.placed += form.placed
+            result.bare += [] if form.marked else [sentence]
             means = f"orders: {', '.join(name for _, name in form.placed)}" if form.placed else "orders the rest"
     result.reads.append(page.read_as(sentence.line, sentence.text, means))
 

@@ -21,7 +21,9 @@ _WINS = re.compile(
 )
 _NUMBER = r"(?P<amount>[0-9]*\.?[0-9]+(?:e-?[0-9]+)?)(?:\s*(?:bpb|nats|bits?(?: per byte)?|val_bpb))?"
 _AT_LEAST = re.compile(
-    rf"by\s+(?:more than|at least|over|>=?|\u2265|a margin of(?: at least)?)\s*{_NUMBER}", re.IGNORECASE
+    rf"by\s+(?:more than|at least|over|>=?|\u2265|a margin of(?: at least)?)\s*{_NUMBER}"
+    rf"|by\s+{_NUMBER.replace('amount', 'least')}\s+or more",
+    re.IGNORECASE,
 )
 _AT_MOST = re.compile(rf"by\s+(?:less than|at most|under|<=?|\u2264|no more than)\s*{_NUMBER}", re.IGNORECASE)
 _NOBODY = re.compile(r"(?:nothing|nobody|none(?: of them)?|no variant|no one|neither)", re.IGNORECASE)
@@ -41,8 +43,10 @@ def _outcomes_of(
 ) -> Iterator[tuple[Outcome, ReadAs]]:
     how, line = " ".join(statement["how"].split()), page.line_of(prose, statement[0])
     low, high = _AT_LEAST.fullmatch(how), _AT_MOST.fullmatch(how)
-    least, most = (float(match["amount"]) if match else None for match in (low, high))
-    unchecked = how if how and not low and not high else ""
+    least = float(low["amount"] or low["least"]) if low else None
+    most = float(high["amount"]) if high else None
+    together = re.search(r"\b(?:both|and)\b", re.sub(r"\([^)]*\)", "", statement["who"]), re.IGNORECASE)
+    unchecked = how if how and not low and not high else " ".join(statement["who"].split()) if together else ""
     for name in _winners(page, prose, names, statement["who"]):
         bounds = (
             f" by more than {least:g}" if least is not None else f" by less than {most:g}" if most is not None else ""
@@ -118,14 +122,16 @@ _BAR = re.compile(  # what speaks of a gain that is demanded, wherever it stands
     r"\b(?:threshold|min(?:imum|imal)?[_ -]?(?:gain|improvement|delta|effect)|required (?:gain|improvement)|cut-?off"
     r"|the bar|margin)\b"
     r"|\b(?:adopt|accept|promote|merge|ship)\b.*[0-9]|^success\s*(?::|=|means|is)"
-    r"|^(?:a )?wins?\s*(?::|=|means|is)|\b(?:must|has to|have to|needs? to|should|required to)\b.{0,30}\b(?:below"
+    r"|^(?:a )?wins?\s*(?::|=|means|is)|\b(?:requires?|demands?|needs?)\b.{0,20}\b(?:gain|improvement)\b"
+    r"|\b(?:must|has to|have to|needs? to|should|required to)\b.{0,30}\b(?:below"
     r"|under|above|over|beat|improve\w*|exceed"
     r"|by|at least|at most|better|lower|reach)\b",
     re.IGNORECASE,
 )
 _HOLDS_BACK = re.compile(  # a winner moves the baseline, whatever such a sentence says
     r"\b(?:do not|don't|never|nothing|no one)\b.{0,16}\b(?:promot\w*|adopt\w*|merg\w*|move|update|replace)\b.{0,16}"
-    r"\b(?:baseline|winner|automatic\w*|anything|it)\b|\breport only\b",
+    r"\b(?:baseline|winner|automatic\w*|anything|it)\b|\breport only\b"
+    r"|^(?:please )?(?:do not|don't|never) (?:promot\w*|adopt\w*|merg\w*)\b",
     re.IGNORECASE,
 )
 _TOO_LARGE = 100  # times the track's own: what is beyond is the metric's value more likely than a gain

@@ -58,6 +58,9 @@ def _parse(issue: Issue, page: IssueDocument, block: Settings, names: Vocabulary
     listed = listing.shaped(page, names, block, listing.read_listed(page, names, block, reads), base, space)
     seeds, only_baseline = _seeds(page, block, listed, reads)
     strategy = _strategy(page, names, block, listed, only_baseline)
+    if strategy != PROSE and "variants" in block.lines and not block.variants:
+        problem = f"variants: a number is of an editor's proposals, and the strategy is {strategy}"
+        raise page.error(problem, block.line("variants"), "take the key out")
     if strategy in ("table", *spaces.LISTED) and not listed.variants and not only_baseline:
         raise tables.missing_table(page, names)
     time = budgets.stated_time(page, block.budget or listed.budget, block.cap_s)

@@ -7,7 +7,7 @@ from agent.core.experiment import ReadAs
 from agent.core.frozen import frozen
 from agent.spec.markdown import IssueDocument, Paragraph
 
-_ABBREVIATED = re.compile(r"\b(e\.g|i\.e|vs|approx|incl|resp|etc|no|fig|cf|ca|max|min|est)\.$", re.IGNORECASE)
+_ABBREVIATED = re.compile(r"\b(e\.g|i\.e|vs|approx|incl|resp|etc|al|no|fig|cf|ca|max|min|est)\.$", re.IGNORECASE)
 _END = re.compile(r"(?<=[.!?;])\s+|\n(?=[-*\u2022]\s)")
 _REASON = re.compile(
     r",?\s+(?:because|since|so that|in order to|to (?:see|test|check|learn|find out|verify|know|measure))\b.*$",

@@ -100,7 +100,23 @@ def read_settings(page: IssueDocument) -> Settings:
         raise page.error("a second autoresearch block", lines_of(page.blocks[1])[0], "keep one of the two")
     block, first = page.blocks[0].content, lines_of(page.blocks[0])[0] + 1
     lines = _key_lines(page, block, first)
-    return _settings(page, _loaded(page, block, first), lines, first)
+    loaded = _loaded(page, block, first)
+    _check_given(page, loaded, lines)
+    return _settings(page, loaded, lines, first)
+
+
+def _ends(line: str) -> bool:
+    """Return whether a line has a key and nothing behind it, not even `null`."""
+    return re.fullmatch(r"\s*\w+\s*:\s*(?:#.*)?", line) is not None
+
+
+def _check_given(page: IssueDocument, loaded: object, lines: Mapping[str, int]) -> None:
+    """Raise BadInput for a key without a value, and for a cap without its unit: 2 may be hours to whoever wrote it."""
+    values = loaded if isinstance(loaded, dict) else {}
+    for key in (key for key in lines if key in values and values[key] is None and _ends(page.lines[lines[key]])):
+        raise page.error(f"{key}: has no value", lines.get(key), f"give it one, or take the line out; {_HELP}")
+    if re.fullmatch(r"[0-9.]+", str(values.get("cap", ""))):
+        raise page.error(f"cap: {values['cap']} has no unit", lines.get("cap"), "write such as cap: 2 hours")
 
 
 def keys_of(block: str) -> list[str]:

@@ -36,7 +36,11 @@ _FOREIGN = re.compile(  # settings that the script has not, or the fixed side ho
     re.IGNORECASE | re.DOTALL,
 )
 _AS_EVER = re.compile(
-    r"\b(?:baseline|unchanged|same|as (?:is|before|ever|usual)|current|default|upstream|ours)\b", re.IGNORECASE
+    r"\b(?:baseline|unchanged|same|as (?:is|before|ever|usual|they are)|current|defaults?|upstream|ours)\b",
+    re.IGNORECASE,
+)
+_NOTHING_NEW = re.compile(  # Use the standard settings: that is so anyhow
+    r"\b(?:defaults?|standard|usual|unchanged|as (?:is|it is|they are|before|ever|usual)|same)\b", re.IGNORECASE
 )
 _LONGER = re.compile(
     r"^(?:please |just |let's |then |also )*(?:train|run)\b.{0,30}\b(?:longer|shorter|(?:twice|half) as long|(?:more"
@@ -81,7 +85,20 @@ _MACHINE = re.compile(
     r"^(?:please |only |all )*(?:use|run|train|needs?|requires?|with|on)\b(?! the same).{0,30}?"
     r"(?:\b(?:[0-9]+|two|four|eight|multiple|several)\s*x?\s*(?:gpus?|[ahv][0-9]{2,3}s?|nodes?|workers?|machines?"
     r"|cores?|tpus?)\b|\bin parallel\b"
-    r"|\bon (?:the )?(?:cpu|tpu|slurm|ray|cluster)\b)",
+    r"|\bon (?:an? |the |one )?(?:cpu|tpu|slurm|ray|cluster|[abhv][0-9]{2,3}s?)\b)",
+    re.IGNORECASE,
+)
+_TECHNIQUE = (
+    r"(?:[gm]qa|mla|swiglu|geglu|gelu|silu|relu\w*|rope|alibi|adamw?|lion|sgd|shampoo|soap|fp8|bf16|fp16|int8|dropout"
+    r"|weight[- ]tying|tied \w+|ema|moe|mixture of experts|layer ?norm|rms ?norm|qk[- ]?norm|flash ?attention"
+    r"|torch\.compile|label smoothing|gradient \w+|grad clip\w*|warm-?up|cosine|lora|distillation|curriculum)"
+)
+_CODE_CHANGE = re.compile(  # beside a table: no row has it
+    rf"^(?:please |also |then |and |let's |here |(?:we|i) (?:should|could|also|will|want to) )*(?:also |ideally )*"
+    rf"(?:try|use|add|adopt|replace|swap|switch to|enable|disable|remove|implement|consider|apply|turn (?:on|off))\b"
+    rf".{{0,40}}\b{_TECHNIQUE}(?![\w.])"
+    rf"|^(?:and |also |with |a |much )*(?:longer|shorter|larger|smaller|bigger|more|less) "
+    rf"(?:context|sequences?|vocab\w*|warm-?up|dropout|data)(?: (?:length|size|window))?$",
     re.IGNORECASE,
 )
 _BASE = re.compile(
@@ -100,6 +117,7 @@ _INSTRUCTS = re.compile(  # in Execution a sentence that begins so asks for some
     r"|run on|run with|train with|skip|drop|cherry-pick)\b",
     re.IGNORECASE,
 )
+_WATCHES = re.compile(r"^(?:please |also )*keep an eye on\b", re.IGNORECASE)
 _WINNER = re.compile(
     r"\b(?:use|using|take|taking|start\w*|based|build\w*|on top|on|run\w*|appl\w+|with|from|inherit\w*|keep\w*"
     r"|fix\w*|carr\w+|combin\w+|stack\w*|add\w*"
@@ -125,8 +143,16 @@ _SECOND_PASS = re.compile(
     r"^(?:then,? |and |a |the )*(?:2nd|second|third|3rd|another|next|final) (?:pass|round|sweep|phase|stage|wave)\b",
     re.IGNORECASE,
 )
+_MEASURED = (
+    r"(?:(?:peak|gpu|total|training|wall[- ]clock|tokens? per|steps? per|validation|inference) )*"
+    r"(?:memory(?: use| usage)?|vram|mfu|flops|throughput|latency|speed|time|second|parameters?|params|accuracy"
+    r"|perplexity|cost|energy|size)"
+)
 _OTHER_METRIC = re.compile(
-    r"(?:the |our |target |primary )*metric\s*(?:[:=]|is)\s*.*|^(?:evaluate|score|judge|rank|select)\b.*\b(?:on"
+    rf"^(?:please |we )?(?:minimi[sz]e|maximi[sz]e|optimi[sz]e(?: for)?) (?:the )?{_MEASURED}\b.*"
+    rf"|(?:the )?{_MEASURED} (?:must|has to|have to|needs? to|should|may not|cannot)\b.*\b(?:under|below|above|over"
+    rf"|at least|at most|exceed|more than|less than|within)\b.*[0-9].*"
+    r"|(?:the |our |target |primary )*metric\s*(?:[:=]|is)\s*.*|^(?:evaluate|score|judge|rank|select)\b.*\b(?:on"
     r"|by)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
@@ -188,6 +214,8 @@ def _advice(plain: str, sentence: Sentence, names: Vocabulary, block: Settings, 
         return phase
     if sentence.in_outcomes or re.match(r"(?:if|when)\b.*\bwin", plain, re.IGNORECASE):
         return None
+    if (tables or block.variants or block.grid) and _CODE_CHANGE.search(plain) and not _NOTHING_NEW.search(plain):
+        return _CODE
     return _of_rules(plain, sentence, names, block)
 
 
@@ -205,9 +233,15 @@ def _of_rules(plain: str, sentence: Sentence, names: Vocabulary, block: Settings
         (_FOREIGN.fullmatch(plain) and not _AS_EVER.search(plain), _CODE),
         (_OTHER_METRIC.fullmatch(plain) and names.track.metric not in plain, "the track's metric decides" + _TAKE_OUT),
         (_BASE.search(plain), "every variant starts from the track's baseline branch" + _TAKE_OUT),
-        (sentence.in_execution and not block.lines and _INSTRUCTS.search(plain), _FORMS + _TAKE_OUT),
+        (sentence.in_execution and not block.lines and _asks(plain), _FORMS + _TAKE_OUT),
     )
     return next((advice for holds, advice in rules if holds), None)
+
+
+def _asks(plain: str) -> bool:
+    """Return whether a sentence in Execution asks for something that is not so anyhow."""
+    same = _NOTHING_NEW.search(plain) and not re.search(r"\d|\b(?:but|except|other than|instead)\b", plain)
+    return _INSTRUCTS.search(plain) is not None and not same and not _WATCHES.search(plain)
 
 
 def _of_key(key: str, value: str, names: Vocabulary, block: Settings) -> str | None:

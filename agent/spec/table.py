@@ -59,7 +59,7 @@ class ExperimentTable:
         column = read_column(header, self.names, self.described)
         if isinstance(column, Column):
             return column
-        if says_nothing([row.cells.get(header, "") for row in self.rows], KEEP):
+        if says_nothing(header, [row.cells.get(header, "") for row in self.rows], KEEP):
             return Column(header, "describe")
         raise self.page.error(column.problem, self.line, column.next_step)
 
@@ -242,7 +242,7 @@ class ExperimentTable:
             cells = [(row, bare(row.cells.get(column.header, ""))) for row in self.rows]
             stated = [(row, cell, parse_as(cell, 0)) for row, cell in cells if cell and cell not in KEEP]
             distinct = list(dict.fromkeys(value for _, _, value in stated))
-            if stated and (seeds is None or not set(distinct) <= set(seeds)):
+            if stated and (seeds is None or len(distinct) > 1 or not set(distinct) <= set(seeds)):
                 count = distinct[0] if len(distinct) == 1 and normal_form(column.header) == "seeds" else None
                 listed = range(count) if isinstance(count, int) and count <= 20 else distinct  # 3 seeds, or seed 3
                 shown = ", ".join(str(value) for value in listed if value is not None) or "42, 43"

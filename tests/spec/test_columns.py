@@ -33,7 +33,7 @@ def test_what_is_unknown_is_refused_and_described_on_demand() -> None:
 
 
 def test_only_an_empty_column_or_one_of_the_same_words_says_nothing() -> None:
-    assert says_nothing(["", "-"], frozenset("-"))
-    assert says_nothing(["see below", "see below"], frozenset())
-    assert not says_nothing(["SwiGLU", "SwiGLU"], frozenset())
-    assert not says_nothing(["uses 4", "uses 4"], frozenset())
+    assert says_nothing("Column", ["", "-"], frozenset("-"))
+    assert says_nothing("Column", ["see below", "see below"], frozenset())
+    assert not says_nothing("Column", ["SwiGLU", "SwiGLU"], frozenset())
+    assert not says_nothing("Column", ["uses 4", "uses 4"], frozenset())

@@ -546,3 +546,156 @@ def test_a_priority_that_counts_the_other_way_is_refused() -> None:
 @pytest.mark.parametrize("status", ["\u274c", "\u2705", "\U0001f6ab"])
 def test_a_status_that_is_an_emoji_alone_is_refused(status: str) -> None:
     assert "write skip" in refused(f"| ID | DEPTH | Status |\n|-|-|-|\n| A | 6 | {status} |\n| B | 10 | |")
+
+
+# --- what a second reader found ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "advice"),
+    [
+        ("Hours", "Budget (min)"),
+        ("Min", "Budget (min)"),
+        ("Train time", "Budget (min)"),
+        ("Corpus", "--corpus C"),
+        ("Profile", "--profile full"),
+        ("Repeats", "seeds: [0, 1, 2]"),
+        ("Order", "name the column Priority"),
+        ("Run?", "name the column Status"),
+        ("Depends on", "after #3"),
+        ("Gate", "gate: lowest"),
+    ],
+)
+def test_column_refused_with_what_says_it(header: str, advice: str) -> None:
+    error = refused(f"| ID | DEPTH | {header} |\n|-|-|-|\n| 1A | 10 | the same |\n| 1B | 12 | the same |\n")
+    assert f"column {header}" in error
+    assert advice in error
+    assert f"describe: [{header}]" in error
+
+
+@pytest.mark.parametrize("header", ["GPU hours", "Est. h", "ETA (min)", "Cost ($/h)"])
+def test_column_of_an_estimate_in_hours_describes(header: str) -> None:
+    assert sets(read(f"| ID | DEPTH | {header} |\n|-|-|-|\n| 1A | 10 | 0.2 |\n")) == {"1A": {"DEPTH": 10}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Minimise peak memory.",
+        "Optimise for speed, not loss.",
+        "Peak memory must stay under 40 GB.",
+        "Do not adopt if VRAM exceeds 20 GB.",
+        "We require an improvement of 0.005.",
+        "Use fp8.",
+        "Try also GQA.",
+        "Longer context.",
+        "Widen the MLP to 6x.",
+        "The learning rate is halved.",
+        "Batch size doubled in all runs.",
+        "Run the baseline 5 times.",
+        "Run on an A100.",
+    ],
+)
+def test_a_wish_beside_a_table_that_no_row_has_is_refused(text: str) -> None:
+    assert repr(text[:-1])[1:-1] in refused(f"{text}\n\n{TABLE}")
+
+
+def test_a_size_alone_is_a_setting_and_an_idea_alone_is_an_editors() -> None:
+    assert "gives a constant a value, and there is no table" in refused("Widen the MLP to 6x.")
+    assert read("Longer context.").strategy == "freeform"
+    assert "the track's metric decides" in refused("Minimise peak memory.")
+
+
+def test_widen_to_what_a_row_has_describes() -> None:
+    body = "Widen the MLP to 6x.\n\n| ID | MLP_RATIO |\n|-|-|\n| 1A | 6 |\n"
+    assert sets(read(body)) == {"1A": {"MLP_RATIO": 6}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Keep an eye on memory for 1C.",
+        "Monitor 1C for OOM.",
+        "Use the standard settings.",
+        "Use the defaults for everything else.",
+        "Keep all other constants as they are.",
+        "Use the same budget for all runs.",
+    ],
+)
+def test_what_asks_for_nothing_new_in_execution_describes(text: str) -> None:
+    spec = read(execution(f"Run 1D first. {text}"))
+    assert spec.order == ("1D", "1A", "1B", "1C")
+    assert spec.budget is None
+
+
+@pytest.mark.parametrize(
+    "text", ["Monitor 1C and skip 1B.", "Use the same settings as in 2 but DEPTH=9.", "Watch 1C first."]
+)
+def test_what_asks_for_more_than_to_watch_is_refused(text: str) -> None:
+    assert refused(execution(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We saw noisy gradients at batch 64.",
+        "Kaplan et al. report that aspect ratios between 40 and 120 are all within 1%.",
+        "Each step processes 2048 tokens.",
+        "A 12-layer model at width 768 has about 85M parameters.",
+        "Chinchilla suggests 20 tokens per parameter, which we miss by a factor of 4.",
+        "Our baseline takes 900 steps in 5 minutes.",
+    ],
+)
+@pytest.mark.parametrize("heading", ["", "## Background\n\n", "## Motivation\n\n", "## Hypothesis\n\n"])
+def test_prose_with_numbers_describes(text: str, heading: str) -> None:
+    spec = read(f"{heading}{text}\n\n## Experiments\n\n{TABLE}")
+    assert (spec.budget, spec.cap_s, spec.seeds, len(spec.variants)) == (None, None, None, 4)
+
+
+@pytest.mark.parametrize("text", ["Run 1A and 1B.", "Please run 1A.", "Run 1A & 1B"])
+def test_only_or_order_names_without_a_word_that_orders_are_refused_where_others_are_left(text: str) -> None:
+    assert "says not whether" in refused(execution(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["Run 1D, 1C, 1A and 1B.", "Run 1A-1D.", "1. Run 1D\n2. Run 1A", "Run 1A. Skip 1B, 1C and 1D."]
+)
+def test_only_or_order_names_of_all_or_in_a_list_are_read(text: str) -> None:
+    assert read(execution(text)).variants
+
+
+def test_deepest_first_is_refused_in_execution() -> None:
+    assert "names no variant" in refused(execution("Deepest first."))
+
+
+def test_condition_of_two_winners_is_for_a_person() -> None:
+    spec = read(f"{TABLE}\n## Expected\n\nIf both 1A and 1D win: combine\n\nIf 1C wins by 0.01 or more: deeper\n")
+    assert [(one.variant, one.unchecked) for one in spec.outcomes[:2]] == [
+        ("1A", "both 1A and 1D"),
+        ("1D", "both 1A and 1D"),
+    ]
+    assert (spec.outcomes[2].variant, spec.outcomes[2].unchecked) == ("1C", "")
+
+
+@pytest.mark.parametrize(
+    ("block", "problem"),
+    [
+        ("budget:", "budget: has no value"),
+        ("cap: 2", "cap: 2 has no unit"),
+        ("variants: 5", "an editor's proposals"),
+        ("seeds: [1, 2]", "a variant has no seed of its own"),
+    ],
+)
+def test_block_that_says_half_is_refused(block: str, problem: str) -> None:
+    table = "| ID | DEPTH | Seed |\n|-|-|-|\n| 1A | 10 | 1 |\n| 1B | 12 | 2 |\n" if "seeds" in block else TABLE
+    assert problem in refused(f"```yaml\n# autoresearch\n{block}\n```\n\n{table}")
+
+
+def test_decimal_comma_in_a_list_of_the_block_is_refused() -> None:
+    assert "a point parts the decimals" in refused("```yaml\n# autoresearch\ngrid: {HEAD_LR: [0,01]}\n```\n")
+    assert "differ from it" in refused("```yaml\n# autoresearch\ngrid: {DEPTH: [8]}\n```\n")
+
+
+def test_a_word_that_begins_with_a_digit_is_no_value() -> None:
+    body = "| ID | DEPTH | Rationale |\n|-|-|-|\n| 1A | 10 | Same depth 5eCret-value |\n"
+    assert sets(read(body)) == {"1A": {"DEPTH": 10}}

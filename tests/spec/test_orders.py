@@ -28,7 +28,7 @@ def order_of(execution: str, heading: str = "## Execution") -> str:
         ("1D runs first. If 1D wins, 1A is moot; 1C next.", "1D 1C 1A 1B"),
         ("First: 1C (1B params).", "1C 1A 1B 1D"),
         ("Each run is 5 minutes on 1x H100, 90s to compile.", "1A 1B 1C 1D"),
-        ("Now <!-- Run 1Z first --> run 1D.", "1D 1A 1B 1C"),
+        ("Now <!-- Run 1Z first --> run 1D first.", "1D 1A 1B 1C"),
         ("", "1A 1B 1C 1D"),
     ],
 )

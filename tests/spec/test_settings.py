@@ -49,7 +49,7 @@ def test_variants_a_grid_and_a_number_of_proposals() -> None:
      ("variants: [{id: 1A, set: {DEPTH: 6, depth: 7}}]", "variant 1A gives DEPTH twice", "i.md:10", "keep one"),
      ("order: [1B]\nskip: [1b]", "both name 1b", "i.md:11", "keep one"),
      ("min_gain: .inf", "min_gain: ", "i.md:10", "keys: track"),
-     ("space: {DEPTH: [6]}", "space: is for strategy search", "i.md:10", "grid:"),
+     ("space: {DEPTH: [6]}", "space: is for the strategies", "i.md:10", "grid:"),
      ("min_gian: 0.1", "unknown key 'min_gian'", "i.md:10", "did you mean min_gain?")],
 )  # fmt: skip
 def test_a_mistake_in_the_block_is_refused_with_its_line(text: str, problem: str, where: str, step: str) -> None:
