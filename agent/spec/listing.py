@@ -63,7 +63,7 @@ def shaped(
         present = {**names.constants, **{edit.name: edit.value for edit in base}}
         variants = spaces.one_at_a_time(page, space, present, names.track.script, block.line("space"))
         _check_distinct(variants)
-    if base:
+    if base and block.strategy != "evolve":  # whose first generation is of the space alone
         own = [Variant("base", (), where=page.where(block.line("base")))]
         variants = spaces.with_base(base, [*own, *variants])
     ranks = listed.ranks if len(listed.ranks) == len(variants) else [0] * len(variants)

@@ -69,6 +69,12 @@ def test_with_a_base_of_its_own_a_sweep_measures_that_too() -> None:
     assert sets(spec) == {"base": {"LAYERS": 4}, "WIDTH-64": {"LAYERS": 4, "WIDTH": 64}}
 
 
+def test_an_evolution_has_the_base_in_every_organism_and_as_none_of_them() -> None:
+    spec = read("strategy: evolve\nbase: {LAYERS: 9}\nspace: {WIDTH: [4, 8]}")
+    assert (spec.variants, spec.base) == ((), {"LAYERS": 9})
+    assert sets(read("strategy: search\nbase: {LAYERS: 9}\nspace: {WIDTH: [4, 8]}")) == {"base": {"LAYERS": 9}}
+
+
 REFUSED = {
     "strategy: genetic\nspace: {WIDTH: [4, 8]}": "there is no strategy 'genetic'",
     "strategy: serach\nspace: {WIDTH: [4, 8]}": "did you mean search",
