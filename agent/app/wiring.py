@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
+from agent.campaign import explore
 from agent.campaign.context import CampaignContext, Throttle
 from agent.campaign.plan import CampaignRequest, Plan, make_plan
 from agent.campaign.question import find_complete
@@ -147,7 +148,10 @@ class Workspace:
 
     def plan(self, request: CampaignRequest) -> Plan:
         """Return the plan that answers a request. Raises BadInput for whatever would stop its campaign."""
-        return make_plan(request, self.repo, self.ledger, self.tracker, self.machine, self.readers(self))
+        plan = make_plan(request, self.repo, self.ledger, self.tracker, self.machine, self.readers(self))
+        if plan.explores and not request.answered:
+            explore.check(plan)
+        return plan
 
     def context(self, plan: Plan, emit: Emit = print_notice, sandbox: Sandbox = NO_SANDBOX) -> CampaignContext:
         """Return what a plan's campaign works with; `emit` hears its events."""

@@ -17,9 +17,11 @@ from agent.core.trials import Candidate, Findings
 from agent.spec import preflight
 from agent.spec.preflight import Resolved
 from agent.store.ledger import Ledger
+from agent.strategies import axes, registry
 from agent.strategies.question import variant_of
 from agent.strategies.strategy import CampaignState, CampaignStep, Conclusion
 
+POINTS_TRIED = 200  # of a space, to know whether any of it can run
 MAX_SAMPLE = 600  # characters of what a model has made, in a report
 
 
@@ -29,6 +31,25 @@ def open_view(plan: Plan, campaign: CampaignRecord, ledger: Ledger) -> CampaignV
     added = [one.candidate for one in ledger.added(campaign) if one.commit and one.candidate.name not in known]
     resolved = [_resolve(plan, one) for one in added]
     return CampaignView(_extended(plan, resolved), ledger.current(campaign), ledger)
+
+
+def check(plan: Plan) -> None:
+    """Raise BadInput where a plan's strategy cannot run, or no shape of its space can: before any run is paid for."""
+    plan.strategy.check(plan.question)
+    if not plan.question.space or plan.spec.strategy not in registry.SEARCHING:
+        return
+    problems = list[BadInput]()
+    for sets in axes.points(plan.question.space, POINTS_TRIED):
+        try:
+            _resolve(plan, Candidate(name="a-point", sets=sets))
+            return
+        except BadInput as error:
+            problems.append(error)
+    raise BadInput(
+        f"no point of the space can run: {len(problems)} were tried, and the first gives {problems[0].problem}",
+        where=plan.spec.issue.source,
+        next_step=f"give space: other values. {problems[0].next_step}",
+    )
 
 
 def next_step(view: CampaignView) -> CampaignStep:

@@ -109,6 +109,9 @@ class Findings:
 class Exploration(Protocol):
     """A strategy that explores before the gate decides. Pure: the trials are its state, so resuming is free."""
 
+    def check(self, question: Question) -> None:
+        """Raise BadInput for what cannot be explored: a space without a point, a package that is not installed."""
+
     def next_step(self, question: Question, trials: Sequence[Trial]) -> Step:
         """Return what is to be done next. `trials` has every candidate so far, those of the issue first."""
 

@@ -1,3 +1,3 @@
 """Which variants run next, by the runs so far; pure."""
 
-__all__ = ["question", "registry", "search", "strategy"]
+__all__ = ["axes", "question", "registry", "search", "strategy"]

@@ -1,7 +1,9 @@
 """The values that an axis of a space may take: how many, which, whether a constant is one of them. Pure."""
 
 import math
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import pairwise, product
+from random import Random
 
 from agent.core.errors import BadInput
 from agent.core.experiment import Axis, Choice, Constant, Range, Space
@@ -65,6 +67,27 @@ def contains(axis: Axis, value: Constant) -> bool:
     if isinstance(axis, Choice) or count(axis) is not None:
         return index_of(axis, value) is not None
     return isinstance(value, int | float) and is_number(value) and axis.low <= value <= axis.high
+
+
+def points(space: Space, most: int) -> Iterator[dict[str, Constant]]:
+    """Yield all points of a small space, else `most` of them that are drawn alike each time."""
+    whole = size(space)
+    if whole is not None and whole <= most:
+        values = [[value_at(axis, index) for index in range(count(axis) or 0)] for axis in space.values()]
+        yield from (dict(zip(space, point, strict=True)) for point in product(*values))
+        return
+    rng = Random("points")
+    for _ in range(most):
+        yield {name: _drawn(axis, rng) for name, axis in space.items()}
+
+
+def _drawn(axis: Axis, rng: Random) -> Constant:
+    known = count(axis)
+    if isinstance(axis, Choice) or known is not None:
+        return value_at(axis, rng.randrange(known or 1))
+    low, high = (math.log(axis.low), math.log(axis.high)) if axis.log else (axis.low, axis.high)
+    value = rng.uniform(low, high)
+    return nearest(axis, math.exp(value) if axis.log else value)
 
 
 def nearest(axis: Range, value: float) -> Constant:

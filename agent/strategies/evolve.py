@@ -9,12 +9,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.core.trials import Effect, Findings, Question, Step, Trial
+from agent.strategies import axes
 from agent.strategies.breeding import FINAL_RUNS, SURVIVORS, is_hopeless, next_plan
 from agent.strategies.effects import gain
 from agent.strategies.lineage import Ancestor, ancestors, tables
 from agent.strategies.population import Plan, Pool, Recorded, State, is_done, penalty, seed_at, start
 
 COMPARISON = "evolution over random search"
+
+
+def check(question: Question) -> None:
+    """Raise BadInput where the space has an axis without a value."""
+    axes.check(question.space)
 
 
 def next_step(question: Question, trials: Sequence[Trial]) -> Step:

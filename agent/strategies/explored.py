@@ -23,6 +23,10 @@ class Explored:
     def __init__(self, exploration: Exploration) -> None:
         self._exploration = exploration
 
+    def check(self, question: Question) -> None:
+        """Raise BadInput for what cannot be explored."""
+        self._exploration.check(question)
+
     def next_step(self, state: CampaignState) -> CampaignStep:
         """Return what the exploration asks for, and after it the gate's runs."""
         trials = read_trials(state)

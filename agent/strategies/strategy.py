@@ -55,6 +55,9 @@ class Conclusion:
 class Strategy(Protocol):
     """Chooses what runs next, and says what it showed. The state is the campaign's, so resuming is free."""
 
+    def check(self, question: Question) -> None:
+        """Raise BadInput for what cannot be run, before anything is."""
+
     def next_step(self, state: CampaignState) -> CampaignStep:
         """Return what is to be done next; an empty step when `conclude` can speak."""
 

@@ -10,6 +10,10 @@ from agent.strategies.strategy import CampaignState, CampaignStep, Conclusion
 from agent.strategies.trials import claims_tables
 
 
+def check(_: Question) -> None:
+    """Raise nothing: preflight has checked the variants."""
+
+
 def next_step(state: CampaignState) -> CampaignStep:
     """Return the runs that the gate asks for."""
     return CampaignStep(runs=tuple(next_runs(state.rules, state.order, state.measurements)))

@@ -101,6 +101,16 @@ def test_a_search_runs_the_base_first_and_confirms_the_best_of_its_trials(projec
     assert run[1] == git(project, "rev-parse", "HEAD")
 
 
+def test_a_space_in_which_no_shape_can_run_is_refused_before_any_run(project: Path) -> None:
+    ask(project, "strategy: search\nspace: {ASPECT_RATIO: [63, 65, 67]}")
+    for command in (("--plan",), ()):
+        refused = agent(project, "--issue", "5", *command)
+        assert refused.returncode == 2
+        assert "no point of the space can run: 3 were tried" in refused.stderr
+        assert "no multiple of HEAD_DIM" in refused.stderr
+    assert not (project / "experiments" / "ledger.jsonl").exists()
+
+
 @pytest.mark.parametrize("fault", ["commit-after@3", "append-before@2", "append-after@2", "run-result@11"])
 def test_an_evolution_that_is_killed_anywhere_goes_on_to_the_same_lineage(
     project: Path, evolved: tuple[list[tuple[object, ...]], dict[tuple[str, int], float]], fault: str

@@ -108,3 +108,13 @@ def test_a_space_needs_an_axis() -> None:
     with pytest.raises(BadInput, match="no constants"):
         axes.check({})
     axes.check({"A": Choice((True, 1)), "B": Range(1, 1)})
+
+
+def test_all_points_of_a_small_space_are_there_and_of_a_large_one_some_within_it() -> None:
+    small = {"A": Choice((1, 2)), "B": Range(0, 2, 1)}
+    assert len({tuple(one.values()) for one in axes.points(small, 6)}) == 6
+    large = {"A": Range(1e-3, 1.0, None, log=True), "B": Range(1, 100, 1)}
+    drawn = list(axes.points(large, 50))
+    assert len(drawn) == 50
+    assert drawn == list(axes.points(large, 50))
+    assert all(axes.contains(large[name], value) for one in drawn for name, value in one.items())
