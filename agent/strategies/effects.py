@@ -9,6 +9,12 @@ from agent.gate.stats import LEVEL, Noise, mean, pool, quantile
 from agent.gate.stats import spread as spread_of_mean
 
 PARAMETERS = "num_params_M"  # what a run reports its parameters as, in millions
+STEP_SECONDS = "step_seconds"
+# what every run reports of its course; what a run reports beside is a score of its own
+_USUAL = frozenset(
+    (PARAMETERS, STEP_SECONDS, "training_seconds", "total_seconds", "total_tokens_M", "tokens_per_second")
+    + ("num_steps", "num_params", "val_characters", "mfu_percent", "peak_vram_mb", "depth")
+)
 
 
 def sound(trials: Sequence[Trial]) -> list[Trial]:
@@ -58,6 +64,12 @@ def added(
     """Return what a candidate that sets `sets` has otherwise than one that sets `before`, both on top of `base`."""
     old, new = {**base, **before}, {**base, **sets}
     return {name: new.get(name) for name in dict.fromkeys([*sets, *before]) if new.get(name) != old.get(name)}
+
+
+def score_names(trials: Sequence[Trial]) -> list[str]:
+    """Return the metrics that only some tracks have, such as scores of samples, in the order in which they come."""
+    names = dict.fromkeys(name for trial in trials for name in trial.metrics)
+    return [name for name in names if name not in _USUAL]
 
 
 # --- cells ------------------------------------------------------------------------------------------------

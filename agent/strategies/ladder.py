@@ -13,6 +13,7 @@ from agent.strategies.effects import (
     gain,
     mean_of,
     noise,
+    score_names,
     sets_text,
     shown,
     shown_effect,
@@ -20,8 +21,6 @@ from agent.strategies.effects import (
     shown_parameters,
 )
 from agent.strategies.replicates import missing_runs, trials_of
-
-_TRAINED = "train_"  # begins the name of the loss on what was trained on
 
 
 def check(_: Question) -> None:
@@ -105,15 +104,14 @@ def _with_bounds(effect: Effect) -> str:
 
 
 def _table(question: Question, rungs: Sequence[_Rung]) -> Table:
-    trained = next((name for rung in rungs for name in rung.trial.metrics if name.startswith(_TRAINED)), "")
+    scores = score_names([rung.trial for rung in rungs])
     head = ("rung", "sets", "parameters", "value", "own effect", "90 %", "cumulative", "90 %", "n")
-    rows = tuple(_row(question.base, rung, trained) for rung in rungs)
-    return Table("Ladder", (*head, trained) if trained else head, rows)
+    return Table("Ladder", (*head, *scores), tuple(_row(question.base, rung, scores) for rung in rungs))
 
 
-def _row(base: Mapping[str, Constant], rung: _Rung, trained: str) -> tuple[str, ...]:
+def _row(base: Mapping[str, Constant], rung: _Rung, scores: Sequence[str]) -> tuple[str, ...]:
     trial = rung.trial
-    cells = (
+    return (
         trial.name,
         sets_text(added(base, rung.before.candidate.sets if rung.before else {}, trial.candidate.sets)) or "–",
         shown_parameters(trial),
@@ -121,8 +119,8 @@ def _row(base: Mapping[str, Constant], rung: _Rung, trained: str) -> tuple[str, 
         *shown_effect(rung.own),
         *shown_effect(rung.cumulative),
         str(len(trial.values)),
+        *(shown(trial.metrics.get(score)) for score in scores),
     )
-    return (*cells, shown(trial.metrics.get(trained))) if trained else cells
 
 
 def _notes(rungs: Sequence[_Rung]) -> list[str]:

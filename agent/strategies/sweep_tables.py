@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from agent.core.trials import Effect, Table, Trial
 from agent.strategies.effects import (
     PARAMETERS,
+    STEP_SECONDS,
     gain,
     mean_of,
+    score_names,
     sets_text,
     shown,
     shown_effect,
@@ -15,13 +17,6 @@ from agent.strategies.effects import (
     sound,
 )
 from agent.strategies.factors import Design, Factor, Spread, per_million
-
-STEP_SECONDS = "step_seconds"
-# what every run reports of its course; what a run reports beside is a score of its own
-_USUAL = frozenset(
-    (PARAMETERS, STEP_SECONDS, "training_seconds", "total_seconds", "total_tokens_M", "tokens_per_second")
-    + ("num_steps", "mfu_percent", "peak_vram_mb", "depth")
-)
 
 
 def spread_table(design: Design, spreads: Sequence[Spread]) -> Table:
@@ -69,12 +64,6 @@ def level_table(design: Design) -> Table:
     head = ("factor", "level", "variant", "value", "n", "gain on the level before", "90 %", "parameters")
     rows = tuple(row for factor in design.factors for row in _level_rows(design, factor, scores))
     return Table("Levels", (*head, "gain a million", "ms a step", *scores), rows)
-
-
-def score_names(trials: Sequence[Trial]) -> list[str]:
-    """Return the metrics that only some tracks have, such as scores of samples, in the order in which they come."""
-    names = dict.fromkeys(name for trial in trials for name in trial.metrics)
-    return [name for name in names if name not in _USUAL]
 
 
 def _level_rows(design: Design, factor: Factor, scores: Sequence[str]) -> list[tuple[str, ...]]:

@@ -1,8 +1,9 @@
 """The tables of a sweep: every cell is where its column says."""
 
 from agent.core.trials import Table
+from agent.strategies.effects import score_names
 from agent.strategies.factors import design_of
-from agent.strategies.sweep_tables import level_table, pair_table, score_names, spread_table
+from agent.strategies.sweep_tables import level_table, pair_table, spread_table
 from tests.strategies.test_factors import SWEEP, grid, question
 from tests.strategies.test_sweep import measured
 
