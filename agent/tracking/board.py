@@ -13,6 +13,7 @@ from agent.store.rounds import ProposalRow, RoundRow
 _FAILURES = ("crash", "oom", "timeout", "nan", "no_metric", "invalid")
 MISSING = "–"  # a cell without a value
 MOST_ROWS = 60  # of a table for a person
+MOST_FAILURES = 20  # of a list for a person
 
 
 @frozen
@@ -101,9 +102,14 @@ class Board:
 
 
 def failures(board: Board) -> list[tuple[str, str]]:
-    """Return the variants that failed, each with how and why its last such run ended and where its log is."""
-    failed = ((row.name, row.failed_run) for row in board.rows)
-    return [(name, f"{run.status}: {run.reason}" + (f" ({run.log})" if run.log else "")) for name, run in failed if run]
+    """Return the variants that failed, each with how and why its last such run ended and where its log is.
+
+    Of very many the first, and how many others there are.
+    """
+    failed = [(row.name, run) for row in board.rows if (run := row.failed_run)]
+    shown = [(name, f"{run.status}: {run.reason}" + (f" ({run.log})" if run.log else "")) for name, run in failed]
+    left_out = len(shown) - MOST_FAILURES
+    return shown if left_out <= 0 else [*shown[:MOST_FAILURES], (f"{left_out} others", "see --status --json")]
 
 
 @frozen

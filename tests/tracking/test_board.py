@@ -5,7 +5,10 @@ from dataclasses import replace
 from agent.core.experiment import BASELINE, Budget, GateRules, Issue, Outcome, Shape, Spec, Track
 from agent.core.records import AuditRecord, CampaignRecord, RunRecord
 from agent.core.runs import Verdict
-from agent.tracking.board import Board, Row, columns
+from agent.core.trials import Findings, Table
+from agent.tracking.board import MOST_FAILURES, MOST_ROWS, Board, Row, columns, failures
+from agent.tracking.comment import comment
+from agent.tracking.terminal import board_text
 from tests.store.test_ledger import CONDITIONS, RUN
 
 TRACK = Track("main", "train.py", "val_bpb", "min", Budget("seconds", 300), ("train.py",), (0, 1, 2), 0.001)
@@ -91,3 +94,29 @@ def test_a_rows_mean_is_over_the_runs_that_report_the_metric() -> None:
 def test_an_outcome_is_expected_of_a_winner_alone() -> None:
     assert board().expected_outcomes == ("If 1D (wider) wins: go wide",)
     assert board(replace(WON, decision="inconclusive")).expected_outcomes == ()
+
+
+def test_of_very_many_rows_a_person_sees_the_baseline_the_best_and_whom_the_gate_judged() -> None:
+    many = [
+        row(f"g{n}", replace(LOST, variant=f"g{n}", decision="measured"), run(f"g{n}", 0, 2.0 + n)) for n in range(200)
+    ]
+    worst = row("1D", WON, run("1D", 3, 999.0))
+    shown = replace(board(), rows=(board().rows[0], *many, worst)).best_rows
+    assert [one.name for one in shown] == [BASELINE, *(f"g{n}" for n in range(MOST_ROWS - 1)), "1D"]
+    highest = replace(board(), rows=(board().rows[0], *many), track=replace(TRACK, goal="max")).best_rows
+    assert highest[-1].name == "g199"
+    assert board().best_rows == board().rows
+
+
+def test_of_very_many_failures_the_first_are_listed_and_the_others_counted() -> None:
+    many = [row(f"g{n}", None, run(f"g{n}", 0, None, "crash")) for n in range(MOST_FAILURES + 5)]
+    listed = failures(replace(board(), rows=tuple(many)))
+    assert [name for name, _ in listed] == [*(f"g{n}" for n in range(MOST_FAILURES)), "5 others"]
+
+
+def test_findings_are_shown_to_a_person_with_nothing_active_in_them() -> None:
+    findings = Findings("the [best](x)", tables=(Table("Spread", ("factor",), (("<b>WIDTH</b>",),)),), notes=("a | b",))
+    text = comment(replace(board(), findings=findings))
+    assert "### Spread" in text
+    assert "<b>" not in text.replace("\\<b>", "")
+    assert "WIDTH" in board_text(replace(board(), findings=findings))
