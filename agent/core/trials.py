@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agent.core.claims import Claim
 from agent.core.experiment import Constant, EvolveOptions, SearchOptions, Space
@@ -106,6 +106,77 @@ class Findings:
     notes: tuple[str, ...] = ()
 
 
+# --- pictures: what they show, not how they are drawn; values are signed so that lower is better ----------
+
+
+Points = tuple[tuple[float, float], ...]
+
+
+@frozen
+class EffectPicture:
+    """Effects one below the other, each with its interval. measure: what they are, `gain` or `spread`."""
+
+    name: str
+    title: str
+    effects: tuple[Effect, ...]
+    measure: str = "gain"
+
+
+@frozen
+class ParameterPicture:
+    """Values against parameters: of each trial its parameters (a count), its value and its name."""
+
+    name: str
+    title: str
+    trials: tuple[tuple[float, float, str], ...]
+
+
+@frozen(kw_only=True)
+class CurvePicture:
+    """One line over numbers that rise, and single points about it. across: what rises.
+
+    is_step: the line holds its value until the next point, as a best so far does. base: a level that the line is held
+    against; None: there is none.
+    """
+
+    name: str
+    title: str
+    across: str
+    line: Points
+    line_name: str
+    points: Points = ()
+    points_name: str = ""
+    is_step: bool = False
+    base: float | None = None
+
+
+class Ancestor(NamedTuple):
+    """An organism in one generation. fitness: as known after that generation, lower is better; infinity: it failed.
+
+    origin: the generation that bore it shows where it comes from; as the elite of a later one it is `elite`, or
+    `re-eval` where a championship evaluates it once more.
+    """
+
+    name: str
+    generation: int
+    origin: str
+    parents: tuple[str, ...]
+    fitness: float
+
+
+@frozen
+class LineagePicture:
+    """Organisms by generation and fitness; `beside`: those of random search, which descend from nothing."""
+
+    name: str
+    title: str
+    organisms: tuple[Ancestor, ...]
+    beside: tuple[Ancestor, ...] = ()
+
+
+Picture = EffectPicture | ParameterPicture | CurvePicture | LineagePicture
+
+
 class Exploration(Protocol):
     """A strategy that explores before the gate decides. Pure: the trials are its state, so resuming is free."""
 
@@ -120,6 +191,9 @@ class Exploration(Protocol):
 
     def conclude(self, question: Question, trials: Sequence[Trial]) -> Findings:
         """Return what the trials say."""
+
+    def pictures(self, question: Question, trials: Sequence[Trial]) -> tuple[Picture, ...]:
+        """Return what a reader is to see of the trials, without those pictures that would be empty."""
 
     def size(self, question: Question) -> int:
         """Return the most runs that the exploration takes when none fails and none is contended."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from agent.core.experiment import Constant
-from agent.core.trials import Effect, Trial
+from agent.core.trials import Effect, EffectPicture, ParameterPicture, Trial
 from agent.gate.stats import LEVEL, Noise, mean, pool, quantile
 from agent.gate.stats import spread as spread_of_mean
 
@@ -70,6 +70,23 @@ def score_names(trials: Sequence[Trial]) -> list[str]:
     """Return the metrics that only some tracks have, such as scores of samples, in the order in which they come."""
     names = dict.fromkeys(name for trial in trials for name in trial.metrics)
     return [name for name in names if name not in _USUAL]
+
+
+# --- pictures ---------------------------------------------------------------------------------------------
+
+
+def effect_pictures(name: str, title: str, effects: Sequence[Effect], measure: str = "gain") -> list[EffectPicture]:
+    """Return a picture of some effects; none where there are none."""
+    return [EffectPicture(name, title, tuple(effects), measure)] if effects else []
+
+
+def parameter_pictures(trials: Sequence[Trial]) -> list[ParameterPicture]:
+    """Return a picture of the means against parameters; none where the trials have fewer than two counts of them."""
+    points = sorted(
+        (1e6 * one.metrics[PARAMETERS], mean_of(one), one.name) for one in sound(trials) if PARAMETERS in one.metrics
+    )
+    several = len({count for count, _, _ in points}) > 1
+    return [ParameterPicture("parameters", "Loss against parameters", tuple(points))] if several else []
 
 
 # --- cells ------------------------------------------------------------------------------------------------

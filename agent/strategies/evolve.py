@@ -8,11 +8,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.core.trials import Effect, Findings, Question, Step, Trial
+from agent.core.trials import Ancestor, Effect, Findings, Picture, Question, Step, Trial
 from agent.strategies import axes
 from agent.strategies.breeding import FINAL_RUNS, SURVIVORS, is_hopeless, next_plan
-from agent.strategies.effects import gain
-from agent.strategies.lineage import Ancestor, ancestors, tables
+from agent.strategies.effects import gain, parameter_pictures
+from agent.strategies.lineage import ancestors, tables
+from agent.strategies.lineage import pictures as lineage_pictures
 from agent.strategies.population import Plan, Pool, Recorded, State, is_done, penalty, seed_at, start
 
 COMPARISON = "evolution over random search"
@@ -41,6 +42,11 @@ def best(question: Question, trials: Sequence[Trial]) -> str | None:
 def lineage(question: Question, trials: Sequence[Trial]) -> tuple[Ancestor, ...]:
     """Return every organism in every generation that it lived in, and random search's beside them, for a picture."""
     return ancestors(evolution(question, trials))
+
+
+def pictures(question: Question, trials: Sequence[Trial]) -> tuple[Picture, ...]:
+    """Return the lineage, the best by value and the loss against parameters."""
+    return (*lineage_pictures(evolution(question, trials)), *parameter_pictures(trials))
 
 
 def evolution(question: Question, trials: Sequence[Trial]) -> State:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from agent.core.experiment import BASELINE, GateRules
 from agent.core.runs import Decision, Role, Verdict
-from agent.core.trials import Exploration, Findings, Question, Trial
+from agent.core.trials import Exploration, Findings, Picture, Question, Trial
 from agent.gate.history import sign
 from agent.gate.schedule import ScheduledRun, next_runs, plan_size
 from agent.gate.stats import mean
@@ -50,6 +50,10 @@ class Explored:
         findings = self._exploration.conclude(state.question, trials)
         best = self._exploration.best(state.question, trials)
         return replace(findings, tables=(*claims_tables(state, best), *findings.tables))
+
+    def pictures(self, state: CampaignState) -> tuple[Picture, ...]:
+        """Return the exploration's pictures."""
+        return self._exploration.pictures(state.question, read_trials(state))
 
     def size(self, question: Question, rules: GateRules, variants: int) -> int:  # noqa: ARG002 (the Protocol's)
         """Return the runs of the exploration and of the gate after it."""

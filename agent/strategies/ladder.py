@@ -5,14 +5,16 @@ from itertools import pairwise
 
 from agent.core.experiment import Constant
 from agent.core.frozen import frozen
-from agent.core.trials import Effect, Findings, Question, Step, Table, Trial
+from agent.core.trials import Effect, Findings, Picture, Question, Step, Table, Trial
 from agent.gate.stats import Noise
 from agent.strategies.effects import (
     added,
     best_of,
+    effect_pictures,
     gain,
     mean_of,
     noise,
+    parameter_pictures,
     score_names,
     sets_text,
     shown,
@@ -54,6 +56,13 @@ def conclude(question: Question, trials: Sequence[Trial]) -> Findings:
         tables=(_table(question, rungs),),
         notes=tuple(_notes(rungs)),
     )
+
+
+def pictures(question: Question, trials: Sequence[Trial]) -> tuple[Picture, ...]:
+    """Return what each rung gains over the sound one before it, and the loss against parameters."""
+    own = [rung.own for rung in _rungs(question, trials) if rung.own]
+    steps = effect_pictures("ladder", "Each rung, over the one before", own)
+    return (*steps, *parameter_pictures(trials_of(question.variants, trials)))
 
 
 @frozen

@@ -4,27 +4,13 @@ import math
 from typing import NamedTuple
 
 from agent.core.experiment import Constant
-from agent.core.trials import Candidate, Table, Trial
+from agent.core.trials import Ancestor, Candidate, CurvePicture, LineagePicture, Picture, Table, Trial
 from agent.strategies.breeding import CHAMPIONSHIP, RANDOM_SEARCH
 from agent.strategies.effects import mean_of, sets_text, shown
 from agent.strategies.population import Generation, Pool, State
 
 TOP = 10  # organisms in the table of the fittest
 SECONDS = "total_seconds"  # of a run, where its script reports it
-
-
-class Ancestor(NamedTuple):
-    """An organism in one generation. fitness: as known after that generation, lower is better; infinity: it failed.
-
-    origin: the generation that bore it shows where it comes from; as the elite of a later one it is `elite`, or
-    `re-eval` where a championship evaluates it once more.
-    """
-
-    name: str
-    generation: int
-    origin: str
-    parents: tuple[str, ...]
-    fitness: float
 
 
 class ValueRow(NamedTuple):
@@ -63,6 +49,41 @@ def tables(state: State, bred: str | None) -> tuple[Table, ...]:
     descent = [_lineage(state, bred)] if bred else []
     every = (_generations(state), *descent, _fittest(state), _blacklist(state), _best_by_value(state))
     return tuple(one for one in every if one.rows)
+
+
+def pictures(state: State) -> tuple[Picture, ...]:
+    """Return the lineage beside random search, then what the values of each ordered constant of a species came to."""
+    every = [one for one in ancestors(state) if one.fitness < math.inf]
+    bred = tuple(one for one in every if one.origin != RANDOM_SEARCH)
+    beside = tuple(one for one in every if one.origin == RANDOM_SEARCH)
+    lineage = [LineagePicture("lineage", "Lineage", bred, beside)] if bred else []
+    axes = [_axis(state, gene.name) for gene in state.genes if gene.in_species and gene.ordered]
+    return (*lineage, *(one for one in axes if len(one.line) > 1))
+
+
+def _axis(state: State, constant: str) -> CurvePicture:
+    """Return the best of each value of a constant, and all that had it."""
+    label = constant.rpartition(".")[2]
+    everyone = [
+        (_number(state.genome(pool.trials[name].candidate)[constant]), pool.estimates[name])
+        for pool in (state.bred, state.drawn)
+        for name in pool.ranked
+    ]
+    return CurvePicture(
+        name=f"best-by-{label}",
+        title=f"Best by {label}",
+        across=label,
+        line=tuple((_number(row.value), row.loss) for row in by_value(state, constant)),
+        line_name="best",
+        points=tuple(sorted(everyone)),
+        points_name="all",
+    )
+
+
+def _number(value: Constant) -> float:
+    """Return a value of an ordered constant: those are numbers."""
+    assert isinstance(value, int | float)
+    return float(value)
 
 
 def _ancestor(state: State, generation: Generation, name: str) -> Ancestor:

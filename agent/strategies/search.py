@@ -11,10 +11,32 @@ from collections.abc import Sequence
 
 from agent.core.errors import BadInput
 from agent.core.experiment import BASELINE, Constant
-from agent.core.trials import Candidate, Effect, ExploreRun, Findings, Question, Step, Table, Trial
+from agent.core.trials import (
+    Candidate,
+    Effect,
+    ExploreRun,
+    Findings,
+    Picture,
+    Question,
+    Step,
+    Table,
+    Trial,
+)
 from agent.strategies import axes
-from agent.strategies.effects import best_of, gain, mean_of, noise, sets_text, shown, shown_effect, sound
+from agent.strategies.effects import (
+    best_of,
+    effect_pictures,
+    gain,
+    mean_of,
+    noise,
+    parameter_pictures,
+    sets_text,
+    shown,
+    shown_effect,
+    sound,
+)
 from agent.strategies.sampler import Observation, Point, check_installed, draw, importance, is_exhausted
+from agent.strategies.search_report import failure_table, progress_pictures, progress_table
 
 REPLICATED = 3  # the best so many of one seed each are run on the others before one is named
 MAX_REFUSED = 20  # candidates that preflight refuses one after another before a search stops
@@ -225,11 +247,23 @@ def conclude(question: Question, trials: Sequence[Trial]) -> Findings:
     tables = (
         _leader_table(question, trials, effects),
         _parameter_table(question, trials),
-        _progress_table(question, trials),
-        _failure_table(trials),
+        progress_table(best_so_far(question, trials)),
+        failure_table(trials, ROWS),
     )
     summary = " ".join([_summary(question, trials, base, effects), *_why_short(question, trials)])
     return Findings(summary, effects, tuple(one for one in tables if one.rows), _notes(question, trials))
+
+
+def pictures(question: Question, trials: Sequence[Trial]) -> tuple[Picture, ...]:
+    """Return the best so far, the gains of the best over the base, and the loss against parameters."""
+    values = [_first(question, one) for one in _counted(question, trials)]
+    known = _base_of(question, trials)
+    base = math.inf if known is None else _first(question, known)
+    return (
+        *progress_pictures(best_so_far(question, trials), values, base),
+        *effect_pictures("gains", "The best, over the base", _effects(question, trials)),
+        *parameter_pictures(trials),
+    )
 
 
 def _effects(question: Question, trials: Sequence[Trial]) -> tuple[Effect, ...]:
@@ -309,22 +343,3 @@ def _parameter_table(question: Question, trials: Sequence[Trial]) -> Table:
     return Table(
         "Parameters (PED-ANOVA)", ("parameter", "importance", f"values of the best {TOP}, best first"), tuple(rows)
     )
-
-
-def _progress_table(question: Question, trials: Sequence[Trial]) -> Table:
-    """Return the trials at which the best value so far fell."""
-    curve = best_so_far(question, trials)
-    lows = [math.inf, *(value for _, value in curve)]
-    rows = [(str(n), name, shown(low)) for n, (name, low) in enumerate(curve, 1) if low < lows[n - 1]]
-    return Table("Best so far", ("trials", "trial", "value on the first seed"), tuple(rows))
-
-
-def _failure_table(trials: Sequence[Trial]) -> Table:
-    """Return the trials that are out and why, crashes first."""
-    out = sorted((one for one in trials if one.failure), key=lambda one: one.refused)
-    rows = [
-        (one.name, "refused" if one.refused else "failed", one.failure, sets_text(one.candidate.sets)) for one in out
-    ]
-    left = len(rows) - ROWS
-    more = [("–", "–", f"and {left} more", "–")] if left > 0 else []
-    return Table("Trials without a value", ("trial", "how", "why", "sets"), (*rows[:ROWS], *more))

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from agent.core.experiment import GateRules
 from agent.core.frozen import frozen
-from agent.core.trials import Candidate, Findings, Question
+from agent.core.trials import Candidate, Findings, Picture, Question
 from agent.gate.history import Measurement
 from agent.gate.schedule import ScheduledRun
 from agent.gate.verdict import GateResult
@@ -66,6 +66,9 @@ class Strategy(Protocol):
 
     def findings(self, state: CampaignState) -> Findings | None:
         """Return what is known beside the gate's result, at any time; None where there is nothing beside it."""
+
+    def pictures(self, state: CampaignState) -> tuple[Picture, ...]:
+        """Return what a reader is to see of what is known beside the gate's result."""
 
     def size(self, question: Question, rules: GateRules, variants: int) -> int:
         """Return the most runs that a campaign with so many variants takes when none fails and none is contended."""

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from agent.core.experiment import BASELINE
-from agent.core.trials import Candidate, Effect, Findings, Question, Step, Trial
-from agent.strategies.effects import best_of, gain, mean_of, shown
-from agent.strategies.factors import Design, Spread, design_of
+from agent.core.trials import Candidate, CurvePicture, Effect, Findings, Picture, Question, Step, Trial
+from agent.strategies.axes import is_number
+from agent.strategies.effects import best_of, effect_pictures, gain, mean_of, parameter_pictures, shown
+from agent.strategies.factors import Design, Factor, Spread, design_of
 from agent.strategies.replicates import missing_runs
 from agent.strategies.sweep_tables import level_table, pair_table, spread_table
 
@@ -53,6 +54,37 @@ def conclude(question: Question, trials: Sequence[Trial]) -> Findings:
         effects=(*(one.effect for one in spreads if one.effect), *_gains(design), *design.interactions().values()),
         tables=(*tables, *([pairs] if pairs.rows else [])),
         notes=tuple(_notes(design)),
+    )
+
+
+def pictures(question: Question, trials: Sequence[Trial]) -> tuple[Picture, ...]:
+    """Return the spreads, what pairs do beside, the levels of each factor of three numbers or more, the parameters."""
+    design = design_of(question, trials)
+    spreads = [one.effect for one in design.spreads() if one.effect]
+    curves = [_levels(factor) for factor in design.factors if _is_curve(factor)]
+    return (
+        *effect_pictures("spread", "Spread of each factor", spreads, "spread"),
+        *effect_pictures("pairs", "Pairs, beyond their sum", list(design.interactions().values())),
+        *curves,
+        *parameter_pictures(design.trials),
+    )
+
+
+def _is_curve(factor: Factor) -> bool:
+    return len(factor.sound) > 2 and all(is_number(level) for level, _ in factor.sound)
+
+
+def _levels(factor: Factor) -> CurvePicture:
+    """Return the mean at each level of a factor, and its runs one by one."""
+    levels = [(float(level or 0), trial) for level, trial in factor.sound]
+    return CurvePicture(
+        name=f"levels-of-{factor.label}",
+        title=f"Levels of {factor.label}",
+        across=factor.label,
+        line=tuple((level, mean_of(trial)) for level, trial in levels),
+        line_name="mean",
+        points=tuple((level, value) for level, trial in levels for value in sorted(trial.values.values())),
+        points_name="runs",
     )
 
 

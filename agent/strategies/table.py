@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from agent.core.experiment import GateRules
-from agent.core.trials import Findings, Question
+from agent.core.trials import Findings, Picture, Question
 from agent.gate.schedule import next_runs, plan_size
 from agent.gate.verdict import judge
 from agent.strategies.strategy import CampaignState, CampaignStep, Conclusion
@@ -28,6 +28,11 @@ def findings(state: CampaignState) -> Findings | None:
     """Return what became of the issue's claims; None where it makes none: the gate's result is then all there is."""
     tables = claims_tables(replace(state, explored=state.measurements))
     return Findings("", tables=tables) if tables else None
+
+
+def pictures(_: CampaignState) -> tuple[Picture, ...]:
+    """Return none: the comment has a chart of the variants."""
+    return ()
 
 
 def size(_: Question, rules: GateRules, variants: int) -> int:
