@@ -123,7 +123,7 @@ def _show_again(
         raise blocked
     else:
         steer.answer_late_commands(ctx, view.plan, undecided=not why_not_further(view))
-        publish(ctx, replace(board, steering=tuple(all_commands(ctx.ledger, view.plan.spec))))
+        publish(ctx, view, replace(board, steering=tuple(all_commands(ctx.ledger, view.plan.spec))))
     return 0
 
 

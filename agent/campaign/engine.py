@@ -28,7 +28,13 @@ from agent.store.repository import writable
 from agent.tracking.board import Board
 
 # What a campaign writes into the work tree, for repositories whose .gitignore does not have it.
-GIT_EXCLUDES = ("/logs/", "/experiments/ledger.jsonl", "/experiments/results.tsv", "/experiments/issues/*.comment.md")
+GIT_EXCLUDES = (
+    "/logs/",
+    "/experiments/ledger.jsonl",
+    "/experiments/results.tsv",
+    "/experiments/pictures/",
+    "/experiments/issues/*.comment.md",
+)
 
 
 def run(ctx: CampaignContext, plan: Plan) -> Board:
@@ -51,7 +57,7 @@ def _run_until_replan(ctx: CampaignContext, plan: Plan) -> Board:
     stopped = steer.answer_late_commands(ctx, plan, undecided=_is_undecided(view))
     promote(ctx, view)
     board = make_board(ctx, view)
-    publish(ctx, board)
+    publish(ctx, view, board)
     if stopped is not None:
         raise stopped
     return board

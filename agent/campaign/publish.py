@@ -11,6 +11,7 @@ from agent.campaign.base import resolve_at
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView, campaign_chain, constants_set, why_not_auditable
 from agent.campaign.explore import findings_so_far, open_view
+from agent.campaign.pictures import draw_pictures, pictures_branch
 from agent.campaign.plan import Plan, all_commands
 from agent.campaign.promote import pending_promotion, promotion_of
 from agent.core.errors import BadInput
@@ -178,8 +179,8 @@ def _command(plan: Plan) -> str:
 # --- publication ------------------------------------------------------------------------------------------
 
 
-def publish(ctx: CampaignContext, board: Board) -> None:
-    """Write notes, results.tsv and the comment. All are derived from the ledger, and written only where they differ."""
+def publish(ctx: CampaignContext, view: CampaignView, board: Board) -> None:
+    """Write notes, results.tsv, pictures and the comment: derived from the ledger, written only where they differ."""
     decided = _decided(ctx.ledger)
     notes = _notes(decided, board)
     if changed := ctx.repo.changed_notes(notes):
@@ -188,6 +189,8 @@ def publish(ctx: CampaignContext, board: Board) -> None:
         fault_point("note-after")
     fault_point("export-before")
     _export(ctx.ledger, decided)
+    fault_point("pictures-before")
+    board = replace(board, pictures=draw_pictures(ctx, view))
     fault_point("comment-before")
     ctx.outbox.post_all(board.spec.issue.number, _posts(ctx, board))
     fault_point("comment-after")
@@ -241,9 +244,10 @@ def _posts(ctx: CampaignContext, board: Board) -> Iterator[tuple[Delivery, str]]
 
 
 def _refs(ctx: CampaignContext, board: Board) -> list[str]:
-    """Return every variant's branch (of earlier campaigns, too), the baseline, the notes."""
+    """Return every variant's branch (of earlier campaigns, too), the pictures, the baseline, the notes."""
     variants = ctx.repo.branches(f"autoresearch/issue-{board.spec.issue.number}/")
-    return [*variants, f"refs/heads/{baseline_branch(board.track.name)}", NOTES]
+    pictures = f"refs/heads/{pictures_branch(board.spec.issue.number)}"
+    return [*variants, pictures, f"refs/heads/{baseline_branch(board.track.name)}", NOTES]
 
 
 def _status(ledger: Ledger, board: Board) -> IssueStatus:

@@ -25,12 +25,16 @@ class Executor(Protocol):
 
 @frozen
 class Upstream:
-    """The repository that issues live in: its name, the git remote that holds it, and what git needs to push there."""
+    """The repository that issues live in: its name, the git remote that holds it, and what git needs to push there.
+
+    web: where people see it, such as `https://<host>/<name>`; a file of a commit is at `<web>/raw/<commit>/<path>`.
+    """
 
     place: str
     remote: str
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     poll_s: float = 30.0  # seconds between two polls for comments of people
+    web: str = ""
 
 
 class Tracker(Protocol):

@@ -1,4 +1,4 @@
-"""How a search came to its best: the trials at which it fell, as a table and a picture, and those that are out. Pure."""
+"""How a search came to its best: the trials at which it fell, as a table and a picture, and those without."""
 
 import math
 from collections.abc import Sequence

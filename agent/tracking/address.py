@@ -53,6 +53,13 @@ def hosts(environment: Mapping[str, str]) -> set[str]:
     return {host, *([server] if server else [])}
 
 
+def web(repository: str, environment: Mapping[str, str]) -> str:
+    """Return where people see a repository (owner/name) whose issues the API serves."""
+    host = (urlsplit(api(environment)).hostname or PUBLIC).removeprefix("api.")
+    server = environment.get("GITHUB_SERVER_URL", "").strip().rstrip("/") or f"https://{host}"
+    return f"{server}/{repository}"
+
+
 def repository_of(urls: Sequence[str], environment: Mapping[str, str]) -> str | None:
     """Return the repository (owner/name) on GitHub that one of a remote's `urls` names, or None."""
     known = (place for url in urls if (place := address(url)) and place.host in hosts(environment))

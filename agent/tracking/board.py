@@ -57,6 +57,15 @@ class Row:
 
 
 @frozen
+class ShownPicture:
+    """A picture of a comment: what it shows, and the links to it for a light page and a dark one."""
+
+    title: str
+    light: str
+    dark: str
+
+
+@frozen
 class Board:
     """All that reports show of a campaign. `rows` begin with the baseline; `current` is the track's baseline now."""
 
@@ -75,6 +84,7 @@ class Board:
     rounds: tuple[RoundRow, ...] = ()  # of an issue in prose, all of them
     usd: float = 0.0  # the cost of the issue's editor so far
     findings: Findings | None = None  # of a strategy that explores
+    pictures: tuple[ShownPicture, ...] = ()  # of its findings, where they are drawn
 
     @property
     def best_rows(self) -> tuple[Row, ...]:

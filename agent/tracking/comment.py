@@ -5,18 +5,31 @@ Texts of others (an issue's words, a run's reason, constants, names of machines)
 
 import re
 from collections.abc import Sequence
+from html import escape
 
 from agent.core.experiment import BASELINE, SetConstant, Spec, Variant
 from agent.core.records import AuditRecord, CommandRecord
 from agent.core.sanitize import fenced, make_postable, one_line
 from agent.core.trials import Findings
 from agent.store.rounds import RoundRow
-from agent.tracking.board import MISSING, Board, IssueSummary, Row, command_cells, failures, gain, interval, number
+from agent.tracking.board import (
+    MISSING,
+    Board,
+    IssueSummary,
+    Row,
+    ShownPicture,
+    command_cells,
+    failures,
+    gain,
+    interval,
+    number,
+)
 
 _MAX_ROUNDS = 100  # in one comment
 _MAX_COMMANDS = 50  # in one comment
 _MAX_READS = 60  # in one comment
 _MAX_BARS = 30  # in one chart
+PICTURE_WIDTH = 400  # pixels
 _NUMBER = re.compile(r"[0-9.,+–-]+(?: (?:±|to) [0-9.,+-]+)?(?: MB?)?")  # most cells: nothing to escape in them
 
 
@@ -32,6 +45,7 @@ def comment(board: Board) -> str:
         _headline(board),
         _outcome(board),
         describe_findings(board.findings),
+        show_pictures(board.pictures),
         _table(board),
         _failures(board),
         _skipped(board),
@@ -124,6 +138,15 @@ def describe_findings(findings: Findings | None) -> str:
     tables = [f"### {one_line(one.title)}\n\n{_markdown_table(one.head, one.rows)}" for one in findings.tables]
     notes = "\n".join(f"- {_escaped(note)}" for note in findings.notes)
     return "\n\n".join(block for block in (one_line(findings.headline), *tables, notes) if block)
+
+
+def show_pictures(pictures: Sequence[ShownPicture]) -> str:
+    """Return the pictures side by side, each the one that fits the reader's page; GitHub keeps these elements."""
+    return "\n".join(
+        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{escape(one.dark)}">'
+        f'<img alt="{escape(one_line(one.title))}" src="{escape(one.light)}" width="{PICTURE_WIDTH}"></picture>'
+        for one in pictures
+    )
 
 
 def _cells(row: Row, constants: Sequence[str]) -> list[str]:

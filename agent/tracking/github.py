@@ -101,7 +101,9 @@ class GitHubTracker:
         """Send no request yet. PyGithub's own retries are off: they wait for as long as GitHub says."""
         self._settings = settings
         self._calls = GitHubCalls(settings.repository, settings.token, settings.pace)
-        self.upstream: Upstream | None = Upstream(settings.repository, "origin", settings.env, POLL_S * settings.pace)
+        web = address.web(settings.repository, os.environ)
+        pause = POLL_S * settings.pace
+        self.upstream: Upstream | None = Upstream(settings.repository, "origin", settings.env, pause, web)
         self._hub = Github(
             auth=Auth.Token(settings.token),
             base_url=settings.api or Consts.DEFAULT_BASE_URL,

@@ -5,21 +5,35 @@ so that lower is better, as those of a trial.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from agent.core.errors import BadInput
 from agent.core.frozen import frozen
-from agent.core.trials import Effect, Trial
+from agent.core.trials import Ancestor, CurvePicture, Effect, EffectPicture, LineagePicture, ParameterPicture, Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PARAMETERS = "num_params_M"
 WIDTH_IN, DPI = 4.0, 200  # 800 pixels, shown at 400 on a screen of twice the density
+MOST_BARS = 16  # effects in one picture, those furthest from 0
+MOST_NAMES = 9  # points with a name in one picture: those of the front, then the lowest
 _LABEL_GAP = 0.11  # between the names of points, of the range of their values
 _ASIDE = 1.12  # how far a name stands from its point, as a factor
-ORIGINS = ("random", "elite", "mutant", "cross", "immigrant")  # those with a colour of their own
+_MOST_TICKS = 6  # of values that all stand below a picture
+_BY_FACTORS = 8  # the last value over the first from which on an axis is logarithmic
+_FAMILIES: Mapping[str, str] = {  # origins that share a colour
+    "cross": "cross",
+    "champion": "cross",
+    "mutant": "mutant",
+    "hyper": "mutant",
+    "tuned": "mutant",
+    "grown": "mutant",
+    "elite": "elite",
+    "re-eval": "elite",
+}
+_BY_CHANCE = "chance"  # every other origin
+FAMILIES = ("cross", "mutant", "elite", _BY_CHANCE)  # in the order of their colours
 
 
 @frozen
@@ -43,136 +57,121 @@ THEMES = (
 Paint = Callable[["Axes", Theme], None]
 
 
-def draw_effects(effects: Sequence[Effect], path: Path, title: str, unit: str) -> list[Path]:
-    """Draw gains or spreads, one below the other, each with its interval: a ladder's rungs, a sweep's factors."""
+def draw(picture: Picture, metric: str) -> dict[str, bytes]:
+    """Return a picture as PNG files by theme, the same bytes for the same picture. Raises BadInput without matplotlib.
 
-    def paint(axes: "Axes", theme: Theme) -> None:
-        for at, effect in enumerate(effects):
-            colour = theme.series[5 if _reaches_zero(effect) else 0]
-            if effect.interval:
-                axes.plot(effect.interval, (at, at), color=colour, linewidth=4, solid_capstyle="round", alpha=0.5)
-            axes.plot(effect.gain, at, "o", color=colour, markersize=7)
-        axes.axvline(0, color=theme.ink, linewidth=1)
-        axes.set_yticks(range(len(effects)), [_short(effect.name.removeprefix("spread of ")) for effect in effects])
-        axes.set_ylim(len(effects) - 0.5, -0.5)
-        axes.set_xlabel(unit)
-
-    return _save(paint, path, title, 1.3 + 0.32 * len(effects))
+    metric: the name of the values, such as `val_bpb`.
+    """
+    paint, height_in = _painter(picture, metric)
+    try:
+        return {theme.name: _render(paint, picture.title, height_in, theme) for theme in THEMES}
+    except ImportError:
+        step = "pip install 'autoresearch-harness[plots]' draws them"
+        raise BadInput("no matplotlib to draw pictures with", next_step=step) from None
 
 
-def draw_parameters(trials: Sequence[Trial], path: Path, title: str, metric: str) -> list[Path]:
-    """Draw each trial's mean against its parameters, on a logarithmic axis; the lowest so far is a line."""
-    points = sorted(
-        (1e6 * trial.metrics[PARAMETERS], _mean(trial), trial.name)
-        for trial in _sound(trials)
-        if PARAMETERS in trial.metrics
-    )
-
-    def paint(axes: "Axes", theme: Theme) -> None:
-        front = _lowest_so_far([(x, y) for x, y, _ in points])
-        axes.step(*_columns(front), where="post", color=theme.series[2], linewidth=1.5)
-        axes.scatter(*_columns([(x, y) for x, y, _ in points]), color=theme.series[0], s=36, zorder=3)
-        _label(axes, theme, points)
-        if points:
-            _count_ticks(axes)
-        axes.set_xlabel("parameters")
-        axes.set_ylabel(metric)
-        axes.margins(0.16)
-
-    return _save(paint, path, title, 3.0)
+def _painter(picture: Picture, metric: str) -> tuple[Paint, float]:
+    """Return what paints a picture, and its height in inches."""
+    match picture:
+        case EffectPicture():
+            shown = _largest(picture.effects)
+            return lambda axes, theme: _paint_effects(axes, theme, shown, f"{picture.measure}, {metric}"), (
+                1.1 + 0.3 * len(shown)
+            )
+        case ParameterPicture():
+            return lambda axes, theme: _paint_parameters(axes, theme, picture, metric), 3.0
+        case CurvePicture():
+            return lambda axes, theme: _paint_curve(axes, theme, picture, metric), 2.8
+        case LineagePicture():
+            return lambda axes, theme: _paint_lineage(axes, theme, picture, metric), 3.6
 
 
-def draw_axis(trials: Sequence[Trial], constant: str, path: Path, title: str, metric: str) -> list[Path]:
-    """Draw each trial's mean against one constant that is a number, and the lowest at each of its values."""
-    points = [
-        (float(value), _mean(trial))
-        for trial in _sound(trials)
-        if isinstance(value := trial.candidate.sets.get(constant), int | float)
-    ]
-    lowest = sorted({x: min(y for at, y in points if at == x) for x, _ in points}.items())
-
-    def paint(axes: "Axes", theme: Theme) -> None:
-        axes.scatter(*_columns(points), color=theme.series[5], s=18, alpha=0.7, label="all")
-        axes.plot(*_columns(lowest), "o-", color=theme.series[0], linewidth=2, markersize=6, label="lowest")
-        axes.set_xticks([x for x, _ in lowest], [f"{x:g}" for x, _ in lowest])
-        axes.set_xlabel(constant.rpartition(".")[2])
-        axes.set_ylabel(metric)
-        _legend(axes, theme)
-
-    return _save(paint, path, title, 2.8)
+# --- one kind after another -------------------------------------------------------------------------------
 
 
-def draw_lineage(trials: Sequence[Trial], path: Path, title: str, metric: str) -> list[Path]:
-    """Draw the means by generation, a line from each parent to its child, a colour an origin, and the lowest so far."""
-    sound = {trial.name: trial for trial in _sound(trials)}
+def _paint_effects(axes: "Axes", theme: Theme, effects: Sequence[Effect], unit: str) -> None:
+    """Paint gains or spreads, one below the other, each with its interval; grey where noise may be all of it."""
+    for at, effect in enumerate(effects):
+        colour = theme.series[5 if _reaches_zero(effect) else 0]
+        if effect.interval:
+            axes.plot(effect.interval, (at, at), color=colour, linewidth=4, solid_capstyle="round", alpha=0.5)
+        axes.plot(effect.gain, at, "o", color=colour, markersize=7)
+    axes.axvline(0, color=theme.ink, linewidth=1)
+    axes.set_yticks(range(len(effects)), [_short(_bare(effect.name)) for effect in effects])
+    axes.set_ylim(len(effects) - 0.5, -0.5)
+    axes.set_xlabel(unit)
+    _few_ticks(axes)
 
-    def paint(axes: "Axes", theme: Theme) -> None:
-        for child in sound.values():
-            for parent in (sound[name] for name in child.candidate.parents if name in sound):
-                ends = [(one.candidate.generation, _mean(one)) for one in (parent, child)]
-                axes.plot(*_columns(ends), color=theme.series[5], linewidth=0.7, alpha=0.45, zorder=1)
-        for at, origin in enumerate((*ORIGINS, "other")):
-            of = [one for one in sound.values() if _origin(one) == origin]
-            points = [(one.candidate.generation, _mean(one)) for one in of]
-            if points:
-                axes.scatter(*_columns(points), color=theme.series[at], s=24, label=origin, zorder=2)
-        every = sorted((one.candidate.generation, _mean(one)) for one in sound.values())
-        axes.step(*_columns(_lowest_so_far(every)), where="post", color=theme.ink, linewidth=1.5, label="lowest so far")
-        axes.set_xlabel("generation")
-        axes.set_ylabel(metric)
+
+def _paint_parameters(axes: "Axes", theme: Theme, picture: ParameterPicture, metric: str) -> None:
+    """Paint values against parameters, on a logarithmic axis; the lowest so far is a line."""
+    points = [(x, y) for x, y, _ in picture.trials]
+    front = _lowest_so_far(points)
+    axes.step(*_columns(front), where="post", color=theme.series[2], linewidth=1.5)
+    axes.scatter(*_columns(points), color=theme.series[0], s=30, zorder=3)
+    _label(axes, theme, _named(picture.trials, front))
+    _count_ticks(axes)
+    axes.set_xlabel("parameters")
+    axes.set_ylabel(metric)
+    axes.margins(0.16)
+
+
+def _paint_curve(axes: "Axes", theme: Theme, picture: CurvePicture, metric: str) -> None:
+    """Paint a line, the points about it and the level that it is held against."""
+    if picture.base is not None:
+        axes.axhline(picture.base, color=theme.ink, linewidth=1, linestyle=(0, (4, 3)), label="base")
+    axes.scatter(*_columns(picture.points), color=theme.series[5], s=18, alpha=0.7, label=picture.points_name)
+    style = {"where": "post"} if picture.is_step else {"marker": "o", "markersize": 5}
+    plot = axes.step if picture.is_step else axes.plot
+    plot(*_columns(picture.line), color=theme.series[0], linewidth=2, label=picture.line_name, **style)
+    axes.set_xlabel(picture.across)
+    axes.set_ylabel(metric)
+    if picture.is_step:
         _whole_ticks(axes)
-        _legend(axes, theme, below=True)
+    else:
+        _value_ticks(axes, [x for x, _ in picture.line])
+    _legend(axes, theme)
 
-    return _save(paint, path, title, 3.8)
+
+def _paint_lineage(axes: "Axes", theme: Theme, picture: LineagePicture, metric: str) -> None:
+    """Paint organisms by generation, a line from parent to child, a colour an origin, the best of both sides so far."""
+    for ends in _descents(picture.organisms):
+        axes.plot(*_columns(ends), color=theme.series[5], linewidth=0.7, alpha=0.45, zorder=1)
+    axes.scatter(*_columns(_places(picture.beside)), color=theme.series[5], s=16, marker="x", linewidths=1, zorder=2)
+    for family, colour in zip(FAMILIES, theme.series, strict=False):
+        own = [one for one in picture.organisms if _FAMILIES.get(one.origin, _BY_CHANCE) == family]
+        if own:
+            axes.scatter(*_columns(_places(own)), color=colour, s=22, label=family, zorder=3)
+    _paint_best(axes, picture.organisms, "best so far", theme.ink)
+    if picture.beside:
+        _paint_best(axes, picture.beside, "random search", theme.series[5])
+    axes.set_xlabel("generation")
+    axes.set_ylabel(metric)
+    _whole_ticks(axes)
+    _legend(axes, theme, below=True)
 
 
-def draw_curves(
-    curves: Mapping[str, Sequence[tuple[float, float]]], path: Path, title: str, across: str, metric: str
-) -> list[Path]:
-    """Draw learning curves, each a name and its points (steps or seconds, value); at most six can be told apart."""
-
-    def paint(axes: "Axes", theme: Theme) -> None:
-        for (name, points), colour in zip(curves.items(), theme.series, strict=False):
-            axes.plot(*_columns(points), color=colour, linewidth=1.8, label=_short(name))
-        axes.set_xlabel(across)
-        axes.set_ylabel(metric)
-        _legend(axes, theme)
-
-    return _save(paint, path, title, 2.8)
+def _paint_best(axes: "Axes", organisms: Sequence[Ancestor], name: str, colour: str) -> None:
+    line = _lowest_so_far(_places(organisms))
+    axes.step(*_columns(line), where="post", color=colour, linewidth=1.5, label=name)
 
 
 # --- the canvas -------------------------------------------------------------------------------------------
 
 
-def _save(paint: Paint, path: Path, title: str, height_in: float) -> list[Path]:
-    """Paint once for each theme; return the files, `path` with the theme's name before its ending (png or svg).
+def _render(paint: Paint, title: str, height_in: float, theme: Theme) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    Raises BadInput where matplotlib is not installed.
-    """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise BadInput("no matplotlib to draw with", next_step="pip install autoresearch-harness[plots]") from None
-    files = []
-    for theme in THEMES:
-        figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, facecolor=theme.page, layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot(facecolor=theme.page)
-        _dress(axes, theme)
-        paint(axes, theme)
-        figure.suptitle(title, color=theme.ink, fontsize=10, fontweight="bold", x=0.02, ha="left")
-        files.append(path.with_name(f"{path.stem}-{theme.name}{path.suffix}"))
-        with rc_context({"svg.hashsalt": title}):  # else the names in a drawing are random
-            figure.savefig(files[-1], facecolor=theme.page, metadata=_NO_DATE.get(path.suffix))
-    return files
-
-
-_NO_DATE: Mapping[str, dict[str, str | None]] = {
-    ".svg": {"Date": None},
-    ".png": {"Software": ""},
-}  # same data, same file
+    figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, facecolor=theme.page, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot(facecolor=theme.page)
+    _dress(axes, theme)
+    paint(axes, theme)
+    figure.suptitle(title, color=theme.ink, fontsize=10, fontweight="bold", x=0.02, ha="left")
+    file = BytesIO()
+    figure.savefig(file, format="png", facecolor=theme.page, metadata={"Software": None})
+    return file.getvalue()
 
 
 def _dress(axes: "Axes", theme: Theme) -> None:
@@ -189,6 +188,24 @@ def _legend(axes: "Axes", theme: Theme, *, below: bool = False) -> None:
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 3} if below else {"loc": "best"}
     legend = axes.legend(fontsize=9, frameon=False, labelcolor=theme.ink, handletextpad=0.4, columnspacing=0.8, **place)
     legend.set_zorder(4)
+
+
+def _few_ticks(axes: "Axes") -> None:
+    """Have at most five numbers below, so that they do not run into each other."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
+
+
+def _value_ticks(axes: "Axes", values: Sequence[float]) -> None:
+    """Show the values themselves where they are few and apart, on a logarithmic axis where they grow by factors."""
+    from matplotlib.ticker import NullLocator
+
+    if values[0] > 0 and values[-1] / values[0] >= _BY_FACTORS:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+    if len(values) <= _MOST_TICKS:
+        axes.set_xticks(values, [short_count(value) for value in values])
 
 
 def _whole_ticks(axes: "Axes") -> None:
@@ -254,19 +271,42 @@ def _start(group: Sequence[int], values: Sequence[float], gap: float) -> float:
     return sum(values[at] for at in group) / len(group) - gap * (len(group) - 1) / 2
 
 
+def _named(
+    trials: Sequence[tuple[float, float, str]], front: Sequence[tuple[float, float]]
+) -> list[tuple[float, float, str]]:
+    """Return the points that are named: all where they are few, else those of the front, then the lowest."""
+    chosen = sorted(trials, key=lambda one: ((one[0], one[1]) not in front, one[1]))[:MOST_NAMES]
+    return sorted(chosen)
+
+
 # --- the data ---------------------------------------------------------------------------------------------
 
 
-def _sound(trials: Sequence[Trial]) -> list[Trial]:
-    return [trial for trial in trials if trial.values and not trial.failure]
+def _largest(effects: Sequence[Effect]) -> list[Effect]:
+    """Return the effects in their order; of very many those furthest from 0."""
+    kept = sorted(effects, key=lambda one: -abs(one.gain))[:MOST_BARS]
+    return [one for one in effects if one in kept]
 
 
-def _mean(trial: Trial) -> float:
-    return sum(trial.values.values()) / len(trial.values)
+def _bare(name: str) -> str:
+    """Return an effect's name without what the title says."""
+    return name.removeprefix("spread of ").removesuffix(" beyond the sum")
 
 
-def _origin(trial: Trial) -> str:
-    return trial.candidate.origin if trial.candidate.origin in ORIGINS else "other"
+def _descents(organisms: Sequence[Ancestor]) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """Return a line from each parent, where it last lived, to its child, where that was born."""
+    lines, places, born = [], dict[str, tuple[float, float]](), set[str]()
+    for child in sorted(organisms, key=lambda one: one.generation):
+        here = (float(child.generation), child.fitness)
+        if child.name not in born:
+            lines += [(places[parent], here) for parent in child.parents if parent in places]
+        born.add(child.name)
+        places[child.name] = here
+    return lines
+
+
+def _places(organisms: Sequence[Ancestor]) -> list[tuple[float, float]]:
+    return sorted((float(one.generation), one.fitness) for one in organisms)
 
 
 def _reaches_zero(effect: Effect) -> bool:
