@@ -4,6 +4,7 @@ They are laid out 4 inches wide with letters of 9 points, so that 400 pixels are
 so that lower is better, as those of a trial.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -11,16 +12,19 @@ from typing import TYPE_CHECKING
 from agent.core.errors import BadInput
 from agent.core.frozen import frozen
 from agent.core.trials import Ancestor, CurvePicture, Effect, EffectPicture, LineagePicture, ParameterPicture, Picture
+from agent.tracking.plot_layout import apart, columns, descents, lowest_so_far, short_count, spaced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH_IN, DPI = 4.0, 200  # 800 pixels, shown at 400 on a screen of twice the density
 MOST_BARS = 16  # effects in one picture, those furthest from 0
-MOST_NAMES = 9  # points with a name in one picture: those of the front, then the lowest
+MOST_NAMES = 8  # points with a name in one picture; of more the lowest alone has one
 _LABEL_GAP = 0.11  # between the names of points, of the range of their values
 _ASIDE = 1.12  # how far a name stands from its point, as a factor
-_MOST_TICKS = 6  # of values that all stand below a picture
+_TICK_GAP = 0.1  # between the values below an axis, of its length
+BULK = 0.8  # of the organisms of a lineage, the fittest: the picture ends above them
+_DECADES = 30  # the largest count over the smallest from which on only powers of 10 have room
 _BY_FACTORS = 8  # the last value over the first from which on an axis is logarithmic
 _FAMILIES: Mapping[str, str] = {  # origins that share a colour
     "cross": "cross",
@@ -55,6 +59,7 @@ THEMES = (
     Theme("dark", "#0d1117", "#e6edf3", "#30363d", ("#56b4e9", "#ff9e4a", "#2ec4a0", "#e39ac4", "#f0e442", "#9da7b1")),
 )
 Paint = Callable[["Axes", Theme], None]
+_Style = str | tuple[int, tuple[int, ...]]  # of a line
 
 
 def draw(picture: Picture, metric: str) -> dict[str, bytes]:
@@ -106,11 +111,15 @@ def _paint_effects(axes: "Axes", theme: Theme, effects: Sequence[Effect], unit: 
 def _paint_parameters(axes: "Axes", theme: Theme, picture: ParameterPicture, metric: str) -> None:
     """Paint values against parameters, on a logarithmic axis; the lowest so far is a line."""
     points = [(x, y) for x, y, _ in picture.trials]
-    front = _lowest_so_far(points)
-    axes.step(*_columns(front), where="post", color=theme.series[2], linewidth=1.5)
-    axes.scatter(*_columns(points), color=theme.series[0], s=30, zorder=3)
-    _label(axes, theme, _named(picture.trials, front))
-    _count_ticks(axes)
+    front = lowest_so_far(points)
+    axes.step(*columns(front), where="post", color=theme.series[2], linewidth=1.5)
+    few = len(points) <= MOST_NAMES
+    axes.scatter(*columns(points), color=theme.series[0], s=30 if few else 12, zorder=3)
+    if few:
+        _label(axes, theme, picture.trials)
+    else:
+        _label_lowest(axes, theme, picture.trials)
+    _count_ticks(axes, points[-1][0] / points[0][0])
     axes.set_xlabel("parameters")
     axes.set_ylabel(metric)
     axes.margins(0.16)
@@ -120,10 +129,10 @@ def _paint_curve(axes: "Axes", theme: Theme, picture: CurvePicture, metric: str)
     """Paint a line, the points about it and the level that it is held against."""
     if picture.base is not None:
         axes.axhline(picture.base, color=theme.ink, linewidth=1, linestyle=(0, (4, 3)), label="base")
-    axes.scatter(*_columns(picture.points), color=theme.series[5], s=18, alpha=0.7, label=picture.points_name)
+    axes.scatter(*columns(picture.points), color=theme.series[5], s=18, alpha=0.7, label=picture.points_name)
     style = {"where": "post"} if picture.is_step else {"marker": "o", "markersize": 5}
     plot = axes.step if picture.is_step else axes.plot
-    plot(*_columns(picture.line), color=theme.series[0], linewidth=2, label=picture.line_name, **style)
+    plot(*columns(picture.line), color=theme.series[0], linewidth=2, label=picture.line_name, **style)
     axes.set_xlabel(picture.across)
     axes.set_ylabel(metric)
     if picture.is_step:
@@ -135,25 +144,36 @@ def _paint_curve(axes: "Axes", theme: Theme, picture: CurvePicture, metric: str)
 
 def _paint_lineage(axes: "Axes", theme: Theme, picture: LineagePicture, metric: str) -> None:
     """Paint organisms by generation, a line from parent to child, a colour an origin, the best of both sides so far."""
-    for ends in _descents(picture.organisms):
-        axes.plot(*_columns(ends), color=theme.series[5], linewidth=0.7, alpha=0.45, zorder=1)
-    axes.scatter(*_columns(_places(picture.beside)), color=theme.series[5], s=16, marker="x", linewidths=1, zorder=2)
+    for ends in descents(picture.organisms):
+        axes.plot(*columns(ends), color=theme.series[5], linewidth=0.7, alpha=0.45, zorder=1)
+    axes.scatter(*columns(_places(picture.beside)), color=theme.series[5], s=16, marker="x", linewidths=1, zorder=2)
     for family, colour in zip(FAMILIES, theme.series, strict=False):
         own = [one for one in picture.organisms if _FAMILIES.get(one.origin, _BY_CHANCE) == family]
         if own:
-            axes.scatter(*_columns(_places(own)), color=colour, s=22, label=family, zorder=3)
-    _paint_best(axes, picture.organisms, "best so far", theme.ink)
+            axes.scatter(*columns(_places(own)), color=colour, s=22, label=family, zorder=3)
+    _paint_best(axes, picture.organisms, "best so far", theme.ink, "solid")
     if picture.beside:
-        _paint_best(axes, picture.beside, "random search", theme.series[5])
+        _paint_best(axes, picture.beside, "random search", theme.ink, (0, (3, 2)))
     axes.set_xlabel("generation")
     axes.set_ylabel(metric)
     _whole_ticks(axes)
-    _legend(axes, theme, below=True)
+    _legend(axes, theme)
+    _show_bulk(axes, [*picture.organisms, *picture.beside])
 
 
-def _paint_best(axes: "Axes", organisms: Sequence[Ancestor], name: str, colour: str) -> None:
-    line = _lowest_so_far(_places(organisms))
-    axes.step(*_columns(line), where="post", color=colour, linewidth=1.5, label=name)
+def _paint_best(axes: "Axes", organisms: Sequence[Ancestor], name: str, colour: str, style: _Style) -> None:
+    line = lowest_so_far(_places(organisms))
+    axes.step(*columns(line), where="post", color=colour, linewidth=1.5, linestyle=style, label=name)
+
+
+def _show_bulk(axes: "Axes", organisms: Sequence[Ancestor]) -> None:
+    """End the axis above most of the organisms: the few worst would squeeze the differences that matter."""
+    fitness = sorted(one.fitness for one in organisms)
+    ceiling, low = fitness[math.ceil(BULK * len(fitness)) - 1], fitness[0]
+    if low < ceiling < fitness[-1]:
+        margin = 0.06 * (ceiling - low)
+        axes.set_ylim(low - margin, ceiling + margin)
+        axes.set_xlabel(f"generation ({sum(one > ceiling for one in fitness)} of {len(fitness)} are above)")
 
 
 # --- the canvas -------------------------------------------------------------------------------------------
@@ -169,6 +189,7 @@ def _render(paint: Paint, title: str, height_in: float, theme: Theme) -> bytes:
     _dress(axes, theme)
     paint(axes, theme)
     figure.suptitle(title, color=theme.ink, fontsize=10, fontweight="bold", x=0.02, ha="left")
+    figure.draw_without_rendering()  # which settles the ticks, and with them the room for the names of the axes
     file = BytesIO()
     figure.savefig(file, format="png", facecolor=theme.page, metadata={"Software": None})
     return file.getvalue()
@@ -182,12 +203,23 @@ def _dress(axes: "Axes", theme: Theme) -> None:
         spine.set(color=theme.faint, visible=side in ("left", "bottom"))
     axes.grid(color=theme.faint, linewidth=0.6)
     axes.set_axisbelow(True)
+    axes.ticklabel_format(useOffset=False)
 
 
-def _legend(axes: "Axes", theme: Theme, *, below: bool = False) -> None:
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 3} if below else {"loc": "best"}
-    legend = axes.legend(fontsize=9, frameon=False, labelcolor=theme.ink, handletextpad=0.4, columnspacing=0.8, **place)
-    legend.set_zorder(4)
+def _legend(axes: "Axes", theme: Theme) -> None:
+    """Name the series below the picture, where they hide no point."""
+    handles, names = axes.get_legend_handles_labels()
+    axes.get_figure(root=True).legend(  # type: ignore[union-attr]
+        handles,
+        names,
+        loc="outside lower center",
+        ncols=3,
+        fontsize=9,
+        frameon=False,
+        labelcolor=theme.ink,
+        handletextpad=0.4,
+        columnspacing=0.8,
+    )
 
 
 def _few_ticks(axes: "Axes") -> None:
@@ -198,14 +230,17 @@ def _few_ticks(axes: "Axes") -> None:
 
 
 def _value_ticks(axes: "Axes", values: Sequence[float]) -> None:
-    """Show the values themselves where they are few and apart, on a logarithmic axis where they grow by factors."""
+    """Show the values themselves, those that are apart, on a logarithmic axis where they grow by factors."""
     from matplotlib.ticker import NullLocator
 
-    if values[0] > 0 and values[-1] / values[0] >= _BY_FACTORS:
+    by_factors = values[0] > 0 and values[-1] / values[0] >= _BY_FACTORS
+
+    if by_factors:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
-    if len(values) <= _MOST_TICKS:
-        axes.set_xticks(values, [short_count(value) for value in values])
+    places = [math.log(value) if by_factors else value for value in values]
+    kept = [values[at] for at in spaced(places, _TICK_GAP * (places[-1] - places[0]))]
+    axes.set_xticks(kept, [short_count(value) for value in kept])
 
 
 def _whole_ticks(axes: "Axes") -> None:
@@ -214,22 +249,20 @@ def _whole_ticks(axes: "Axes") -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _count_ticks(axes: "Axes") -> None:
-    """Show a logarithmic axis of counts as 2k, 5k, 10k, 2M."""
+def _count_ticks(axes: "Axes", ratio: float) -> None:
+    """Show a logarithmic axis of counts as 2k, 5k, 10k, 2M; from 1 to 30 times itself, else the powers of 10 alone."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < _DECADES else (1,)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: short_count(count)))
 
 
-def short_count(count: float) -> str:
-    """Return a count in few letters: 500, 20k, 1.5M, 2B."""
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if count >= size:
-            return f"{count / size:.4g}{unit}"
-    return f"{count:.4g}"
+def _label_lowest(axes: "Axes", theme: Theme, points: Sequence[tuple[float, float, str]]) -> None:
+    x, y, name = min(points, key=lambda one: one[1])
+    below = {"fontsize": 9, "color": theme.ink, "ha": "center", "va": "top"}
+    axes.annotate(_short(name), (x, y), (0, -5), textcoords="offset points", **below)
 
 
 def _label(axes: "Axes", theme: Theme, points: Sequence[tuple[float, float, str]]) -> None:
@@ -237,6 +270,7 @@ def _label(axes: "Axes", theme: Theme, points: Sequence[tuple[float, float, str]
     values = [y for _, y, _ in points]
     heights = apart(values, _LABEL_GAP * (max(values, default=0.0) - min(values, default=0.0)))
     middle = sorted(x for x, _, _ in points)[len(points) // 2] if points else 0.0
+    axes.update_datalim([(x, height) for (x, _, _), height in zip(points, heights, strict=True)])
     for (x, y, name), height in zip(points, heights, strict=True):
         side = 1 if x < middle else -1
         axes.annotate(
@@ -247,36 +281,9 @@ def _label(axes: "Axes", theme: Theme, points: Sequence[tuple[float, float, str]
             va="center",
             fontsize=9,
             color=theme.ink,
-            bbox={"facecolor": theme.page, "edgecolor": "none", "pad": 1},
+            bbox={"facecolor": theme.page, "edgecolor": "none", "pad": 1, "alpha": 0.6},
             arrowprops={"arrowstyle": "-", "color": theme.series[5], "linewidth": 0.6, "shrinkA": 1, "shrinkB": 3},
         )
-
-
-def apart(values: Sequence[float], gap: float) -> list[float]:
-    """Return the values moved as little as keeps them `gap` from each other, in their order."""
-    order = sorted(range(len(values)), key=lambda at: values[at])
-    groups: list[list[int]] = []
-    for at in order:
-        groups.append([at])
-        while len(groups) > 1 and _start(groups[-1], values, gap) < _start(groups[-2], values, gap) + gap * len(
-            groups[-2]
-        ):
-            groups[-2:] = [groups[-2] + groups[-1]]
-    moved = {at: _start(group, values, gap) + gap * rank for group in groups for rank, at in enumerate(group)}
-    return [moved[at] for at in range(len(values))]
-
-
-def _start(group: Sequence[int], values: Sequence[float], gap: float) -> float:
-    """Return where the lowest of a group stands, when the group is about the mean of its values."""
-    return sum(values[at] for at in group) / len(group) - gap * (len(group) - 1) / 2
-
-
-def _named(
-    trials: Sequence[tuple[float, float, str]], front: Sequence[tuple[float, float]]
-) -> list[tuple[float, float, str]]:
-    """Return the points that are named: all where they are few, else those of the front, then the lowest."""
-    chosen = sorted(trials, key=lambda one: ((one[0], one[1]) not in front, one[1]))[:MOST_NAMES]
-    return sorted(chosen)
 
 
 # --- the data ---------------------------------------------------------------------------------------------
@@ -293,18 +300,6 @@ def _bare(name: str) -> str:
     return name.removeprefix("spread of ").removesuffix(" beyond the sum")
 
 
-def _descents(organisms: Sequence[Ancestor]) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    """Return a line from each parent, where it last lived, to its child, where that was born."""
-    lines, places, born = [], dict[str, tuple[float, float]](), set[str]()
-    for child in sorted(organisms, key=lambda one: one.generation):
-        here = (float(child.generation), child.fitness)
-        if child.name not in born:
-            lines += [(places[parent], here) for parent in child.parents if parent in places]
-        born.add(child.name)
-        places[child.name] = here
-    return lines
-
-
 def _places(organisms: Sequence[Ancestor]) -> list[tuple[float, float]]:
     return sorted((float(one.generation), one.fitness) for one in organisms)
 
@@ -312,19 +307,6 @@ def _places(organisms: Sequence[Ancestor]) -> list[tuple[float, float]]:
 def _reaches_zero(effect: Effect) -> bool:
     """Return whether noise alone may be all of an effect, or its noise is unknown."""
     return effect.interval is None or effect.interval[0] <= 0 <= effect.interval[1]
-
-
-def _lowest_so_far(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the points of a line that goes down to each new lowest value, and on to the last point."""
-    line: list[tuple[float, float]] = []
-    for x, y in points:
-        if not line or y < line[-1][1]:
-            line.append((x, y))
-    return [*line, (points[-1][0], line[-1][1])] if points else []
-
-
-def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    return [x for x, _ in points], [y for _, y in points]
 
 
 def _short(name: str) -> str:
