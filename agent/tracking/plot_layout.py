@@ -54,15 +54,17 @@ def lowest_so_far(points: Sequence[Point]) -> list[Point]:
 
 
 def columns(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    """Return what lies across and what lies up."""
     return [x for x, _ in points], [y for _, y in points]
 
 
 def descents(organisms: Sequence[Ancestor]) -> list[tuple[Point, Point]]:
     """Return a line from each parent, where it lived last before, to its child, where that was born."""
     lines, places = [], dict[str, Point]()
-    for _, members in groupby(sorted(organisms, key=_generation), key=_generation):
-        here = {one.name: (float(one.generation), one.fitness) for one in members}
-        born = [one for one in organisms if one.name in here.keys() - places.keys()]
+    for _, group in groupby(sorted(organisms, key=_generation), key=_generation):
+        members = {one.name: one for one in group}
+        here = {name: (float(one.generation), one.fitness) for name, one in members.items()}
+        born = [one for name, one in members.items() if name not in places]
         lines += [(places[parent], here[one.name]) for one in born for parent in one.parents if parent in places]
         places |= here
     return lines

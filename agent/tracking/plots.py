@@ -24,6 +24,7 @@ _LABEL_GAP = 0.11  # between the names of points, of the range of their values
 _ASIDE = 1.12  # how far a name stands from its point, as a factor
 _TICK_GAP = 0.1  # between the values below an axis, of its length
 BULK = 0.8  # of the organisms of a lineage, the fittest: the picture ends above them
+_FAR_ABOVE = 1.3  # times the height of the bulk from which on the picture ends above it
 _DECADES = 30  # the largest count over the smallest from which on only powers of 10 have room
 _BY_FACTORS = 8  # the last value over the first from which on an axis is logarithmic
 _FAMILIES: Mapping[str, str] = {  # origins that share a colour
@@ -170,7 +171,7 @@ def _show_bulk(axes: "Axes", organisms: Sequence[Ancestor]) -> None:
     """End the axis above most of the organisms: the few worst would squeeze the differences that matter."""
     fitness = sorted(one.fitness for one in organisms)
     ceiling, low = fitness[math.ceil(BULK * len(fitness)) - 1], fitness[0]
-    if low < ceiling < fitness[-1]:
+    if low < ceiling and fitness[-1] - low > _FAR_ABOVE * (ceiling - low):
         margin = 0.06 * (ceiling - low)
         axes.set_ylim(low - margin, ceiling + margin)
         axes.set_xlabel(f"generation ({sum(one > ceiling for one in fitness)} of {len(fitness)} are above)")
@@ -261,8 +262,8 @@ def _count_ticks(axes: "Axes", ratio: float) -> None:
 
 def _label_lowest(axes: "Axes", theme: Theme, points: Sequence[tuple[float, float, str]]) -> None:
     x, y, name = min(points, key=lambda one: one[1])
-    below = {"fontsize": 9, "color": theme.ink, "ha": "center", "va": "top"}
-    axes.annotate(_short(name), (x, y), (0, -5), textcoords="offset points", **below)
+    label = axes.annotate(_short(name), (x, y), (0, -5), textcoords="offset points", ha="center", va="top")
+    label.set(color=theme.ink, fontsize=9)
 
 
 def _label(axes: "Axes", theme: Theme, points: Sequence[tuple[float, float, str]]) -> None:
