@@ -1,6 +1,7 @@
 """Strategies that explore, end to end on a stand-in script: from the issue to the report, through crashes too."""
 
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,14 @@ def lineage(project: Path) -> list[tuple[object, ...]]:
     return [(one.candidate, one.commit, one.tree, one.failure) for one in added]
 
 
+def pictures(project: Path) -> set[str]:
+    """The pictures that the comment links to and that are there, without what makes their names unique."""
+    comment = project / "experiments" / "issues" / "0005-study.comment.md"
+    files = [comment.parent / link for link in re.findall(r'src(?:set)?="([^"]+)"', comment.read_text())]
+    assert all(path.exists() for path in files)
+    return {path.name.rsplit("-", 2)[0] for path in files}
+
+
 def measured(project: Path) -> dict[tuple[str, int], float]:
     return {(one["variant"], one["seed"]): one["val_bpb"] for one in status(project)["runs"]}
 
@@ -86,6 +95,7 @@ def test_a_ladder_confirms_its_best_rung_on_fresh_seeds_before_the_baseline_move
     )
     effect = next(one for one in shown["findings"]["effects"] if "wide" in one["name"])
     assert effect["gain"] == pytest.approx(0.03, abs=0.001)
+    assert pictures(project) == {"ladder"}
 
 
 def test_a_search_runs_the_base_first_and_confirms_the_best_of_its_trials(project: Path) -> None:
@@ -99,6 +109,7 @@ def test_a_search_runs_the_base_first_and_confirms_the_best_of_its_trials(projec
     assert shown["verdict"]["variant"] in {None, *names}
     [run] = [one for one in lineage(project) if one[0].name == "baseline"]  # type: ignore[attr-defined]
     assert run[1] == git(project, "rev-parse", "HEAD")
+    assert pictures(project) == {"best-so-far", "gains"}
 
 
 def test_a_space_in_which_no_shape_can_run_is_refused_before_any_run(project: Path) -> None:
@@ -135,6 +146,7 @@ def evolved(
     done = agent(project, "--issue", "5")
     assert done.returncode == 0, done.stderr
     assert "random search" in done.stdout
+    assert pictures(project) == {"lineage", "best-by-DEPTH", "best-by-ASPECT_RATIO"}
     again = agent(project, "--issue", "5")
     assert "run 1/" not in again.stdout, "an answer is shown, and nothing runs once more"
     return lineage(project), measured(project)

@@ -95,3 +95,16 @@ def test_the_token_goes_to_githubs_own_host_alone_and_in_a_header() -> None:
 )
 def test_another_remote_is_told_no_token(url: str) -> None:
     assert address.credentials([url], "a-token", {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("environment", "web"),
+    [
+        ({}, "https://github.com/lab/experiments"),
+        ({"GITHUB_API_URL": "https://api.github.com"}, "https://github.com/lab/experiments"),
+        ({"GITHUB_API_URL": "https://git.test/api/v3"}, "https://git.test/lab/experiments"),
+        ({"GITHUB_SERVER_URL": "http://git.test:8080/"}, "http://git.test:8080/lab/experiments"),
+    ],
+)
+def test_people_see_a_repository_on_the_host_that_the_api_serves(environment: dict[str, str], web: str) -> None:
+    assert address.web("lab/experiments", environment) == web

@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 
 from agent.core.experiment import Outcome, ReadAs
 from agent.core.sanitize import one_line
+from agent.tracking.board import ShownPicture
 from agent.tracking.comment import _NUMBER, comment, marker
 from agent.tracking.terminal import board_text
 from tests.tracking.test_board import AUDIT, SPEC, WON, board, row, run
@@ -99,6 +100,13 @@ def test_the_comment_has_folded_how_the_issue_was_read_and_names_what_did_not_ru
     assert "<details><summary>Read as (strict)</summary>" in text
     assert "| 7 | Skip 1B. | leaves out 1B |" in text
     assert "- 1B did not run: 'Skip 1B' (i.md:7)" in text
+
+
+def test_a_picture_is_shown_for_a_light_page_and_a_dark_one_and_its_title_ends_no_attribute() -> None:
+    text = comment(replace(board(), pictures=(ShownPicture('Best "by" <EMB>', "p/a-light.png", "p/a-dark.png"),)))
+    dark = '<source media="(prefers-color-scheme: dark)" srcset="p/a-dark.png">'
+    light = '<img alt="Best &quot;by&quot; &lt;EMB&gt;" src="p/a-light.png" width="400">'
+    assert f"<picture>{dark}{light}</picture>" in text
 
 
 def test_an_outcome_counts_where_its_bounds_hold_and_one_that_nobody_checked_says_so() -> None:
