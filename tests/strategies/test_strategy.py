@@ -13,5 +13,5 @@ METHODS = {name for name, one in vars(Strategy).items() if inspect.isfunction(on
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_has_what_a_campaign_asks_for(name: str) -> None:
-    assert {"check", "next_step", "conclude", "findings", "size"} == METHODS
+    assert {"check", "next_step", "conclude", "findings", "pictures", "size"} == METHODS
     assert all(callable(getattr(registry.load(name), method)) for method in METHODS)
