@@ -37,8 +37,9 @@ _BUDGET_FORMS = (
 _UNDER_BUDGET = re.compile(rf"(?:(?:training|time|run)\s+)*budget(?: (?:per|of a|for each|a) {_RUN})?:?", re.IGNORECASE)
 _CAP_FORMS = (
     rf"(?:the )?(?:time )?cap\s*(?::|=|is|of)\s*{_ABOUT}@",
-    rf"(?:(?:the )?(?:total|overall|whole)(?: time)?(?: budget)?)\s*(?::|=|is|of)?\s*{_ABOUT}@",
-    rf"(?:at most )?{_ABOUT}@ (?:in all|in total|altogether|overall|total)",
+    rf"(?:(?:the )?(?:total|overall|whole)(?: (?:gpu|compute|training|run|wall[- ]clock))?(?: time)?(?: budget)?)\s*"
+    rf"(?::|=|is|of)?\s*{_ABOUT}@",
+    rf"(?:at most )?{_ABOUT}@{_TRAINING} (?:in all|in total|altogether|overall|total)",
     r"(?:everything|all of it|the campaign|the whole campaign|the experiment) (?:takes|gets|has|may take) "
     rf"(?:at most )?{_ABOUT}@",
 )
@@ -198,7 +199,8 @@ def _unitless(sentence: Sentence) -> Iterator[_Amount]:
     if under and re.match(r"\W*[0-9]", sentence.plain):
         yield _Amount("unclear", sentence.plain[:_LONGEST], sentence.plain[:_LONGEST], sentence)
         return
-    spoken = match and match["spoken"] and _SPEAKS.search(sentence.plain)
+    limits = _SPEAKS.search(sentence.plain) or _LIMITS.search(sentence.plain)
+    spoken = match and match["spoken"] and limits
     if match and (
         match["number"]
         or match["gpu"]

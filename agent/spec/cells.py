@@ -86,7 +86,7 @@ def _advice(text: str, present: object) -> str:
     if _COMMA.fullmatch(text):
         if isinstance(present, int):
             return f"a whole number has a comma between thousands alone, as 1,024 has: write one such as {present}"
-        ways = f"{text.replace(',', '.')} or {text.replace(',', '')}"
+        ways = text.replace(",", ".") + ("" if text.startswith("0") else f" or {text.replace(',', '')}")
         return f"a point parts the decimals, and nothing the thousands: write {ways}"
     if re.fullmatch(rf"\+\s*{_NUMBER}", text) or re.fullmatch(rf"[-\u2212]\s*=\s*{_NUMBER}", text):
         return f"a difference? write the value itself: {_sum(present, number(text.lstrip('+ ')))}"

@@ -155,24 +155,31 @@ def read_column(header: str, names: Vocabulary, described: Sequence[str] = ()) -
         return Column(header, "describe")
     if is_id(header):
         return Column(header, "id")
+    if "~~" in header:
+        return Unknown(f"column {header}: it is struck out", f"take the column out; else describe: [{header}]")
     if names.knows(header):
-        target = names.resolve(header)
-        scale = next((inner for inner in in_brackets(header) if _SCALE.fullmatch(inner.strip())), None)
-        if scale and isinstance(target, str):
-            advice = f"write the values of {target} in full, and the column's name without ({scale})"
-            return Unknown(f"column {header}: its values would be multiplied by {scale}", advice)
-        unit = next((inner for inner in in_brackets(header) if _is_foreign(inner, target, names)), None)
-        if unit and isinstance(target, str):
-            advice = f"write the values of {target} as {names.track.script} has them, and the name without ({unit})"
-            return Unknown(f"column {header}: {target} is not counted in {unit}", advice)
-        before = next((inner for inner in in_brackets(header) if inner.strip().casefold() in _BEFORE), None)
-        if before and isinstance(target, str):
-            advice = f"for what the baseline has, write a row baseline; else describe: [{header}]"
-            return Unknown(f"column {header}: it names what {target} was, and would set it", advice)
-        return target if isinstance(target, Unknown) else Column(header, "set", target)
+        return _setting(header, names)
     if names.is_absent(header) or (header.isupper() and re.fullmatch(r"\w*_\w*", header)):
         return _refused(header, names)
     return _by_meaning(header, form, names)
+
+
+def _setting(header: str, names: Vocabulary) -> Column | Unknown:
+    """Return the column of a constant, unless what stands in brackets says that its cells are no values of it."""
+    target = names.resolve(header)
+    scale = next((inner for inner in in_brackets(header) if _SCALE.fullmatch(inner.strip())), None)
+    if scale and isinstance(target, str):
+        advice = f"write the values of {target} in full, and the column's name without ({scale})"
+        return Unknown(f"column {header}: its values would be multiplied by {scale}", advice)
+    unit = next((inner for inner in in_brackets(header) if _is_foreign(inner, target, names)), None)
+    if unit and isinstance(target, str):
+        advice = f"write the values of {target} as {names.track.script} has them, and the name without ({unit})"
+        return Unknown(f"column {header}: {target} is not counted in {unit}", advice)
+    before = next((inner for inner in in_brackets(header) if inner.strip().casefold() in _BEFORE), None)
+    if before and isinstance(target, str):
+        advice = f"for what the baseline has, write a row baseline; else describe: [{header}]"
+        return Unknown(f"column {header}: it names what {target} was, and would set it", advice)
+    return target if isinstance(target, Unknown) else Column(header, "set", target)
 
 
 def _is_foreign(unit: str, target: str | Unknown, names: Vocabulary) -> bool:

@@ -137,6 +137,8 @@ def _tabbed(lines: Sequence[Line], code: frozenset[int]) -> set[int]:
     rows, places = set[int](), list[int]()
     for at, line in enumerate([*lines, Line("", -1)]):
         fields = _fields(line.text) if line.number not in code else 0
+        if places and line.number >= 0 and not line.text.strip():
+            continue  # rows may go on below a blank line
         if places and fields != _fields(lines[places[0]].text):
             rows |= set(places) if len(places) > 1 else set()
             places = []

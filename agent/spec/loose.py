@@ -93,7 +93,7 @@ _REPEATS = re.compile(  # variants of another issue, or of none
     r"^(?:please |then |also |now |and |just |only )*(?:re-?)?(?:run|do|try|train|test|start|repeat|reproduce"
     r"|replicate|redo|launch|queue"
     r"|skip|continue)\s+"
-    r"(?:the )?(?:variants? |rows? |experiments? |both |again )*(?:[`*]*(?:[0-9]{1,3}[A-Z]|[A-Z][0-9]{1,3})\b"
+    r"(?:the )?(?:variants? |rows? |experiments? |both |again )*(?:[`*]*(?:[0-9]{1,3}(?!x\b)[A-Z]|[A-Z][0-9]{1,3})\b"
     r"|.*\b(?:from|of|in) (?:issue |#|experiment )\s*#?[0-9]+\b|(?:issue |#)\s*#?[0-9]+\b)"
     r"|^(?:the )?same\b.*\b(?:as|of|in) (?:issue |#)\s*#?[0-9]+\b",
     re.IGNORECASE,
@@ -207,7 +207,8 @@ def given_values(line: str, names: Vocabulary, *, near: bool = True) -> Iterator
 
     `near` is whether a number some words behind a name is its value, where the line asks for something.
     """
-    for match in re.finditer(f"{_spoken(names)}|{_NAME}", line[:2000]):
+    line = re.sub(r"https?://[^\s)>\]]+", lambda link: " " * len(link[0]), line[:2000])
+    for match in re.finditer(f"{_spoken(names)}|{_NAME}", line):
         spoken = [one for one in (match[0], match[0].lower(), match[0].rstrip("s")) if names.knows(one)]
         if not spoken:
             continue

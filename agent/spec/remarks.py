@@ -15,7 +15,8 @@ from agent.spec.variants import VariantNames
 
 _LEAVES_OUT = re.compile(
     r"\W*(?:skip|skipped|done|drop|dropped|cancelled|already (?:run|done)|do not run|don['\u2019]t run|not run(?:ning)?"
-    r"|ignore|exclude|leave out|no need)\b|\W*(?:later|backup|fall-?back|postponed?|deferred|parked|low prio\w*)\W*$",
+    r"|ignore|exclude|leave out|no need)\b|\W*(?:later|backup|fall-?back|postponed?|deferred|parked|low prio\w*)\W*$"
+    r"|.*[,;:.(\u2013\u2014-]\s*(?:please |so |let's |we )?(?:skip|drop|omit)(?: it| this)?\W*$",
     re.IGNORECASE,
 )
 _TEXT = {
@@ -64,6 +65,11 @@ _ELSEWHERE = re.compile(
     r"\b(?:full|mini)(?: profile| scale)? only\b|\bonly (?:on |at |with )?(?:the )?(?:full|mini)\b"
     r"|^\W*(?:only |run |use |train )*(?:on|with|use)?\s*(?:the )?(?:climbmix|tinystories|stdlib|fineweb\w*"
     r"|\w+ (?:corpus|data ?set))\W*$",
+    re.IGNORECASE,
+)
+_RANKED = re.compile(
+    r"\W*(?:P[0-4]|(?:very )?(?:high|low|top|medium|lower|higher|highest|lowest|least|most) (?:priority|prio|urgent)"
+    r"|urgent)\W*",
     re.IGNORECASE,
 )
 _CHANGES = re.compile(
@@ -132,6 +138,7 @@ def _check_note(table: ExperimentTable, row: Row, header: str, cell: str) -> Non
         (_CONDITION.search(cell), _WAITS),
         (_ELSEWHERE.search(cell), "the command line says profile and corpus, for all variants: leave the note out"),
         (_CHANGES.search(cell), "a note sets nothing: give the constant a column, or leave the note out"),
+        (_RANKED.fullmatch(cell), "a note orders nothing: write a column Priority"),
         (_SEEDED.search(cell), "all variants run on the same seeds: write seeds: [42, 43] in the settings block"),
         (
             _LONGER.fullmatch(cell) or (amount and not _is_few(amount["amount"])),

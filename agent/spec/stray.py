@@ -139,6 +139,11 @@ _ISSUE_BASE = re.compile(
     r"(?!\.[0-9])",
     re.IGNORECASE,
 )
+_WAITS_FOR = re.compile(  # another issue, in other words than the queue reads
+    r"\b(?:blocked (?:by|on)|requires|needs|wait(?:s|ing)? (?:for|on)|(?:not|never|don't) (?:\w+ ){0,3}before|once"
+    r"|until|when|prerequisites?:?)\s+(?:issue )?#(?P<number>[0-9]{1,9})\b",
+    re.IGNORECASE,
+)
 _SECOND_PASS = re.compile(
     r"^(?:then,? |and |a |the )*(?:2nd|second|third|3rd|another|next|final) (?:pass|round|sweep|phase|stage|wave)\b",
     re.IGNORECASE,
@@ -259,6 +264,10 @@ def _of_phase(plain: str, sentence: Sentence, block: Settings, tables: Sequence[
     """Return what to write in the place of a sentence that has variants start from what others give."""
     if issue := _ISSUE_BASE.search(plain):
         return f"write: after #{issue['number']}. The issue then starts from the baseline that issue leaves" + _TAKE_OUT
+    if (other := _WAITS_FOR.search(plain)) and not re.search(
+        rf"\b(?:after|depends\s+on)\b.*#{other['number']}\b", plain
+    ):
+        return f"the queue reads: after #{other['number']}" + _TAKE_OUT
     if sentence.in_gate or block.tables or block.order:
         return None
     under = any(re.search(rf"\b{_PHASE}", heading, re.IGNORECASE) for heading in sentence.prose.headings)

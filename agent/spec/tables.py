@@ -30,6 +30,8 @@ _PAST = (
     "results",
     "baseline",
     "context",
+    *("future", "next step", "follow-up", "follow up", "rejected", "discarded", "failed", "deferred", "postponed"),
+    *("backlog", "later", "not now", "ideas for later", "won't", "do not run", "don't run", "parked", "dropped"),
     *("what we tried", "tried", "already", "done", "out of scope", "not to run", "skipped", "past"),
 )
 _DESCRIBED = re.compile(  # a column of a table without IDs that tells of constants, and sets none
@@ -215,11 +217,17 @@ def check_leftovers(page: IssueDocument, names: Vocabulary) -> None:
     """Raise BadInput for a row that belongs to no table."""
     for prose in page.prose:
         for at in range(*prose.lines):
-            if at < len(page.lines) and is_row(page.lines[at]) and len(cells_of(page.lines[at])) > 1:
+            if at < len(page.lines) and _is_left(page.lines[at]):
                 problem = f"{page.lines[at].strip()[:80]!r} belongs to no table that is read"
                 raise page.error(
                     problem, at, f"put it right below the table's rows, with a ruler under the header; {example(names)}"
                 )
+
+
+def _is_left(line: str) -> bool:
+    """Return whether a line of prose is a row between pipes, or one between tabs that begins with a name."""
+    name, *others = line.strip().split("\t")
+    return (is_row(line) and len(cells_of(line)) > 1) or (bool(others) and is_name(bare(name)) and any(others))
 
 
 def like_a_table(page: IssueDocument, names: Vocabulary) -> int | None:

@@ -699,3 +699,75 @@ def test_decimal_comma_in_a_list_of_the_block_is_refused() -> None:
 def test_a_word_that_begins_with_a_digit_is_no_value() -> None:
     body = "| ID | DEPTH | Rationale |\n|-|-|-|\n| 1A | 10 | Same depth 5eCret-value |\n"
     assert sets(read(body)) == {"1A": {"DEPTH": 10}}
+
+
+@pytest.mark.parametrize(
+    ("text", "cap"),
+    [
+        ("At most 1 hour of GPU time in total.", 3600),
+        ("Total GPU time: 2 hours", 7200),
+        ("Overall compute budget: 2 hours", 7200),
+    ],
+)
+def test_budget_missed_no_more_the_cap_of_all_runs(text: str, cap: float) -> None:
+    assert read(f"{text}\n\n{TABLE}").cap_s == cap
+
+
+def test_budget_missed_a_cap_in_words_is_refused() -> None:
+    assert "may give a budget" in refused(f"No more than an hour overall.\n\n{TABLE}")
+
+
+@pytest.mark.parametrize(
+    ("note", "advice"),
+    [("too expensive, skip", "column Status"), ("P0", "column Priority"), ("lower priority", "column Priority")],
+)
+def test_a_note_that_leaves_out_or_orders_is_refused(note: str, advice: str) -> None:
+    assert advice in refused(f"| ID | DEPTH | Note |\n|-|-|-|\n| 1A | 10 | {note} |\n| 1B | 6 | - |\n")
+
+
+def test_a_link_gives_no_value() -> None:
+    link = "https://x.org/a?DEPTH=12"
+    assert sets(read(f"See {link}\n\n| ID | DEPTH | Note |\n|-|-|-|\n| 1A | 10 | {link} |\n")) == {"1A": {"DEPTH": 10}}
+
+
+@pytest.mark.parametrize(
+    "text", ["Blocked by #3.", "Do not run this before #3 is done.", "Wait for #3.", "Requires #3."]
+)
+def test_another_issue_to_wait_for_is_refused_with_the_words_that_the_queue_reads(text: str) -> None:
+    assert "after #3" in refused(f"{text}\n\n{TABLE}")
+    assert read(f"Runs after #3.\n\n{TABLE}").variants
+
+
+def test_rows_lost_a_blank_line_between_rows_of_tabs_ends_no_table() -> None:
+    assert sets(read("ID\tDEPTH\n1A\t10\n\n1B\t12\n")) == {"1A": {"DEPTH": 10}, "1B": {"DEPTH": 12}}
+    assert "1B" in refused("ID\tDEPTH\tHEAD_LR\n1A\t10\t0.01\n1B\t12\n")
+
+
+@pytest.mark.parametrize("heading", ["Future work", "Next steps", "Rejected", "Ideas for later", "Deferred"])
+def test_wrong_table_what_is_not_to_run_now_does_not(heading: str) -> None:
+    spec = read(f"{TABLE}\n## {heading}\n\n| ID | DEPTH |\n|-|-|\n| 2A | 10 |\n")
+    assert list(sets(spec)) == ["1A", "1B", "1C", "1D"]
+    assert any(heading in one.means for one in spec.read_as)
+
+
+def test_column_refused_where_it_is_struck_out() -> None:
+    assert "struck out" in refused("| ID | ~~DEPTH~~ | HEAD_LR |\n|-|-|-|\n| 1A | 10 | 0.01 |\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1B ran in #2 already.",
+        "1B's result is known.",
+        "1D is most important, so run it first.",
+        "1D before the others.",
+        "w/o 1B",
+        "Sequence: 1D 1C 1A 1B",
+    ],
+)
+def test_exclusion_or_order_missed_no_more_outside_of_execution(text: str) -> None:
+    assert "1A" in refused(f"{text}\n\n{TABLE}")
+
+
+def test_a_factor_is_no_variant() -> None:
+    assert read("The MLP is 4x wide; try 3x with SwiGLU.").strategy == "freeform"
