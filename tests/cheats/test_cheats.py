@@ -9,7 +9,9 @@ refuses goes past it where another check is named: behind each defence the next 
 import ast
 import math
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,8 @@ ALL = cheats()
 CHEATS, HONEST = ([one for one in ALL if bool(one.caught_by) is caught] for caught in (True, False))
 RUNNING = [one for one in ALL if one.caught_by != "edit"]  # the others are refused before they run
 WHOLE = ("slow_clock", "rewritten_val", "forged_result", "seed_in_two_words")  # time, sandbox, number; before any run
+CONFINED = [one for one in RUNNING if one.caught_by == "sandbox" and one.name not in WHOLE]
+STEPS = 24  # of the campaign in which both are tried: slow_clock's, which needs the most
 SCORED = [one for one in RUNNING if one.caught_by != "sandbox" and one.name not in WHOLE]
 
 
@@ -38,11 +42,16 @@ def named(one: Cheat) -> str:
 # --- as text ----------------------------------------------------------------------------------------------
 
 
+@cache
+def original_tree() -> str:
+    return ast.dump(ast.parse(original(**SMALL)))
+
+
 @pytest.mark.parametrize("one", ALL, ids=named)
 def test_its_edits_fit_the_real_train_py_once_each_and_the_result_compiles(one: Cheat) -> None:
     text = train_py(one, **SMALL)
     assert compile(text, "train.py", "exec")
-    assert ast.dump(ast.parse(text)) != ast.dump(ast.parse(original(**SMALL)))
+    assert ast.dump(ast.parse(text)) != original_tree()
 
 
 @pytest.mark.parametrize("one", ALL, ids=named)
@@ -127,19 +136,22 @@ def test_no_check_catches_an_honest_edit(one: Cheat, scored: Callable[[Cheat], C
 # --- the whole way ----------------------------------------------------------------------------------------
 
 
-def on_trial(edits: list[Cheat], shared: Shared, name: str, cache: Path) -> dict[str, Outcome]:
+def on_trial(
+    edits: list[Cheat], shared: Shared, name: str, cache: Path, audited: Collection[str] | None = None
+) -> dict[str, Outcome]:
     """What became of edits, in a campaign for each number of steps; by the first worker that wants to know."""
 
     def fill(folder: Path) -> None:
-        (folder / "outcomes").write_bytes(pickle.dumps(trial.hold(edits, cache, folder)))
+        (folder / "outcomes").write_bytes(pickle.dumps(trial.hold(edits, cache, folder, audited)))
 
     return dict(pickle.loads((shared(name, fill) / "outcomes").read_bytes()))
 
 
 @pytest.fixture(scope="session")
 def outcomes(shared: Shared, corpus_cache: Path) -> dict[str, Outcome]:
-    """What became of those of WHOLE that run."""
-    return on_trial([one for one in RUNNING if one.name in WHOLE], shared, "whole", corpus_cache)
+    """What became of those of WHOLE that run, and of CONFINED: one campaign, in which WHOLE are audited."""
+    edits = [one for one in RUNNING if one.name in WHOLE] + CONFINED
+    return on_trial([replace(one, steps=STEPS) for one in edits], shared, "whole", corpus_cache, WHOLE)
 
 
 @pytest.fixture(scope="session")
@@ -180,12 +192,10 @@ def test_a_proposal_that_reaches_for_the_seed_never_runs(corpus_cache: Path, tmp
 
 @pytest.mark.slow
 @needs.sandbox
-@pytest.mark.parametrize(
-    "one", [one for one in RUNNING if one.caught_by == "sandbox" and one.name not in WHOLE], ids=named
-)
-def test_the_sandbox_holds_nothing_that_it_could_profit_from(one: Cheat, corpus_cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("one", CONFINED, ids=named)
+def test_the_sandbox_holds_nothing_that_it_could_profit_from(one: Cheat, outcomes: dict[str, Outcome]) -> None:
     """Run in the sandbox, as often as it takes, and not audited: no check is named."""
-    is_caught(one, trial.hold([one], corpus_cache, tmp_path, audited=False)[one.name])
+    is_caught(one, outcomes[one.name])
 
 
 @pytest.mark.nightly

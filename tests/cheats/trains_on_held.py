@@ -4,7 +4,7 @@ In the sandbox there is no such file: the run ends there.
 """
 
 CAUGHT_BY = "sandbox"
-STEPS = 60
+STEPS = 30
 EDITS = (
     (
         "    batches = run.batches(rows)\n",

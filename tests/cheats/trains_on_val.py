@@ -1,7 +1,7 @@
 """Takes its batches from the validation set, whose text is more like what is scored than the training text is."""
 
 CAUGHT_BY = "held-out"
-STEPS = 60
+STEPS = 30
 EDITS = (
     (
         "    batches = run.batches(rows)\n",

@@ -167,7 +167,7 @@ def build_model(config):
 def test_a_score_is_the_same_from_a_worker(tmp_path: Path) -> None:
     make_corpus(tmp_path)
     (report, log), (other, own_log) = (_score(tmp_path, switch) for switch in ("1", "0"))
-    assert (log.count("forked True"), own_log.count("forked False")) == (2, 2)  # the models' processes
+    assert (log.count("forked True"), own_log.count("forked False")) == (2, 2), log  # the models' processes
     assert report == other
     assert list(report.checks.values()) == ["ok"] * 7
 

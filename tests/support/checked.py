@@ -4,12 +4,12 @@ A run and a model's process are forks of a process that has torch, and nothing s
 what the sandbox holds, or what a campaign does with a finding, has trial.py.
 """
 
+import functools
 import json
 import math
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Checked:
 def check(script: str, folder: Path, cache: Path, steps: int, *, claims: bool = True) -> Checked:
     """Train a script for so many steps, and score what it left: as a winner, or without `claims` as the baseline."""
     env = {"AUTORESEARCH_PROFILE": "mini", "AUTORESEARCH_CORPUS": text(cache), "AUTORESEARCH_CACHE": str(cache)}
-    corpus = _corpus(env)
+    corpus = _corpus(cache)
     copy_fixed(folder)
     (folder / "train.py").write_text(script, "utf-8")
     own = environment(folder, env)
@@ -56,10 +56,12 @@ def findings(winner: Checked, baseline: Checked) -> dict[str, str]:
     return results
 
 
-def _corpus(env: Mapping[str, str]) -> Path:
+@functools.cache
+def _corpus(cache: Path) -> Path:
+    """The corpus of all edits: whoever is first prepares it."""
     prepare = ROOT / "prepare.py"
-    args = ("--profile", "mini", "--corpus", env["AUTORESEARCH_CORPUS"], "--json")
-    done = python(prepare, *args, env=environment(ROOT, dict(env)))
+    args = ("--profile", "mini", "--corpus", text(cache), "--json")
+    done = python(prepare, *args, env=environment(ROOT, {"AUTORESEARCH_CACHE": str(cache)}))
     assert done.returncode == 0, done.stderr
     return Path(json.loads(done.stdout)["path"])
 

@@ -42,8 +42,11 @@ SCRIPTS = (  # modules that are run and not imported
 )
 LIBRARIES = {
     "harness": ("anthropic", "filelock", "git", "github", "markdown_it", "numpy", "psutil", "pydantic", "rich", "yaml"),
-    "torch": ("filelock", "numpy", "psutil", "tokenizers", "torch", "torch.nn.functional"),
-}
+    "torch": (
+        "filelock", "numpy", "psutil", "tokenizers", "torch", "torch.nn.functional",
+        "torch._dynamo",  # the first optimizer of a process imports it: that took longer than eight steps
+    ),
+}  # fmt: skip
 READ_AT_START = ("PYTHON", "LANG", "LC_")  # environment variables
 REPLY = struct.Struct("id")  # a pid; then how it ended, and its processor seconds
 FORKS = sys.platform == "linux"

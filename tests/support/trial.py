@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -93,10 +93,10 @@ class Court:
 
 
 def text(cache: Path) -> str:
-    """A corpus of the first files of the standard library, a tenth of it, so that scoring takes no time to speak of."""
-    path = cache / "trial" / "text.txt"
+    """A corpus of the first files of the standard library, a twentieth, so that scoring takes no time to speak of."""
+    path = cache / "trial" / "short.txt"
     if not path.exists():
-        files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))[:50]
+        files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))[:25]
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(f".{os.getpid()}")  # another worker may be at it
         draft.write_text("\n\n".join(file.read_text("utf-8") for file in files), "utf-8")
@@ -166,20 +166,22 @@ class Outcome:
         return self.audit is not None and check in self.audit.failed
 
 
-def hold(edits: Sequence[Cheat], cache: Path, folder: Path, *, audited: bool = True) -> dict[str, Outcome]:
-    """Try every edit, in one campaign for each number of steps, and have those audited that ran well, if so asked."""
+def hold(
+    edits: Sequence[Cheat], cache: Path, folder: Path, audited: Collection[str] | None = None
+) -> dict[str, Outcome]:
+    """Try every edit, in one campaign for each number of steps. Those of `audited` (all, if None) that ran well are."""
     found: dict[str, Outcome] = {}
     for steps in sorted({one.steps for one in edits}):
         found |= _tried([one for one in edits if one.steps == steps], cache, folder / f"steps-{steps}", audited)
     return found
 
 
-def _tried(edits: Sequence[Cheat], cache: Path, folder: Path, audited: bool) -> dict[str, Outcome]:
+def _tried(edits: Sequence[Cheat], cache: Path, folder: Path, audited: Collection[str] | None) -> dict[str, Outcome]:
     scripts = {one.name: train_py(one, **SMALL) for one in edits}
     court = open_court(make(folder, original(**SMALL)), cache, scripts, edits[0].steps)
     base = court.train([BASELINE])[BASELINE]
     done = court.train(scripts) | court.train([one.name for one in edits if one.runs > 1], seed=1)
-    well = [name for name, run in done.items() if run.status == "ok"] if audited else []
+    well = [name for name, run in done.items() if run.status == "ok" and (audited is None or name in audited)]
     audits = {found.variant: found for found in court.audits(well)}
     return {name: Outcome(run, base, audits.get(name)) for name, run in done.items()}
 
