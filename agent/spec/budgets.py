@@ -43,7 +43,10 @@ _CAP_FORMS = (
     r"(?:everything|all of it|the campaign|the whole campaign|the experiment) (?:takes|gets|has|may take) "
     rf"(?:at most )?{_ABOUT}@",
 )
-_MENTION = re.compile(r"\bthe @[\s-]+(?:training |time |fixed )?budget\b")
+_MENTION = re.compile(
+    r"\bthe @[\s-]+(?:training |time |fixed )?budget\b"
+    r"|\b[Aa]t (?:a|the|this|our) (?:fixed |same |equal )?(?:time |training )?budget of @"
+)
 # What is no budget: the past (but where it says what to do), a part of a run, an interval within it.
 _PAST = re.compile(
     r"\b(?:was|were|took|used|had|lasted|measured|previous(?:ly)?|earlier|last time)\b.*@", re.IGNORECASE
@@ -52,8 +55,9 @@ _ASIDE = (
     r"@ (?:to (?:compile|start|load|warm up|evaluate|prepare|import|boot|tokeni[sz]e)|ago|later|earlier)\b",
     r"@ of (?:\w+ )?(?:warm-?up|warm-?down|cool-?down|start-?up|set-?up|compil\w+|evaluation|eval|overhead|loading"
     r"|waiting)\b",
-    r"\b(?:evaluation|compilation|warm-?up) of @",
+    r"\b(?:evaluation|compilation|compiling|loading|start-?up|warm-?up) (?:of|takes?|needs?|costs?) (?:about )?@",
     r"\b(?:every|(?<!stop )after|last|first|until|by) @",
+    r"\b(?:batch(?:es)?(?: size)?|context|sequences?|window) (?:length )?(?:is|are|of|has|have|holds?) @$",
     r"\b(?:each|every|per|a|one) (?:training |optimi[sz]er )?(?:step|batch|update|sequence)\b.*@$",
 )
 _SPEAKS = re.compile(
@@ -182,8 +186,16 @@ def _amounts(page: IssueDocument) -> Iterator[_Amount]:
         stated = [one for clause in _clauses(text) for one in _classified(clause, sentence)]
         limits = _LIMITS.search(text) and any((read_budget(one.text) or _NONE).kind == "seconds" for one in stated)
         gives = _SPAN.fullmatch(text) or (_GIVES.match(text) and any(map(_is_much, stated)))
-        speaks = sentence.in_execution or ((_SPEAKS.search(text) or limits or gives) and not sentence.in_the_past)
+        speaks = (
+            sentence.in_execution
+            or _is_under_budget(sentence)
+            or ((_SPEAKS.search(text) or limits or gives) and not sentence.in_the_past)
+        )
         yield from (one if one.kind != "unclear" or speaks else replace(one, kind="aside") for one in stated)
+
+
+def _is_under_budget(sentence: Sentence) -> bool:
+    return any(map(_UNDER_BUDGET.fullmatch, sentence.prose.headings[-1:]))
 
 
 def _is_much(one: _Amount) -> bool:
@@ -195,8 +207,8 @@ def _is_much(one: _Amount) -> bool:
 def _unitless(sentence: Sentence) -> Iterator[_Amount]:
     """Yield the number of a sentence that may give a budget and has no amount that is one: Budget: 300."""
     match = _LOOKS.search(sentence.plain[:_LONGEST]) if not sentence.in_the_past else None
-    under = any(map(_UNDER_BUDGET.fullmatch, sentence.prose.headings[-1:]))
-    if under and re.match(r"\W*[0-9]", sentence.plain):
+    counts = re.match(r"\W*[0-9]", sentence.plain) or re.search(_UNITS, sentence.plain, re.IGNORECASE)
+    if _is_under_budget(sentence) and counts:
         yield _Amount("unclear", sentence.plain[:_LONGEST], sentence.plain[:_LONGEST], sentence)
         return
     limits = _SPEAKS.search(sentence.plain) or _LIMITS.search(sentence.plain)
@@ -226,8 +238,8 @@ def _classified(clause: str, sentence: Sentence) -> Iterator[_Amount]:
 
 
 def _kind(marked: str, count: int, sentence: Sentence) -> _Kind:
-    under = sentence.prose.headings[-1:] if marked == "@" else ()
-    if count == 1 and (_matches(_BUDGET_FORMS, marked) or any(map(_UNDER_BUDGET.fullmatch, under))):
+    under = _is_under_budget(sentence) and re.fullmatch(rf"@{_TRAINING}", marked, re.IGNORECASE)
+    if count == 1 and (_matches(_BUDGET_FORMS, marked) or under):
         return "budget"
     if count == 1 and _matches(_CAP_FORMS, marked):
         return "cap"

@@ -86,7 +86,7 @@ _DESCRIBES = re.compile(
     r"\b(?:is|are|has|have|had|was|were|gives?|gave|gets?|got|today|currently|upstream|defaults?|baseline|measured|published"
     r"|h100|literature|paper|report(?:s|ed)?|recommends?|suggests?|showed|found|works?|helps?|helped|hurts?|won|lost|costs?|needs?|means"
     r"|made|saw|seen|did|took|observed|picks?|picked|used|tried|would|might|may|could|seems?|looks?|because|than"
-    r"|issue|et al|they|others?)\b",
+    r"|issue|et al|they|others?)\b|^see (?:also |the |https?:|#)",
     re.IGNORECASE,
 )
 _REPEATS = re.compile(  # variants of another issue, or of none
@@ -251,6 +251,15 @@ def _spoken(names: Vocabulary) -> str:
     own = (name.rpartition(".")[2].lower().replace("_", " ") for name in plain)
     aliases = {alias for known in names.track.aliases.values() for alias in known if alias.islower()} | set(own)
     return "|".join(rf"\b(?i:{re.escape(alias)})s?\b" for alias in sorted(aliases, key=len, reverse=True)) or "(?!)"
+
+
+def states_present(text: str, names: Vocabulary) -> bool:
+    """Return whether a text gives constants the values that they have, and no other: Keep HEAD_DIM at 128."""
+    pieces = re.split(r"\s*(?:[,;]|\b(?:and|but|with|for)\b)\s*", text)
+    given = [list(given_values(piece, names)) for piece in pieces]
+    return all(
+        one and all(_is_present(name, value, names) for name, values in one for value in values) for one in given
+    )
 
 
 def _is_present(name: str, value: str, names: Vocabulary) -> bool:

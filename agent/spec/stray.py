@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from agent.core.experiment import ReadAs
-from agent.spec.loose import code_in_force
+from agent.spec.loose import code_in_force, states_present
 from agent.spec.markdown import IssueDocument
 from agent.spec.names import Vocabulary
 from agent.spec.sentences import Sentence, is_read, sentences
@@ -238,15 +238,15 @@ def _of_rules(plain: str, sentence: Sentence, names: Vocabulary, block: Settings
         (_FOREIGN.fullmatch(plain) and not _AS_EVER.search(plain), _CODE),
         (_OTHER_METRIC.fullmatch(plain) and names.track.metric not in plain, "the track's metric decides" + _TAKE_OUT),
         (_BASE.search(plain), "every variant starts from the track's baseline branch" + _TAKE_OUT),
-        (sentence.in_execution and not block.lines and _asks(plain), _FORMS + _TAKE_OUT),
+        (sentence.in_execution and not block.lines and _asks(plain, names), _FORMS + _TAKE_OUT),
     )
     return next((advice for holds, advice in rules if holds), None)
 
 
-def _asks(plain: str) -> bool:
+def _asks(plain: str, names: Vocabulary) -> bool:
     """Return whether a sentence in Execution asks for something that is not so anyhow."""
     same = _NOTHING_NEW.search(plain) and not re.search(r"\d|\b(?:but|except|other than|instead)\b", plain)
-    return _INSTRUCTS.search(plain) is not None and not same and not _WATCHES.search(plain)
+    return _INSTRUCTS.search(plain) is not None and not (same or _WATCHES.search(plain) or states_present(plain, names))
 
 
 def _of_key(key: str, value: str, names: Vocabulary, block: Settings) -> str | None:

@@ -644,6 +644,8 @@ def test_what_asks_for_more_than_to_watch_is_refused(text: str) -> None:
         "A 12-layer model at width 768 has about 85M parameters.",
         "Chinchilla suggests 20 tokens per parameter, which we miss by a factor of 4.",
         "Our baseline takes 900 steps in 5 minutes.",
+        "All variants use the same batch size of 2048 tokens.",
+        "See https://example.org/issues/12 for the run with DEPTH=20.",
     ],
 )
 @pytest.mark.parametrize("heading", ["", "## Background\n\n", "## Motivation\n\n", "## Hypothesis\n\n"])
@@ -771,3 +773,20 @@ def test_exclusion_or_order_missed_no_more_outside_of_execution(text: str) -> No
 
 def test_a_factor_is_no_variant() -> None:
     assert read("The MLP is 4x wide; try 3x with SwiGLU.").strategy == "freeform"
+
+
+def test_budget_missed_no_more_under_its_own_heading() -> None:
+    budget = f"{TABLE}\n## Budget\n\n"
+    assert read(f"{budget}600 seconds of training").budget == Budget("seconds", 600)
+    assert "may give a budget" in refused(f"{budget}One GPU hour.")
+    assert read(f"{budget}Evaluation takes 30 seconds.").budget is None
+
+
+def test_what_states_the_present_values_in_execution_describes() -> None:
+    assert read(execution("Keep HEAD_DIM at 128 and MLP_RATIO at 4.")).variants
+    assert refused(execution("Keep HEAD_DIM at 128 and the pattern at L."))
+
+
+def test_budget_in_passing_is_the_budget_where_nothing_else_gives_one() -> None:
+    text = "At a fixed budget of 10 minutes, larger models see fewer tokens (400M vs 600M)."
+    assert read(f"{text}\n\n{TABLE}").budget == Budget("seconds", 600)
