@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from agent.core.experiment import SetConstant, Variant
 from agent.core.values import EXPECTED, number
 from agent.spec.markdown import IssueDocument, code_lines, lines_of
-from agent.spec.names import Vocabulary
+from agent.spec.names import Unknown, Vocabulary
 from agent.spec.sentences import PAST, Sentence, sentences
 from agent.spec.variants import VariantNames
 
 _NAME = r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\b|\b[a-z]+(?:_[a-z0-9]+)+\b|\bTUNED(?:\.\w+)+"
 _MARKS = r"[`*\"'}]*"
 _ONE = r"-?(?:[0-9]++(?:[.,][0-9]++)*+|\.[0-9]++)(?:e-?[0-9]++)?+(?![A-Za-z]{4})"  # 5eCret is a word
-_VALUES = rf"[\[{{(]?\s*(?P<values>{_ONE}(?:\s*(?:,|/|and|or|vs\.?|to|->|\u2192|;)+\s*{_ONE})*)"
+_VALUES = rf"[\[{{(]?\s*(?P<values>{_ONE}(?:\s*(?:,|/|and|or|vs\.?|to|by|instead of|->|\u2192|;)+\s*{_ONE})*)"
 _ASSIGNS = re.compile(
     rf"{_MARKS}\s*(?:=|:=?|->|\u2192|\u2208|~|(?:(?:stays?|kept|held|remains?|goes|set|fixed|raised|lowered"
     rf"|increased|reduced|changed) )?(?:of|to"
@@ -58,6 +58,14 @@ _COMPARES = re.compile(  # Try a smaller batch
     re.IGNORECASE,
 )
 _WITHOUT = re.compile(r"\W*(?:try |use |run |train )?(?:with )?(?:no|without|zero)\s+(?:any )?$", re.IGNORECASE)
+_ASSIGNMENTS = re.compile(  # L=12, bs=4096: and nothing else
+    r"(?:[A-Za-z][\w.]* ?= ?-?[0-9][0-9.e-]*(?:\s*(?:,|;|&|/|\band\b)\s*|\s*$))+"
+)
+_NO_SETTING = re.compile(  # what is counted or measured; seeds, budgets and thresholds, which others read
+    r"\w*(?:loss|bpb|sigma|std|noise|mean|mfu|vram|memory|param|token|flop|model_dim|n_head|width|heads|time|cost"
+    r"|step|iter|epoch|seed|budget|run|rep|cap|gain|threshold|margin)\w*|n|p",
+    re.IGNORECASE,
+)
 _RESHAPES = re.compile(  # Widen the MLP to 6x
     r"^\W*(?:please |let's |then |also )*(?:widen|narrow|deepen|shrink|grow|enlarge|scale|stretch)\b[^.;]{0,60}?"
     r"\bto\s+(?P<values>[0-9]+(?:\.[0-9]+)?\s*[x\u00d7]?)\W*$",
@@ -124,6 +132,7 @@ def _check_alone(page: IssueDocument, names: Vocabulary, sentence: Sentence) -> 
     deep = _DEEP.search(plain)
     if _SHAPES.search(plain) or (deep and names.knows(f"{deep['name']}s")):
         raise page.error(f"{plain[:100]!r} gives shapes, and there is no table", sentence.line, _ADVICE)
+    _check_known(page, names, sentence)
     if _RESHAPES.search(plain):
         raise page.error(f"{plain[:100]!r} gives a constant a value, and there is no table", sentence.line, _ADVICE)
     if _REPEATS.search(plain):
@@ -151,6 +160,7 @@ def _check_sentence(
     named = {ids.name(word) for _, word in ids.mentions(sentence.plain)} - {None}
     given = list(given_values(sentence.plain, names))
     demands = every or named or _COMMANDS.search(sentence.plain) or _HALVES.search(sentence.plain)
+    _check_known(page, names, sentence)
     reshaped = _RESHAPES.search(sentence.plain)
     if reshaped and not _is_set(variants, reshaped["values"], sentence.plain):
         raise _beside(page, sentence.plain, sentence.line, "a constant")
@@ -161,6 +171,16 @@ def _check_sentence(
         allowed = set() if every and not named else _set(chosen, name, names)
         if not all(_is_present(name, value, names) or value in allowed for value in values):
             raise _beside(page, sentence.plain, sentence.line, name)
+
+
+def _check_known(page: IssueDocument, names: Vocabulary, sentence: Sentence) -> None:
+    """Raise BadInput for a sentence of settings alone, one of which is of no constant."""
+    if not _ASSIGNMENTS.fullmatch(sentence.plain[:400]):
+        return
+    for name in re.findall(r"([A-Za-z][\w.]*) ?=", sentence.plain):
+        unknown = names.resolve(name)
+        if isinstance(unknown, Unknown) and name != names.track.metric and not _NO_SETTING.fullmatch(name):
+            raise page.error(f"{sentence.plain[:100]!r}: {unknown.problem}", sentence.line, unknown.next_step)
 
 
 def _beside(page: IssueDocument, text: str, line: int, name: str) -> Exception:

@@ -1,10 +1,12 @@
 """The settings block as a schema: what it may say, checked by pydantic. Imported only where an issue has a block."""
 
 import difflib
+import re
 from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -25,6 +27,11 @@ Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 Name = Annotated[StrictStr | StrictInt, Field(description="the ID of a variant")]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**32)]
 Amount = StrictInt | StrictFloat | StrictStr
+
+
+def _as_number(given: object) -> object:
+    """Return 2e-3 as a number: to YAML, which looks for a point, it is text."""
+    return float(given) if isinstance(given, str) and re.fullmatch(r"[0-9]+[eE]-?[0-9]{1,2}", given) else given
 
 
 class VariantSettings(BaseModel):
@@ -164,9 +171,9 @@ class SettingsBlock(BaseModel):
     gate: Literal["confirmed", "lowest"] | None = Field(
         None, description="confirmed, or lowest: one run each, the lowest wins"
     )
-    min_gain: Annotated[StrictInt | StrictFloat, Field(ge=0, allow_inf_nan=False)] | None = Field(
-        None, description="the gain that a winner must reach, in units of the metric"
-    )
+    min_gain: (
+        Annotated[StrictInt | StrictFloat, BeforeValidator(_as_number), Field(ge=0, allow_inf_nan=False)] | None
+    ) = Field(None, description="the gain that a winner must reach, in units of the metric")
     order: list[Name] | None = Field(None, description="these variants run first, in this order")
     skip: list[Name] | dict[StrictStr, StrictStr] | None = Field(
         None, description="variants that do not run, as a list or each with the reason"

@@ -153,7 +153,11 @@ def _settings(page: IssueDocument, loaded: object, lines: Mapping[str, int], fir
         )
         at = next((part for part in worst["loc"][1:2] if isinstance(part, int)), None)
         line = lines.get(key, first) if at is None else _line_of_item(page, lines.get(key, first), at)
-        raise page.error(f"{inner or key}: {worst['msg']}", line, _HELP) from None
+        kinds = {
+            one["type"] for one in error.errors(include_input=False, include_url=False) if one["loc"][:1] == (key,)
+        }
+        problem = "Input should be a number" if kinds == {"int_type", "float_type"} else worst["msg"]
+        raise page.error(f"{inner or key}: {problem}", line, _HELP) from None
     listed = block.variants if isinstance(block.variants, list) else []
     tables = block.table if isinstance(block.table, list) else [] if block.table is None else [block.table]
     return Settings(
@@ -195,7 +199,18 @@ def _axis(given: "list[Value] | RangeBlock") -> tuple[Value, ...] | RangeSetting
     return tuple(given) if isinstance(given, list) else RangeSettings(given.low, given.high, given.step, given.log)
 
 
+_SAID_ELSEWHERE = {  # keys that people try, and what to write instead
+    "steps": "write budget: 500steps",
+    "tokens": "write budget: 5Mtok",
+    "profile": "the command line says it: --profile full",
+    "corpus": "the command line says it: --corpus C",
+    "priority": "a label of the issue says it: priority: high",
+}
+
+
 def _nearest(key: str) -> str:
+    if key.lower() in _SAID_ELSEWHERE:
+        return f"{_SAID_ELSEWHERE[key.lower()]}; {_HELP}"
     near = difflib.get_close_matches(key, _KEYS.split(", "), n=1)
     return f"did you mean {near[0]}? {_HELP}" if near else _HELP
 

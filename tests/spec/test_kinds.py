@@ -790,3 +790,35 @@ def test_what_states_the_present_values_in_execution_describes() -> None:
 def test_budget_in_passing_is_the_budget_where_nothing_else_gives_one() -> None:
     text = "At a fixed budget of 10 minutes, larger models see fewer tokens (400M vs 600M)."
     assert read(f"{text}\n\n{TABLE}").budget == Budget("seconds", 600)
+
+
+@pytest.mark.parametrize("text", ["L=12", "bs=4096", "beta1=0.8, beta2 = 0.99"])
+def test_settings_of_no_constant_are_refused_beside_a_table_and_alone(text: str) -> None:
+    assert "train.py has no constant" in refused(f"{text}\n\n{TABLE}")
+    assert "train.py has no constant" in refused(text)
+
+
+@pytest.mark.parametrize("text", ["sigma = 0.0007", "val_bpb = 1.031", "n_head = 4"])
+def test_a_measured_number_describes(text: str) -> None:
+    assert read(f"{text}\n\n{TABLE}").variants
+
+
+def test_a_value_that_replaces_another_is_refused() -> None:
+    for text in ("Replace HEAD_DIM 128 by 64.", "Change HEAD_DIM from 128 to 64."):
+        assert "gives HEAD_DIM a value beside the table" in refused(f"{text}\n\n{TABLE}")
+        assert "gives HEAD_DIM a value" in refused(text)
+
+
+def test_threshold_of_the_block_may_have_an_exponent() -> None:
+    assert read(f"```yaml\n# autoresearch\nmin_gain: 2e-3\n```\n\n{TABLE}").min_gain == 0.002
+    assert "min_gain: Input should be a number" in refused(f"```yaml\n# autoresearch\nmin_gain: 0.2%\n```\n\n{TABLE}")
+
+
+@pytest.mark.parametrize(("key", "advice"), [("steps: 500", "budget: 500steps"), ("profile: full", "--profile full")])
+def test_a_key_that_people_try_is_refused_with_what_says_it(key: str, advice: str) -> None:
+    assert advice in refused(f"```yaml\n# autoresearch\n{key}\n```\n\n{TABLE}")
+
+
+def test_seeds_and_thresholds_may_stand_as_assignments() -> None:
+    assert read(f"seed=42\n\n{TABLE}").seeds == (42,)
+    assert read(f"min_gain = 0.005\n\n{TABLE}").min_gain == 0.005
