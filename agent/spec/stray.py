@@ -69,7 +69,7 @@ _PROFILE = re.compile(
     re.IGNORECASE,
 )
 _GATE = re.compile(
-    r"\b(?:one|1|a single) run (?:per|for each|each)\b|"
+    r"\b(?:one|1|a single) run (?:per|for each|each)\b|\b(?:each|every|all|everything)(?: \w+){0,2} once$|"
     r"\blowest\b.*\b(?:one|1|a single|the first|each) runs?\b|\b(?:one|1|a single) (?:run|seed)\b.*\b(?:lowest"
     r"|decides?|enough|suffices?)\b|"
     r"\b(?:lowest|best|single) (?:val_bpb|metric|number|value|score|run|loss)? ?(?:wins|decides|is adopted)\b"

@@ -822,3 +822,12 @@ def test_a_key_that_people_try_is_refused_with_what_says_it(key: str, advice: st
 def test_seeds_and_thresholds_may_stand_as_assignments() -> None:
     assert read(f"seed=42\n\n{TABLE}").seeds == (42,)
     assert read(f"min_gain = 0.005\n\n{TABLE}").min_gain == 0.005
+
+
+def test_order_refused_no_more_a_range_one_after_the_other() -> None:
+    assert read(execution("Run 1A-1D sequentially.")).order == ("1A", "1B", "1C", "1D")
+
+
+@pytest.mark.parametrize("text", ["All variants run once.", "Run each variant once.", "Everything once."])
+def test_runs_of_one_each_are_refused_with_the_gate_that_says_it(text: str) -> None:
+    assert "gate: lowest" in refused(execution(text))
