@@ -143,9 +143,8 @@ def _notices(ledger: Ledger, view: CampaignView, here: str) -> list[str]:
             f"or comment /more {count}, and give the same command as before"
         )
     unpassed = {one.variant: one for one in view.audits() if one.status != "passed"}
-    ran = {name for name in campaign.commits if view.runs(name) or view.failed_probe(name)}
     failed = {one.variant for one in record.variants if one.decision == "failed"} if record else set()
-    if failed & ran - unpassed.keys():
+    if failed & campaign.commits.keys() - unpassed.keys():  # a candidate that could not run has no commit
         notices.append("to run what failed once more, and only that, add --retry")
     return notices + [_unpassed_notice(view, one) for one in unpassed.values()]
 
