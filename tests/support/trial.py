@@ -1,7 +1,7 @@
 """Puts edits of the real train.py on trial as the harness would: trained in the sandbox, recorded, audited.
 
 One project, one baseline and one campaign serve every edit. Each is a variant that goes the way of a winner, by the
-code that a campaign goes by; two go at a time.
+code that a campaign goes by; two run at a time, forked from a warm worker.
 """
 
 import math
@@ -9,11 +9,9 @@ import os
 import sys
 import sysconfig
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 
 from agent.campaign import auditing, engine
 from agent.campaign.base import read_base
@@ -26,7 +24,6 @@ from agent.core.records import AuditRecord, RunRecord
 from agent.core.runs import JobRole
 from agent.execution import machine
 from agent.execution.local import LocalExecutor
-from agent.execution.machine import Gpu
 from agent.spec import policy
 from agent.spec.commands import Selection
 from agent.spec.parser import digest
@@ -42,7 +39,7 @@ from tests.support.project import ROOT, commit, copy_fixed, git
 
 SMALL = {"DEPTH": 2, "ASPECT_RATIO": 128}  # model_dim 32 on mini
 ISSUE = "experiments/issues/0060-on-trial.md"
-SLOTS = [Gpu(0, "slot", None, "slot-0"), Gpu(1, "slot", None, "slot-1")]  # no device is there: two runs at a time
+AT_ONCE = 2  # runs
 
 
 def make(folder: Path, script: str) -> Path:
@@ -75,21 +72,7 @@ class Court:
 
     def audits(self, names: Iterable[str]) -> Iterator[AuditRecord]:
         """The audits of variants that have run, as if the gate had kept each."""
-        free: SimpleQueue[LocalExecutor] = SimpleQueue()
-        for slot in SLOTS:  # one each: two that want the same device would go one after the other
-            free.put(_executor(self.ctx.repo, [slot]))
-
-        def one(name: str) -> AuditRecord:
-            executor = free.get()
-            try:
-                return auditing.audit_winner(replace(self.ctx, make_executor=lambda: executor), self.view, name)
-            finally:
-                free.put(executor)
-
-        for first in (names := list(names))[:1]:
-            yield one(first)  # scores the baseline for all
-        with ThreadPoolExecutor(len(SLOTS)) as pool:
-            yield from pool.map(one, names[1:])
+        return (auditing.audit_winner(self.ctx, self.view, name) for name in names)
 
 
 def text(cache: Path) -> str:
@@ -119,8 +102,9 @@ def open_campaign(project: Path, cache: Path, plan: Plan) -> Court:
     return Court(ctx, engine.begin(ctx, plan))
 
 
-def _executor(repo: Repository, slots: Sequence[Gpu] = SLOTS) -> LocalExecutor:
-    return LocalExecutor(slots, repo.git_dir / "locks", repo.export, lambda *_: None, lambda _: None, needs.SANDBOX)
+def _executor(repo: Repository) -> LocalExecutor:
+    quiet = (lambda *_: None, lambda _: None)
+    return LocalExecutor((), repo.git_dir / "locks", repo.export, *quiet, needs.SANDBOX, at_once=AT_ONCE)
 
 
 def _unchecked(variant: Variant, baseline: Resolved) -> Resolved:
