@@ -19,13 +19,21 @@ from tests.support.project import ROOT, agent, command, commit, edit, environmen
 
 ROUNDS = 1
 # CI tries SIGKILL at every moment; `make nightly` tries all. What takes long (the scorer loads torch twice an audit,
-# --loop has four rounds) has nothing else here, and what a signal or a full disk meets after a step it met before it.
-LONG = ("audit", "ideas", "proposal", "loop")
-BEFORE = ("-before", "-start")
+# --loop has four rounds) has nothing else here, and a signal or a full disk comes before a step of each kind: a probe,
+# a run, a record, a commit, a verdict, a promotion, a comment.
+STEPS = (
+    "probe-start",
+    "run-start",
+    "append-before",
+    "commit-before",
+    "gate-before",
+    "promotion-before",
+    "comment-before",
+)
 
 
 def _tried(point: str, fault: str) -> bool:
-    return fault == "kill" or (not point.startswith(LONG) and point.endswith(BEFORE))
+    return fault == "kill" or point in STEPS
 
 
 CELLS = [(point, fault) for point in MOMENTS for fault in FAULTS if _tried(point, fault)]

@@ -31,6 +31,9 @@ from agent.core.frozen import frozen
 from agent.execution.supervisor import BEGUN
 
 PRELOAD = ("numpy", "torch")  # what takes long to import, in the order of import
+# What torch imports for the first optimizer of a process, which takes as long as eight small steps: as much of it as
+# reads nothing of the environment (torch._dynamo itself reads the compiler's settings, which a run may still set).
+FOR_OPTIMIZERS = ("sympy", "torch.distributed.fsdp")
 READY_S = 60  # after which a zygote that is still importing, or that takes no request, is given up
 KEPT = 2  # zygotes of an executor: the runs' and the audit's may differ
 _ZYGOTE = Path(__file__).with_name("zygote.py")
@@ -60,6 +63,8 @@ def needs_of(script: Path, env: Mapping[str, str]) -> Needs | None:
     texts = list(_texts(script, {script}))
     imported = {name for text in texts for name in _IMPORT.findall(text)}
     modules = tuple(name for name in PRELOAD if name in imported)
+    if any("torch.optim." in text for text in texts):
+        modules += FOR_OPTIMIZERS
     own = {name for text in texts for name in _NAMED.findall(text)}
     head = re.split(
         rf"^[ \t]*(?:import|from)[ \t]+(?:{'|'.join(PRELOAD)})\b", texts[0], maxsplit=1, flags=re.MULTILINE

@@ -40,9 +40,6 @@ from agent.execution import forked, supervisor  # noqa: E402
 
 del sys.path[0]
 
-# What torch imports for the first optimizer of a process, which takes as long as eight small steps: as much of it as
-# reads nothing of the environment (torch._dynamo itself reads the compiler's settings, which a run may still set).
-_LATER = {"torch": ("sympy", "torch.distributed.fsdp")}
 FDS = 5  # that come with each message: the supervisor's control, the run's standard streams, the supervisor's status
 # The sandbox's first command: it prints its number, and ends when nobody holds its standard input any more.
 _HOLD = ("/bin/sh", "-c", "echo $$; read -r _")
@@ -56,10 +53,9 @@ def main() -> None:
     requests, life = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)  # SIGIO ends this process
-    for module in sys.argv[3:]:
+    for name in sys.argv[3:]:
         with suppress(ImportError):  # the script that needs it says so itself
-            for name in (module, *_LATER.get(module, ())):
-                importlib.import_module(name)
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what is here already, no run's collector goes through: that would copy it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a supervisor

@@ -30,6 +30,7 @@ SPIN = 'import os\n\nos.environ.setdefault("GOMP_SPINCOUNT", "5000")\nimport tor
     [
         ("import json", (), None),
         ("import torch", ("torch",), None),
+        ("import torch\ntorch.optim.SGD([])", ("torch", *worker.FOR_OPTIMIZERS), None),
         ("def f():\n    import numpy as np\n", ("numpy",), None),
         ("import beside", ("numpy", "torch"), None),
         (SPIN, ("torch",), "5000"),
@@ -66,7 +67,7 @@ def test_a_script_that_sets_it_out_of_sight_gets_a_process_of_its_own(tmp_path: 
 def test_the_real_script_can_be_forked() -> None:
     needs = needs_of(ROOT / "train.py", {})
     assert needs is not None
-    assert {"numpy", "torch"} == set(needs.modules)
+    assert {"numpy", "torch", *worker.FOR_OPTIMIZERS} == set(needs.modules)
 
 
 def test_the_environment_of_the_machine_outranks_a_default_of_the_script(tmp_path: Path) -> None:
