@@ -125,7 +125,6 @@ def plan_json(plan: Plan, brief: Brief | None) -> dict[str, object]:
     """Return a plan for a program: every value that will count, shapes on the profile that runs."""
     shown: dict[str, object] = {
         "issue": plan.spec.issue.number,
-        "title": plan.spec.issue.title,
         "track": plan.track.name,
         "strategy": plan.spec.strategy,
         "profile": plan.profile,
@@ -140,7 +139,6 @@ def plan_json(plan: Plan, brief: Brief | None) -> dict[str, object]:
         "variants": [_variant_json(plan, one) for one in plan.variants],
         "read_as": [asdict(read) for read in plan.spec.read_as],
         "read_by": plan.spec.read_by,
-        "cap_s": plan.spec.cap_s,
         "estimate_s": plan.estimate_s,
         "notices": list(plan.notices),
     }
