@@ -27,9 +27,10 @@ settings.register_profile("any machine", deadline=None)  # how fast an example r
 settings.load_profile("any machine")
 
 
-# What takes longest, in the order in which the workers get it: each begins with its share, and other tests follow, of
-# which a worker that is done early takes some over. What shares something dear stays together.
-LONG = ("test_faults", "test_cheats", "test_train", "test_docs", "test_auditing", "test_freeform_real", "test_research")
+# What takes longest, dealt to the workers one by one so that of three each has about 120 processor seconds: each begins
+# with its share, and other tests follow, of which a worker that is done early takes some over. What shares something
+# dear stays together.
+LONG = ("test_faults", "test_cheats", "test_docs", "test_research", "test_auditing", "test_train", "test_freeform_real")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
