@@ -168,10 +168,14 @@ class RunningJob:
         request = Request(command, str(folder.absolute()), self._env(), limits, self._watched(), starts_others=audit)
         self._output, output = pipe()
         with output:
-            begun = workers.start(job.argv, request, output.fileno())
+            begun = workers.start(job.argv, request, output.fileno(), self._restart_clock)
         if begun is None:
             self._output.close()
         return begun
+
+    def _restart_clock(self) -> None:
+        """Begin to count the run's seconds now: the first run waits for its worker, and is no slower for that."""
+        self._began = time.monotonic()
 
     def _inside(self, folder: Path, argv: Sequence[str]) -> Sequence[str]:
         """Return a command in the job's sandbox, where its log is read-only, so that it stays the file we write."""

@@ -20,7 +20,7 @@ import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -200,24 +200,31 @@ class Workers:
         self._zygotes: dict[Needs, _Zygote] = {}
         self._enabled = sys.platform == "linux" and os.environ.get("AUTORESEARCH_WORKER") != "0"
 
-    def start(self, argv: Sequence[str], request: Request, output: int) -> Supervised | None:
+    def start(
+        self, argv: Sequence[str], request: Request, output: int, on_ready: Callable[[], None] = lambda: None
+    ) -> Supervised | None:
         """Begin a run of `argv`, whose output goes to the descriptor `output`.
 
-        Return None where it must be a process of its own, because of what it is or because a zygote has failed.
+        `on_ready` is called when a zygote is there: its own start is no part of the run. Return None where the run must
+        be a process of its own, because of what it is or because a zygote has failed.
         """
         folder = Path(request.cwd)
         needs = self._enabled and _is_script(argv, folder) and needs_of(folder / argv[1], request.env)
         if not needs:
             return None
         with self._lock, open(os.devnull, "rb") as nothing:  # noqa: PTH123
-            begun = self._begin(needs, request, (nothing.fileno(), output, output))
+            begun = self._begin(needs, request, (nothing.fileno(), output, output), on_ready)
             if begun is None:
                 self._give_up()
         return begun
 
-    def _begin(self, needs: Needs, request: Request, streams: Sequence[int]) -> Supervised | None:
+    def _begin(
+        self, needs: Needs, request: Request, streams: Sequence[int], on_ready: Callable[[], None]
+    ) -> Supervised | None:
         try:
-            return begin(self._fitting(needs).requests, request, streams)
+            zygote = self._fitting(needs)
+            on_ready()
+            return begin(zygote.requests, request, streams)
         except OSError:  # no memfd, no memory: what a zygote cannot do, a process of its own can
             return None
 
