@@ -8,13 +8,17 @@ from dataclasses import field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from agent.core.errors import BadInput
 from agent.core.experiment import Budget, EvolveOptions, GateKind, ReadAs, SearchOptions
 from agent.core.frozen import frozen
 from agent.spec.amounts import parse_budget
 from agent.spec.markdown import IssueDocument, code_lines, is_config, lines_of
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from agent.spec.schema import Range as RangeBlock
+    from agent.spec.schema import SettingsBlock
 
 PROPOSALS = 3  # of an issue in prose, where it does not say how many
 _KEYS = (
@@ -102,7 +106,7 @@ def read_settings(page: IssueDocument) -> Settings:
     lines = _key_lines(page, block, first)
     loaded = _loaded(page, block, first)
     _check_given(page, loaded, lines)
-    return _settings(page, loaded, lines, first)
+    return _settings(page, _checked(page, loaded, lines, first), lines)
 
 
 def _ends(line: str) -> bool:
@@ -136,28 +140,35 @@ def _check_unmarked(page: IssueDocument) -> None:
                 raise page.error(problem, at, f"begin a yaml block with the line # autoresearch; {_HELP}; {_AS_TEXT}")
 
 
-def _settings(page: IssueDocument, loaded: object, lines: Mapping[str, int], first: int) -> Settings:
+def _checked(page: IssueDocument, loaded: object, lines: Mapping[str, int], first: int) -> "SettingsBlock":
+    """Return the block as the schema has it. Raises BadInput, with the line of the key that does not fit."""
     from pydantic import ValidationError  # a tenth of a second, and most issues have no block
 
     from agent.spec.schema import SettingsBlock
 
     try:
-        block = SettingsBlock.model_validate(loaded)
+        return SettingsBlock.model_validate(loaded)
     except ValidationError as error:
-        worst = max(error.errors(include_input=False, include_url=False), key=lambda one: len(one["loc"]))
-        key = str([*worst["loc"], "the block"][0])
-        if worst["type"] == "extra_forbidden" and len(worst["loc"]) == 1:
-            raise page.error(f"unknown key {key!r}", lines.get(key, first), _nearest(key)) from None
-        inner = ".".join(
-            str(part) for part in worst["loc"] if not re.search(r"[\[({-]|^(?:int|str|float|bool)$", str(part))
-        )
-        at = next((part for part in worst["loc"][1:2] if isinstance(part, int)), None)
-        line = lines.get(key, first) if at is None else _line_of_item(page, lines.get(key, first), at)
-        kinds = {
-            one["type"] for one in error.errors(include_input=False, include_url=False) if one["loc"][:1] == (key,)
-        }
-        problem = "Input should be a number" if kinds == {"int_type", "float_type"} else worst["msg"]
-        raise page.error(f"{inner or key}: {problem}", line, _HELP) from None
+        raise _misfit(page, error, lines, first) from None
+
+
+def _misfit(page: IssueDocument, error: "ValidationError", lines: Mapping[str, int], first: int) -> BadInput:
+    """Return the error that names the innermost place at which a block does not fit the schema."""
+    errors = error.errors(include_input=False, include_url=False)
+    worst = max(errors, key=lambda one: len(one["loc"]))
+    place = worst["loc"]
+    key = str([*place, "the block"][0])
+    if worst["type"] == "extra_forbidden" and len(place) == 1:
+        return page.error(f"unknown key {key!r}", lines.get(key, first), _nearest(key))
+    inner = ".".join(str(part) for part in place if not re.search(r"[\[({-]|^(?:int|str|float|bool)$", str(part)))
+    at = next((part for part in place[1:2] if isinstance(part, int)), None)
+    line = lines.get(key, first) if at is None else _line_of_item(page, lines.get(key, first), at)
+    kinds = {one["type"] for one in errors if one["loc"][:1] == (key,)}
+    problem = "Input should be a number" if kinds == {"int_type", "float_type"} else worst["msg"]
+    return page.error(f"{inner or key}: {problem}", line, _HELP)
+
+
+def _settings(page: IssueDocument, block: "SettingsBlock", lines: Mapping[str, int]) -> Settings:
     listed = block.variants if isinstance(block.variants, list) else []
     tables = block.table if isinstance(block.table, list) else [] if block.table is None else [block.table]
     return Settings(
