@@ -15,7 +15,7 @@ from pathlib import Path
 from agent.app import main as harness
 from tests.faults.state import Failed, must, state
 from tests.support.audited import make_audited
-from tests.support.project import commit, edit, environment, make
+from tests.support.project import commit, edit, environment, make, without_sandbox
 from tests.support.prose import BODY, prose_issue
 
 QUICK = ("--issue", "3", "--budget", "5steps", "--gate", "lowest")  # two runs
@@ -170,7 +170,7 @@ def _program(project: Path, argv: Sequence[str], fault: str) -> None:
     tempfile.tempdir = None
     for number, name in ((1, os.devnull), (2, str(project.parent / "errors"))):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-    sys.exit(harness.main(argv))
+    sys.exit(harness.main([*argv, *without_sandbox(tuple(argv), {})]))
 
 
 def finish(project: Path, argv: Sequence[str]) -> None:

@@ -156,11 +156,11 @@ def agent(
 
 def start(folder: Path, *args: str, env: dict[str, str] | None = None, fresh: bool = False) -> subprocess.Popen[str]:
     """Start the real command line in a folder, with pipes for what it prints: a fork where one will do."""
-    argv = command(*args, *_without_sandbox(args, env or {}))
+    argv = command(*args, *without_sandbox(args, env or {}))
     return forkserver.popen(argv, env=environment(folder, env), cwd=folder, fresh=fresh, **PIPES)
 
 
-def _without_sandbox(args: tuple[str, ...], env: dict[str, str]) -> list[str]:
+def without_sandbox(args: tuple[str, ...], env: dict[str, str]) -> list[str]:
     """Where no sandbox works, what a test tries is not the sandbox: stand-ins run without. A PATH of its own is."""
     runs = not {"--plan", "--status", "--report", "--no-sandbox"} & {*args} and {"--issue", "--queue"} & {*args}
     return ["--no-sandbox"] if runs and "PATH" not in env and needs.SANDBOX.level == "none" else []
