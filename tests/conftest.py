@@ -56,15 +56,15 @@ def _shared_out(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """Return the tests so that each worker's part of the list (they are cut alike) begins with a share of the long."""
     long = {name: [item for item in items if item.path.stem == name] for name in LONG}
     short = [item for item in items if item.path.stem not in LONG]
-    parts: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
     for at, name in enumerate(LONG):
-        parts[at % workers] += long[name]
+        shares[at % workers] += long[name]
     size = len(items) // workers
-    for part in parts:
-        missing = max(0, size - len(part))
-        part += short[:missing]
+    for share in shares:
+        missing = max(0, size - len(share))
+        share += short[:missing]
         del short[:missing]
-    return [item for part in parts for item in part] + short
+    return [item for share in shares for item in share] + short
 
 
 def pytest_sessionfinish() -> None:

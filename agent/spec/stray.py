@@ -117,6 +117,9 @@ _INSTRUCTS = re.compile(  # in Execution a sentence that begins so asks for some
     r"|run on|run with|train with|skip|drop|cherry-pick)\b",
     re.IGNORECASE,
 )
+_FRAGMENT = re.compile(  # no more than values: bs 4096; d12 w768; 14 instead of 8 layers; overnight
+    r"(?:overnight|[0-9]\S*|[a-z]{1,4} ?[0-9]\S*)(?: \S+){0,5}", re.IGNORECASE
+)
 _WATCHES = re.compile(r"^(?:please |also )*keep an eye on\b", re.IGNORECASE)
 _WINNER = re.compile(
     r"\b(?:use|using|take|taking|start\w*|based|build\w*|on top|on|run\w*|appl\w+|with|from|inherit\w*|keep\w*"
@@ -246,7 +249,9 @@ def _of_rules(plain: str, sentence: Sentence, names: Vocabulary, block: Settings
 def _asks(plain: str, names: Vocabulary) -> bool:
     """Return whether a sentence in Execution asks for something that is not so anyhow."""
     same = _NOTHING_NEW.search(plain) and not re.search(r"\d|\b(?:but|except|other than|instead)\b", plain)
-    return _INSTRUCTS.search(plain) is not None and not (same or _WATCHES.search(plain) or states_present(plain, names))
+    asks = _INSTRUCTS.search(plain) or _FRAGMENT.fullmatch(plain)
+    present = "instead" not in plain and states_present(plain, names)
+    return asks is not None and not (same or _WATCHES.search(plain) or present)
 
 
 def _of_key(key: str, value: str, names: Vocabulary, block: Settings) -> str | None:

@@ -80,3 +80,13 @@ def test_phases_that_do_not_wait_run() -> None:
 )
 def test_a_setting_in_a_heading_or_in_front_matter_of_the_body_is_refused(body: str) -> None:
     assert "no setting is read of it" in refused(f"{body}{TABLE}")
+
+
+@pytest.mark.parametrize("words", ["Overnight.", "14 instead of 8 layers.", "bs 4096", "d12 w768"])
+def test_values_that_stand_alone_in_execution_are_refused(words: str) -> None:
+    assert "is in no form that is read" in refused(f"{TABLE}\n## Execution\n\n{words}\n")
+
+
+@pytest.mark.parametrize("words", ["Monitor 1C for OOM.", "Each run saves every 500 steps.", "See #12 for why."])
+def test_what_execution_says_in_passing_is_let_be(words: str) -> None:
+    assert sets(read(f"{TABLE}\n## Execution\n\n{words}\n"))

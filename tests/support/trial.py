@@ -116,13 +116,13 @@ def _plan(repo: Repository, scripts: Mapping[str, str], steps: int, corpus: str)
     head = repo.resolve("HEAD")
     assert head is not None
     base, budget = read_base(repo, tracks.load(repo.root, "main"), head), Budget("steps", steps)
-    asked = tuple(Variant(name, (Rewrite("train.py", text),)) for name, text in scripts.items())
-    spec = Spec(Issue(60, "On trial", "", source=ISSUE), "main", "table", asked, budget, None, None, (), digest(""))
+    variants = tuple(Variant(name, (Rewrite("train.py", text),)) for name, text in scripts.items())
+    spec = Spec(Issue(60, "On trial", "", source=ISSUE), "main", "table", variants, budget, None, None, (), digest(""))
     return Plan(
         spec=spec,
         base=base,
-        selection=Selection(asked),
-        variants=tuple(_unchecked(one, base.baseline) for one in asked),
+        selection=Selection(variants),
+        variants=tuple(_unchecked(one, base.baseline) for one in variants),
         clock="steps",
         budget=budget,
         rules=GateRules(seeds=(0, 1, 2), baseline_runs=1),
@@ -154,10 +154,10 @@ def hold(
     edits: Sequence[Cheat], cache: Path, folder: Path, audited: Collection[str] | None = None
 ) -> dict[str, Outcome]:
     """Try every edit, in one campaign for each number of steps. Those of `audited` (all, if None) that ran well are."""
-    found: dict[str, Outcome] = {}
+    outcomes: dict[str, Outcome] = {}
     for steps in sorted({one.steps for one in edits}):
-        found |= _tried([one for one in edits if one.steps == steps], cache, folder / f"steps-{steps}", audited)
-    return found
+        outcomes |= _tried([one for one in edits if one.steps == steps], cache, folder / f"steps-{steps}", audited)
+    return outcomes
 
 
 def _tried(edits: Sequence[Cheat], cache: Path, folder: Path, audited: Collection[str] | None) -> dict[str, Outcome]:
@@ -167,7 +167,7 @@ def _tried(edits: Sequence[Cheat], cache: Path, folder: Path, audited: Collectio
     base = done.pop(BASELINE)
     done |= court.train([one.name for one in edits if one.runs > 1], seed=1)
     well = [name for name, run in done.items() if run.status == "ok" and (audited is None or name in audited)]
-    audits = {found.variant: found for found in court.audits(well)}
+    audits = {audit.variant: audit for audit in court.audits(well)}
     return {name: Outcome(run, base, audits.get(name)) for name, run in done.items()}
 
 
@@ -175,12 +175,12 @@ def table(edits: Sequence[Cheat], outcomes: Mapping[str, Outcome]) -> str:
     """What each check caught, as Markdown. `edit` is asked before anything runs."""
     lines = ["| check | cheats that it caught |", "| --- | --- |"]
     for check in CHECKS:
-        asked = [one for one in edits if one.caught_by == check]
-        caught = [one.name for one in asked if (check == "edit" and _refused(one)) or _caught(one, outcomes)]
-        lines.append(f"| `{check}` | {len(caught)} of {len(asked)}: {', '.join(caught)} |".replace("_", " "))
+        tried = [one for one in edits if one.caught_by == check]
+        caught = [one.name for one in tried if (check == "edit" and _refused(one)) or _caught(one, outcomes)]
+        lines.append(f"| `{check}` | {len(caught)} of {len(tried)}: {', '.join(caught)} |".replace("_", " "))
     honest = [one.name for one in edits if one.caught_by is None]
     passed = [
-        name for name in honest if (found := outcomes[name].audit) and set(found.failed) <= {"certain", "held-out"}
+        name for name in honest if (audit := outcomes[name].audit) and set(audit.failed) <= {"certain", "held-out"}
     ]
     lines.append(f"| none, and none should | {len(passed)} of {len(honest)}: {', '.join(passed)} |".replace("_", " "))
     return "\n".join(lines)
