@@ -1,9 +1,12 @@
 """Where the number is made: the checkpoint, the held-out score in bits per byte, and the metrics of a run."""
 
+import inspect
 import math
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,8 +38,10 @@ def evaluate(
 ) -> None:
     """Save a checkpoint, score `model` on the validation set, write result.json and print the summary block.
 
-    model: int64 tokens (batch, time) to logits (batch, time, vocab). config: what rebuilds the model; its n_layer is
-    the depth. batch: rows scored at once, halved when memory runs out. flops_per_token: of training, for the MFU.
+    model: int64 tokens (batch, time) to logits (batch, time, vocab): a module, or a function that has one. `eval()` is
+    called on it first, so dropout and the like are off, here as in the audit.
+    config: what rebuilds the model; its n_layer is the depth. batch: rows scored at once, halved when memory runs out.
+    flops_per_token: of training, for the MFU.
     The checkpoint comes first, so that an evaluation that fails cannot lose the run.
     Files in the run's folder: model.pt, losses.npz (nats and bytes of each document), result.json.
     """
@@ -46,6 +51,8 @@ def evaluate(
     if not run.settings.probe:
         with run.phase("checkpoint"):
             save_checkpoint(run.settings.run_dir / "model.pt", weights, config, clock.steps)
+        for module in modules_of(model):
+            module.eval()
         with run.phase("eval"):
             metrics["val_bpb"] = _validate(run, model, batch)
     report(run, metrics, weights, SUMMARY)
@@ -60,6 +67,29 @@ def report(
     run.phases["startup"] = total - sum(run.phases.values())
     write_json(run.settings.run_dir / "result.json", _result(run, metrics, weights))
     print(summary(metrics, shown), f"results: {run.settings.run_dir.resolve()}", sep="\n", flush=True)
+
+
+def modules_of(model: object, depth: int = 3) -> "Iterator[torch.nn.Module]":
+    """Yield the modules that a scoring function calls: itself, or what its arguments, closure and globals hold."""
+    import torch
+
+    if isinstance(model, torch.nn.Module):
+        yield model
+    elif depth:
+        for one in _held(model):
+            yield from modules_of(one, depth - 1)
+
+
+def _held(function: object) -> list[object]:
+    match function:
+        case partial():
+            return [function.func, *function.args, *function.keywords.values()]
+        case MethodType():
+            return [function.__self__, function.__func__]
+        case FunctionType():
+            names = inspect.getclosurevars(function)
+            return [*names.nonlocals.values(), *names.globals.values()]
+    return []
 
 
 def _validate(run: Run, model: "Callable[[torch.Tensor], torch.Tensor]", batch: int) -> float:

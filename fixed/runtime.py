@@ -2,6 +2,7 @@
 
 import os
 import platform
+import random
 import resource
 import sys
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import psutil
 
 from fixed import loader
@@ -43,6 +45,12 @@ class Run:
         """Return (tokens, targets) for ever, int64 of (rows, T): see loader.batches."""
         return loader.batches(self.corpus, rows, self.settings.seed, self.device, length)
 
+    def token_bytes(self) -> "torch.Tensor":
+        """Return the raw bytes of each token, int64 of (vocab,): what a loss may weigh it by. A special token has 0."""
+        import torch
+
+        return torch.from_numpy(self.corpus.token_bytes()).to(self.device)
+
 
 def begin(settings: Settings | None = None, prepare: Callable[[Settings], Prepared] = prepare) -> Run:
     """Read the settings, make the run's folder, have the corpus ready, seed everything. Raises RunFailure."""
@@ -65,7 +73,9 @@ def begin(settings: Settings | None = None, prepare: Callable[[Settings], Prepar
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
     corpus = prepare(settings)
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(settings.seed)  # and what else an experiment may draw from
+    random.seed(settings.seed)
+    np.random.seed(settings.seed % 2**32)
     return Run(settings, corpus, device)
 
 

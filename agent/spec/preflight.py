@@ -11,6 +11,7 @@ from agent.core.errors import BadInput, OffLimits
 from agent.core.experiment import BASELINE, Constant, Profile, SetConstant, Shape, Spec, Track, Variant
 from agent.core.frozen import frozen
 from agent.spec import edits, policy, script, shape
+from agent.spec.reach import Use
 
 PROFILES: tuple[Profile, ...] = ("full", "mini")
 # Of the predicted memory: what the driver takes, what lies between tensors, windows that attend by chunks.
@@ -64,7 +65,7 @@ def variants(spec: Spec, track: Track, sources: Sources, proposed: Sequence[Vari
     for variant in proposed:
         files = edits.apply(sources.files, variant.edits, track.editable)
         resolved = _resolve(variant, files, track, sources)
-        _check_reach(resolved, track, sources)
+        _check_reach(resolved, sources)
         _check_stated(resolved)
         _check_new(resolved, seen, spec)
         resolved_variants.append(resolved)
@@ -151,18 +152,32 @@ def _base_constants(text: str, path: str) -> Mapping[str, object]:
     return MappingProxyType(script.constants(text, path))
 
 
-def _check_reach(resolved: Resolved, track: Track, sources: Sources) -> None:
-    """Raise OffLimits where code of a variant reaches the seed, the budget, the data or the evaluator."""
+def _check_reach(resolved: Resolved, sources: Sources) -> None:
+    """Raise OffLimits where code of a variant reaches the seed, the budget, the data or the evaluator.
+
+    Raises BadInput, which its author may mend, where nobody can see what it reaches.
+    """
     if resolved.variant.only_sets_constants:
         return
-    new = resolved.files.get(track.script, sources.files[track.script])
-    uses = policy.forbidden_uses(sources.files[track.script], new)
-    if uses:
+    where = resolved.variant.where or ", ".join(resolved.files)
+    uses = [use for path, text in resolved.files.items() for use in _uses(sources.files.get(path, ""), path, text)]
+    if forbidden := [use for use in uses if use.off_limits]:
         raise OffLimits(
-            f"{resolved.variant.name} reaches what no experiment may: {', '.join(uses)}",
-            where=resolved.variant.where or track.script,
+            f"{resolved.variant.name} reaches what no experiment may: {', '.join(map(str, forbidden))}",
+            where=where,
             next_step="leave the seed, the budget, the environment, the data and the evaluation to prepare.py",
         )
+    if uses:
+        raise BadInput(
+            f"{resolved.variant.name} hides from a reader what it reaches: {', '.join(map(str, uses))}",
+            where=where,
+            next_step="say it by names that stand in the text, in one process, in Python, torch or Triton",
+        )
+
+
+def _uses(old: str, path: str, new: str) -> list[Use]:
+    """Return what the new text of a Python file reaches and the old does not."""
+    return policy.forbidden_uses(old, new) if path.endswith(".py") else []
 
 
 def _check_stated(resolved: Resolved) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -108,3 +109,25 @@ def test_a_model_whose_logits_have_the_wrong_shape_is_refused(tokenizer: Tokeniz
     sizes = count_token_bytes(tokenizer, VOCAB)
     with pytest.raises(result.RunFailure, match="expected"):
         evaluate.score(uniform(VOCAB - 1), packed(tokenizer, 8), sizes, batch=1, device="cpu")
+
+
+def through(model: torch.nn.Module, how: str):  # type: ignore[no-untyped-def]
+    """A scoring function that has a model in one of the ways in which a script may hand it over."""
+    ways = {
+        "itself": model,
+        "partial": partial(lambda graph, tokens: graph(tokens), model),
+        "closure": lambda tokens: model(tokens),
+        "method": model.forward,
+        "wrapped": torch.no_grad()(lambda tokens: model(tokens)),
+    }
+    return ways[how]
+
+
+@pytest.mark.parametrize("how", ["itself", "partial", "closure", "method", "wrapped"])
+def test_a_model_with_dropout_is_scored_in_evaluation_mode_however_it_is_handed_over(how: str) -> None:
+    model = torch.nn.Sequential(torch.nn.Dropout(0.5))
+    for module in evaluate.modules_of(through(model, how)):
+        module.eval()
+    assert not model.training
+    assert not model[0].training
+    assert torch.equal(model(torch.ones(64)), torch.ones(64))

@@ -1,4 +1,4 @@
-"""What an edit may not reach is named; what an honest edit needs is not."""
+"""What an edit may not reach is named, and whether its author may mend it; what an honest edit needs is let be."""
 
 from pathlib import Path
 
@@ -14,9 +14,26 @@ SCRIPT = (Path(__file__).parents[2] / "train.py").read_text("utf-8")
     [
         ("import socket", "the module socket"),
         ("from urllib import request", "the module urllib"),
-        ("import prepare as trusted", "the module prepare"),
+        ("import prepare as trusted\ntrusted.score", "prepare.score"),
+        ("from fixed.evaluate import _validate", "fixed.evaluate"),
+        ("from os import environb", "environb"),
+        ("import torch as t\nt.manual_seed(7)", "the seed (manual_seed)"),
+        (
+            "import torch.nn.functional as functional\nfunctional.cross_entropy = None",
+            "a change of functional.cross_entropy",
+        ),
+        ("import time\ntime.perf_counter = None", "a change of time.perf_counter"),
+        ("import gc\ngc.get_objects()", "gc.get_objects"),
+        ("sys.modules['fixed.evaluate']", "sys.modules"),
+        ("os.listdir('.')", "os.listdir"),
+        ("settings = run.settings", "settings by another name"),
+        ("getattr(torch, 'manual' + '_seed')(7)", "the seed (manual_seed)"),
+        ("SEEDED = 'manual_seed'\ngetattr(torch, SEEDED)(7)", "the seed (manual_seed)"),
+        ("getattr(torch, ''.join(names))(7)", "getattr() of a name that is not written out"),
+        ("setattr(run.corpus, name, 1)", "setattr() of a name that is not written out"),
+        ("setattr(F, 'cross_entropy', 1)", "a change of F.cross_entropy"),
         ("from prepare import load", "prepare.load"),
-        ("from torch import manual_seed", "torch.manual_seed"),
+        ("from torch import manual_seed", "the seed (manual_seed)"),
         ("torch.manual_seed(7)", "the seed (manual_seed)"),
         ("torch.Generator()", "the seed (Generator)"),
         ("prepare.BUDGET_S", "prepare.BUDGET_S"),
@@ -29,7 +46,7 @@ SCRIPT = (Path(__file__).parents[2] / "train.py").read_text("utf-8")
         ("run.corpus.evaluation('val')", "evaluation"),
         ("exec('1')", "exec()"),
         ("open(name)", "open()"),
-        ("getattr(torch, 'manual_' + 'seed')(7)", "getattr() of a name that is not written out"),
+        ("torch.os.system('id')", "os"),
         ("getattr(run.corpus, name)('val')", "getattr() of a name that is not written out"),
         ("getattr(torch, 'manual_seed')(7)", "the seed (manual_seed)"),
         ("getattr(prepare, '_validate')", "prepare._validate"),
@@ -42,7 +59,7 @@ SCRIPT = (Path(__file__).parents[2] / "train.py").read_text("utf-8")
         ("().__class__.__mro__", "__mro__"),
         ("__builtins__['exec']('1')", "__builtins__ by another name"),
         ("import operator\noperator.attrgetter('x')(run)", "attrgetter"),
-        ("from operator import methodcaller", "operator.methodcaller"),
+        ("from operator import methodcaller", "methodcaller"),
         ("from torch import *", "torch.*"),
         ("import importlib", "the module importlib"),
         ("torch.utils.importlib.import_module('os')", "importlib"),
@@ -55,7 +72,7 @@ SCRIPT = (Path(__file__).parents[2] / "train.py").read_text("utf-8")
 def test_what_no_experiment_may_reach_is_named_with_its_line(line: str, mark: str) -> None:
     number = SCRIPT.count("\n") + 1
     found = policy.forbidden_uses(SCRIPT, f"{SCRIPT}{line}\n")
-    assert any(f"{mark} (line {number + more})" in found for more in range(line.count("\n") + 1)), found
+    assert any(f"{mark} (line {number + more})" in map(str, found) for more in range(line.count("\n") + 1)), found
 
 
 @pytest.mark.parametrize(
@@ -76,6 +93,23 @@ def test_what_no_experiment_may_reach_is_named_with_its_line(line: str, mark: st
         "class B(A):\n    def __init__(self):\n        super().__init__()",
         "def fast(compile: bool):\n    return compile",
         "print(model.__class__.__name__, prepare.PROFILES)",
+        "from __future__ import annotations",
+        "import gc\nimport json\nimport logging\nimport random\nimport warnings\ngc.collect()",
+        "import time\nbegan = time.perf_counter()\nprint(f'{time.perf_counter() - began:.1f} s')",
+        "ACTIVATION = 'silu'\nx = getattr(torch.nn.functional, ACTIVATION)(x)",
+        "x = getattr(F, config.activation)(x)",
+        "try:\n    import triton\n    import triton.language as tl\nexcept ImportError:\n    triton = None",
+        'def f():\n    """As on https://someone.github.io/notes/model.pt, read from /proc."""',
+        "# https://someone.github.io/result.json",
+        "raise ValueError('see https://someone.github.io/paper.npz')",
+        "lengths = torch.from_numpy(run.corpus.token_bytes())",
+        "def f(self):\n    self.seed = self.evaluation = self._started = 1\n    setattr(self, name, 1)",
+        "setattr(block, f'mixer_{index}', mixer)",
+        "print(vars(config), config.__dict__)",
+        "window = torch.signal.windows.hann(9)",
+        "batch, time, width = x.shape\ntime[0] = 1",
+        "from io import StringIO",
+        "print(run.settings.facts['vocab_size'])",
     ],
 )
 def test_what_an_honest_edit_needs_is_let_be(line: str) -> None:
@@ -85,3 +119,30 @@ def test_what_an_honest_edit_needs_is_let_be(line: str) -> None:
 def test_what_the_committed_script_reaches_already_is_not_the_edits_doing() -> None:
     assert policy.forbidden_uses(SCRIPT, SCRIPT) == []
     assert policy.forbidden_uses(SCRIPT, f"\n\n{SCRIPT}") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "leads_to"),
+    [
+        ("torch.manual_seed(7)", "seed"),
+        ("clock._started = 0", "evaluator"),
+        ("os.environ['X'] = '1'", "environment"),
+        ("open(name)", "files"),
+        ("import socket", "network"),
+        ("prepare.score", "evaluator"),
+        ("run.corpus.evaluation('val')", "data"),
+        ("clock.step_seconds", "budget"),
+    ],
+)
+def test_what_is_off_limits_is_so_for_one_of_seven_reasons(line: str, leads_to: str) -> None:
+    uses = policy.forbidden_uses(SCRIPT, f"{SCRIPT}{line}\n")
+    assert leads_to in {use.leads_to for use in uses}
+    assert any(use.off_limits for use in uses)
+
+
+@pytest.mark.parametrize(
+    "line", ["eval('1')", "import subprocess", "import ctypes", "x.__globals__", "from . import a"]
+)
+def test_what_only_hides_what_it_reaches_may_be_mended(line: str) -> None:
+    [use] = policy.forbidden_uses(SCRIPT, f"{SCRIPT}{line}\n")
+    assert not use.off_limits
