@@ -8,6 +8,7 @@ sandbox and the audit. Only what the edit adds counts; the committed script may 
 import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from agent.spec import reach
 from agent.spec.reach import HIDDEN, Use
@@ -17,11 +18,16 @@ _Marks = Iterator[tuple[str, str]]  # what is reached, and what that leads to
 
 def forbidden_uses(old: str, new: str) -> list[Use]:
     """Return what the new text reaches and the old does not, each with the line of its last place. Both texts parse."""
-    before, after, last = Counter(use.mark for use in _uses(old)), Counter[str](), dict[str, Use]()
+    before, after, last = _marks(old), Counter[str](), dict[str, Use]()
     for use in _uses(new):
         after[use.mark] += 1
         last[use.mark] = max(use, last.get(use.mark, use), key=lambda one: one.line)
     return [last[mark] for mark in after if after[mark] > before[mark]]
+
+
+@lru_cache(maxsize=2)  # every draft is an edit of one text
+def _marks(source: str) -> Counter[str]:
+    return Counter(use.mark for use in _uses(source))
 
 
 def _uses(source: str) -> Iterator[Use]:
