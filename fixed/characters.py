@@ -10,6 +10,7 @@ import json
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -30,7 +31,7 @@ from fixed.settings import PROFILES, Settings, read_settings
 if TYPE_CHECKING:
     import torch
 
-VERSION = 2  # of the preparation: raise it when the same text would give other token files
+VERSION = 3  # of the preparation: raise it when the same text would give other token files
 STANDIN = "-standin"  # at the end of a corpus's name: made up by code, because the real text is not at hand
 BOUNDARY = 0  # the token before a document, and after it where its end is scored
 EVAL_TOKENS = 8192  # scored at once
@@ -129,12 +130,17 @@ def _write(settings: Settings, text: Text, files: Sequence[Source], out: Path) -
 
 
 def _split(text: Text, files: Sequence[Source], train_bytes: int, eval_bytes: int) -> dict[str, list[str]]:
-    """Return the documents of each split, by the hash of each: one that is there twice is never in two of them."""
+    """Return the documents of each split, by the hash of each: all copies of one are in the same.
+
+    Documents in rows are split line by line, as the published figures on names are: a copy's number is hashed with it.
+    """
     splits: dict[str, list[str]] = {"train": [], "val": [], "held": []}
+    copies = Counter[str]()
     left = {"train": train_bytes, "val": eval_bytes, "held": eval_bytes}
     for one, role in _documents(text, files):
         raw = one.encode()
-        split = split_of(hashlib.sha256(raw).digest(), role)
+        split = split_of(hashlib.sha256(raw + b"\n" * copies[one]).digest(), role)
+        copies[one] += text.by_rows
         if len(raw) < left[split]:
             left[split] -= len(raw) + 1
             splits[split].append(one)

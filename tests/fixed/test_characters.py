@@ -1,7 +1,7 @@
 """A corpus of characters: its tokens, its splits, its rows and batches."""
 
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +57,13 @@ def test_another_stand_in_is_not_taken_for_the_one_in_the_cache(tmp_path: Path) 
     assert prepared(tmp_path, one).fingerprint != prepared(tmp_path, other).fingerprint
 
 
-def test_the_split_is_by_the_text_and_no_document_is_in_two(words: Prepared) -> None:
-    held_out = {row.tobytes() for row in words.evaluation("val").rows}
-    seen = [row.tobytes() for row in characters.training_rows(words)]
-    assert held_out
-    assert held_out.isdisjoint(seen)
-    assert len(seen) % 2 == 0  # every word is there twice
+@pytest.mark.parametrize("by_rows", [True, False])
+def test_the_split_is_by_the_hash_and_only_copies_in_rows_may_be_in_two(by_rows: bool) -> None:
+    splits = characters._split(text(by_rows=by_rows), [], 10_000, 10_000)
+    assert sorted(chain(*splits.values())) == sorted(WORDS * 4)
+    shared = set(splits["train"]) & {*splits["val"], *splits["held"]}
+    assert bool(shared) == by_rows
+    assert splits == characters._split(text(by_rows=by_rows), [], 10_000, 10_000)
 
 
 def test_every_byte_of_the_validation_set_is_a_target_once(words: Prepared) -> None:
