@@ -24,7 +24,7 @@ BENCHES: dict[str, Callable[[], dict[str, float]]] = {
 
 def _commit() -> str:
     run = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     )
     return run.stdout.strip()
 
@@ -45,7 +45,7 @@ def main() -> None:
             print(f"{name:10} {what:70} {value:14,.4f}", flush=True)
     out = ROOT / "bench" / "out"
     out.mkdir(exist_ok=True)
-    (out / "bench.json").write_text(json.dumps({**facts, "measured": measured}, indent=2))
+    (out / "bench.json").write_text(json.dumps({**facts, "measured": measured}, indent=2), encoding="utf-8")
 
 
 if __name__ == "__main__":

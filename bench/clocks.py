@@ -58,4 +58,4 @@ def _calibrated_steps(folder: Path, calibration: int) -> int:
 def _train(folder: Path, env: dict[str, str]) -> dict[str, float]:
     environment = {**os.environ, **env, "AUTORESEARCH_PROFILE": "mini", "AUTORESEARCH_RUN_DIR": str(folder)}
     subprocess.run([sys.executable, "train.py"], cwd=ROOT, env=environment, capture_output=True, check=True)
-    return json.loads((folder / "result.json").read_text())["metrics"]
+    return json.loads((folder / "result.json").read_text(encoding="utf-8"))["metrics"]

@@ -26,7 +26,7 @@ class InstantExecutor:
         job.run_dir.mkdir(parents=True, exist_ok=True)
         log = job.run_dir / "run.log"
         if job.role == "prepare":
-            log.write_text('{"corpus": "stdlib", "fingerprint": "ffffffffffff"}\n')
+            log.write_text('{"corpus": "stdlib", "fingerprint": "ffffffffffff"}\n', encoding="utf-8")
         noise = sha256(f"{job.commit} {job.seed}".encode()).digest()[0] / 255
         return Result("ok", {job.metric or "x": 1.5 + 0.001 * noise}, seconds=0.1, log=str(log))
 

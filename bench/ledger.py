@@ -17,7 +17,7 @@ def measure() -> dict[str, float]:
     """Seconds to load (best of 3: the file is in memory then) and to append (median of 20)."""
     with tempfile.TemporaryDirectory() as folder:
         path, lock = Path(folder) / "ledger.jsonl", Path(folder) / "lock"
-        path.write_text("".join(f"{encode(replace(RUN, seed=seed))}\n" for seed in range(RECORDS)))
+        path.write_text("".join(f"{encode(replace(RUN, seed=seed))}\n" for seed in range(RECORDS)), encoding="utf-8")
         loads = [_timed(lambda: Ledger(path, lock)) for _ in range(3)]
         ledger = Ledger(path, lock)
         appends = [_timed(lambda: ledger.append(RUN)) for _ in range(20)]

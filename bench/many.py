@@ -24,7 +24,7 @@ def measure(sizes: tuple[int, ...] = SIZES) -> dict[str, float]:
 def write_issue(project: Path, size: int) -> None:
     """Write an issue whose variants set a constant that no model's shape depends on: any number fits the machine."""
     rows = "".join(f"| 5-{n} | {(1001 + n) / 1e6:.6f} |\n" for n in range(size))
-    (project / "experiments" / "issues" / "0005-many.md").write_text(_HEADER + rows)
+    (project / "experiments" / "issues" / "0005-many.md").write_text(_HEADER + rows, encoding="utf-8")
 
 
 def _measure(size: int) -> dict[str, float]:

@@ -19,7 +19,7 @@ def measure() -> dict[str, float]:
     """Median processor seconds (user and system) of each command on an issue that has its answer."""
     with tempfile.TemporaryDirectory() as folder:
         project = stand_in.make(Path(folder) / "project")
-        (project / "experiments" / "issues" / "0005-one.md").write_text(HEADER + TABLE)
+        (project / "experiments" / "issues" / "0005-one.md").write_text(HEADER + TABLE, encoding="utf-8")
         answered = stand_in.agent(project, *ISSUE)
         assert answered.returncode == 0, answered.stderr
         return {f"{name}, processor s": _processor_s(project, *argv) for name, argv in COMMANDS.items()}

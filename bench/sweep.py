@@ -43,14 +43,16 @@ def measure() -> dict[str, float]:
 
 def _probe(folder: Path, entries: dict[str, int | str], env: dict[str, str]) -> float:
     edits = [SetConstant("train.py", f"TUNED.mini.{name}", value) for name, value in entries.items()]
-    text = (ROOT / "train.py").read_text()
+    text = (ROOT / "train.py").read_text(encoding="utf-8")
     folder.mkdir()
-    (folder / "train.py").write_text(apply({"train.py": text}, edits, ["train.py"]).get("train.py", text))
+    (folder / "train.py").write_text(
+        apply({"train.py": text}, edits, ["train.py"]).get("train.py", text), encoding="utf-8"
+    )
     shutil.copy(ROOT / "prepare.py", folder)
     shutil.copytree(ROOT / "fixed", folder / "fixed", dirs_exist_ok=True)
     settings = {"PROFILE": "mini", "TOKENS": str(TOKENS), "PROBE": "1", "COMPILE": "0", "RUN_DIR": str(folder / "run")}
     variables = {f"AUTORESEARCH_{name}": value for name, value in settings.items()}
     argv = [sys.executable, "train.py"]
     subprocess.run(argv, cwd=folder, env={**os.environ, **env, **variables}, capture_output=True, check=True)
-    metrics = json.loads((folder / "run" / "result.json").read_text())["metrics"]
+    metrics = json.loads((folder / "run" / "result.json").read_text(encoding="utf-8"))["metrics"]
     return float(metrics["tokens_per_second"])

@@ -70,11 +70,11 @@ def _train(run_dir: Path, name: str, env: dict[str, str]) -> Figures:
         cwd=ROOT,
         env={**_surroundings(), **own, **env, "AUTORESEARCH_RUN_DIR": str(run_dir)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     after = os.times()
-    result = json.loads((run_dir / "result.json").read_text()) if process.returncode == 0 else None
+    result = json.loads((run_dir / "result.json").read_text(encoding="utf-8")) if process.returncode == 0 else None
     if result is None or result["notes"].get("compiled", False) != (name == "compiled"):
         raise SystemExit(f"{name} did not run as it should: {process.stderr.strip() or 'it was not compiled'}")
     used = after.children_user + after.children_system - before.children_user - before.children_system

@@ -186,7 +186,9 @@ OLD_WORDS = frozenset(
     + ("thing", "written", "again", "wanted", "owed")
 )
 PRODUCT = sorted(
-    path for place in ("agent", "fixed", "bench", "train.py", "prepare.py") for path in _python(ROOT / place)
+    path
+    for place in ("agent", "fixed", "bench", "experiments", "train.py", "prepare.py")
+    for path in _python(ROOT / place)
 )
 
 
@@ -210,3 +212,28 @@ def test_no_name_is_one_that_can_mean_anything(path: Path) -> None:
 def test_a_name_that_can_mean_anything_is_noticed() -> None:
     text = "def f(asked):\n    for told in asked:\n        pass\nclass C:\n    said: str"
     assert bound_names(text) & OLD_WORDS == {"asked", "told", "said"}
+
+
+def calls_that_trust_the_locale(text: str) -> list[str]:
+    """The calls that read or write text in the encoding of whoever runs them."""
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    return [ast.unparse(node) for node in nodes if _trusts_the_locale(node)]
+
+
+def _trusts_the_locale(call: ast.Call) -> bool:
+    options = {option.arg: ast.unparse(option.value) for option in call.keywords}
+    name = ast.unparse(call.func).rpartition(".")[2]
+    mode = ast.unparse(call.args[-1]) if call.args else ""
+    opens = name == "open" and not isinstance(call.func, ast.Attribute) and "b" not in mode
+    as_text = options.get("text") == "True" or name in ("read_text", "write_text") or opens
+    return as_text and "encoding" not in options
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_text_is_utf_8_by_name(path: Path) -> None:
+    assert calls_that_trust_the_locale(path.read_text(encoding="utf-8")) == []
+
+
+def test_a_call_that_trusts_the_locale_is_noticed() -> None:
+    text = "Path(p).read_text(); open(p, 'rb'); open(p); run(c, text=True, encoding='utf-8'); run(c, text=True)"
+    assert calls_that_trust_the_locale(text) == ["Path(p).read_text()", "open(p)", "run(c, text=True)"]

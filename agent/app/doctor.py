@@ -69,7 +69,7 @@ def _where_runs_come_from(machine: Machine, box: Sandbox, python: str) -> str:
 
 def _export_trial(_: str, tree: Path) -> None:
     tree.mkdir()
-    (tree / "trial.py").write_text("")
+    (tree / "trial.py").write_text("", encoding="utf-8")
 
 
 def _gpus(machine: Machine, argv: Sequence[str], box: Sandbox) -> list[Finding]:
@@ -77,7 +77,7 @@ def _gpus(machine: Machine, argv: Sequence[str], box: Sandbox) -> list[Finding]:
         return [Finding("GPU", True, "none: campaigns run on the processor with profile mini, 1/8 of the width")]
     names = ", ".join(f"{gpu.name} ({_megabytes(gpu.memory_mb)})" for gpu in machine.gpus)
     try:
-        probe = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+        probe = subprocess.run(argv, capture_output=True, encoding="utf-8", errors="replace", timeout=120, check=False)
         ok, answer = probe.returncode == 0, (probe.stderr.strip().splitlines() or ["no output"])[-1]
     except subprocess.TimeoutExpired:
         ok, answer = False, "no answer in 120 s"
@@ -91,7 +91,9 @@ def _megabytes(size: int | None) -> str:
 
 def version_of(program: str) -> str:
     """Return the first line of `program --version`."""
-    run = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    run = subprocess.run(
+        [program, "--version"], capture_output=True, encoding="utf-8", errors="replace", timeout=10, check=False
+    )
     return run.stdout.partition("\n")[0]
 
 

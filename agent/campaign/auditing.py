@@ -169,7 +169,7 @@ def _score(ctx: CampaignContext, view: CampaignView, scored: ScoredRun, *, claim
     jobs.check_pins(ctx, view, scored.record.commit)
     folder = checkpoint(ctx, scored.record).with_name("audit" if claims else "compared")
     request, answered = _request(ctx, view, scored, folder, claims), folder / "question.json"
-    if not claims and answered.is_file() and answered.read_text() == request.to_json():
+    if not claims and answered.is_file() and answered.read_text(encoding="utf-8") == request.to_json():
         return read_report(Result("ok"), folder)
     result = jobs.run_one(ctx, _job(ctx, view, scored.record, request, folder))
     if result.status != "ok":
@@ -180,7 +180,7 @@ def _score(ctx: CampaignContext, view: CampaignView, scored: ScoredRun, *, claim
         raise Paused(
             f"the baseline's checkpoint cannot be scored: {reason}", where=result.log, next_step="run it again"
         )
-    answered.write_text(request.to_json())
+    answered.write_text(request.to_json(), encoding="utf-8")
     return report
 
 

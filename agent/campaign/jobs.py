@@ -71,7 +71,7 @@ def prepare_corpus(ctx: CampaignContext, plan: Plan) -> Corpus:
 
 def _read_corpus(script: str, log: Path) -> Corpus:
     """Return the corpus that the last line of JSON in prepare.py's log describes."""
-    lines = log.read_text(errors="replace").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     try:
         printed = json.loads(next(line for line in reversed(lines) if line.startswith("{")))
         kind, dash, digest = str(printed["fingerprint"]).rpartition("-")  # `standin-` before that of made-up data

@@ -63,7 +63,8 @@ class Command:
         try:
             before = {**self._context, **brief.files}
             _lay_out(place / "work", before, self._context)
-            (place / "prompt.txt").write_text(prompt.command_prompt(brief, idea, failure, self._secrets))
+            text = prompt.command_prompt(brief, idea, failure, self._secrets)
+            (place / "prompt.txt").write_text(text, encoding="utf-8")
             return self._draft(place / "work", brief, before, self._run(place, logs))
         finally:
             discard(place)
@@ -75,7 +76,8 @@ class Command:
         job = Job("", "", 0, "prepare", argv, env, logs.absolute(), self._timeout_s, "", gpus=0, trusted=True)
         result = RunningJob(job, place / "work").wait()
         log = logs / "run.log"
-        log.write_text(redact(log.read_text(errors="replace"), self._secrets))
+        text = redact(log.read_text(encoding="utf-8", errors="replace"), self._secrets)
+        log.write_text(text, encoding="utf-8")
         return result
 
     def _draft(self, work: Path, brief: Brief, before: Mapping[str, str], result: Result) -> Draft:

@@ -98,7 +98,7 @@ def read(environment: Mapping[str, str], model: str | None = None, max_usd: floa
 def _read_file(path: Path) -> Settings:
     step = "correct it after the example of agent/editors/models.yaml, or unset AUTORESEARCH_MODELS_FILE"
     try:
-        return Settings.model_validate(yaml.safe_load(path.read_text()))
+        return Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot read the models: {error}", where=str(path), next_step=step) from None
     except yaml.YAMLError as error:

@@ -89,7 +89,7 @@ def _give_up_privileges() -> None:
     _LIBC.prctl(_PR_CAP_AMBIENT, 4, 0, 0, 0)
     header, none = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
     _LIBC.capset(header, none)
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     if not all(re.search(f"^{line}", status, re.MULTILINE) for line in _NO_PRIVILEGES):
         os._exit(126)  # never a run that has them
 

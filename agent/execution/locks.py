@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _holder(note: Path) -> str:
     """Who holds a lock, in words; the note may be a moment behind the lock itself."""
     try:
-        held = json.loads(note.read_text())
+        held = json.loads(note.read_text(encoding="utf-8"))
         return f"process {held['pid']} ({held['what']}), since {held['since']}"
     except (OSError, ValueError, KeyError):
         return "another process"
@@ -27,7 +27,7 @@ def _holder(note: Path) -> str:
 def _write_note(note: Path, what: str) -> None:
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     with suppress(OSError):  # another user's, who was killed: the lock is ours all the same
-        note.write_text(json.dumps({"pid": os.getpid(), "what": what, "since": since}))
+        note.write_text(json.dumps({"pid": os.getpid(), "what": what, "since": since}), encoding="utf-8")
 
 
 def _shared(folder: Path) -> None:

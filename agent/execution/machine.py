@@ -107,7 +107,7 @@ def visible(gpus: tuple[Gpu, ...], shown: str | None) -> tuple[Gpu, ...]:
 def _processor() -> str:
     """The processor's name as the kernel gives it, else its architecture."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, "") or platform.processor() or platform.machine()  # the second starts a program to know
 

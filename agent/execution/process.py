@@ -253,8 +253,8 @@ class RunningJob:
 def _oom_kills() -> int:
     """Return how often the kernel has killed in our control group for lack of memory; 0 where unknown (cgroup 2)."""
     try:
-        group = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip()
-        events = Path(f"/sys/fs/cgroup{group}/memory.events").read_text()
+        group = Path("/proc/self/cgroup").read_text(encoding="utf-8").rpartition("::")[2].strip()
+        events = Path(f"/sys/fs/cgroup{group}/memory.events").read_text(encoding="utf-8")
     except OSError:
         return 0
     counts = dict(line.split() for line in events.splitlines())

@@ -186,7 +186,13 @@ def _last_line(argv: Sequence[str]) -> str:
     """Return the last line that a command prints, on either stream."""
     try:
         run = subprocess.run(
-            argv, capture_output=True, text=True, timeout=PROBE_S, check=False, stdin=subprocess.DEVNULL
+            argv,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PROBE_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
@@ -211,7 +217,7 @@ def _advice(program: str) -> str:
 
 def _setting(name: str) -> str:
     path = Path("/proc/sys") / name
-    return path.read_text().strip() if path.exists() else ""
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 
 # --- policy -----------------------------------------------------------------------------------------------

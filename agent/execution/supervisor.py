@@ -58,7 +58,7 @@ def restrict(limits: dict[str, int]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if "file" in limits:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file"], limits["file"]))
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="utf-8") as score:  # noqa: PTH123
         score.write("1000")
 
 

@@ -80,7 +80,7 @@ def needs_of(script: Path, env: Mapping[str, str]) -> Needs | None:
 
 def _texts(script: Path, seen: set[Path]) -> Iterator[str]:
     """Yield the text of a script, then those of the modules beside it that it imports."""
-    text = script.read_text(errors="replace")
+    text = script.read_text(encoding="utf-8", errors="replace")
     yield text
     for name in _IMPORT.findall(text):
         for path in (script.with_name(f"{name}.py"), *sorted(script.with_name(name).glob("*.py"))):

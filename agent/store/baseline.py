@@ -45,13 +45,14 @@ def contains_model_code(repo: Repository, base: str) -> bool:
 
     Git is asked and not the ledger: a promotion by hand, by a merge or by a cherry-pick is in no record, and the
     commit's author tells it all the same. Later commits of a person do not clear it, since they need not touch that
-    code; what a person has committed as their own (a squashed merge) is a person's.
+    code; what a person has committed as their own (a squashed merge) is a person's. A shallow clone cannot tell, and
+    counts as yes.
     """
-    return any(not _only_sets_constants(repo, commit) for commit in repo.harness_commits(base))
+    return repo.is_shallow or any(not _only_sets_constants(repo, commit) for commit in repo.harness_commits(base))
 
 
 def _only_sets_constants(repo: Repository, commit: str) -> bool:
-    """Whether a commit only sets constants of scripts. One without a parent here (a shallow clone) may do anything."""
+    """Whether a commit only sets constants of scripts. The first of a history may do anything."""
     parent = repo.resolve(f"{commit}^")
     if parent is None:
         return False

@@ -14,12 +14,15 @@ from collections.abc import Mapping, Sequence
 from errno import ENOSPC
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from agent.core.errors import BadInput, HarnessError, Paused
 from agent.store import objects
 from agent.store.objects import Tree
 from agent.store.processes import NO_HOOKS, GitError, GitProcess, change, query, read_line
+
+if TYPE_CHECKING:
+    import tarfile
 
 NOTES = "refs/notes/autoresearch"
 _BRANCH = re.compile(r"autoresearch/[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+")
@@ -130,6 +133,11 @@ class Repository:
             self._by_harness[commit] = log.splitlines()
         return self._by_harness[commit]
 
+    @property
+    def is_shallow(self) -> bool:
+        """Whether this clone lacks the older commits of its history."""
+        return (self.git_dir / "shallow").exists()
+
     def changed(self, old: str, new: str) -> list[str]:
         """Return the paths in which two commits differ."""
         before, after = self.tree(old), self.tree(new)
@@ -227,17 +235,20 @@ class Repository:
         """Have git overlook what a campaign writes, in a repository whose .gitignore does not: in info/exclude."""
         path = self.git_dir / "info" / "exclude"
         path.parent.mkdir(exist_ok=True)
-        text = path.read_text() if path.exists() else ""
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
         missing = [pattern for pattern in patterns if pattern not in text.splitlines()]
         if missing:
             draft = path.with_name("exclude.draft")  # the user's own patterns survive a disk that fills up here
-            draft.write_text("\n".join([*text.splitlines(), *missing, ""]))
+            draft.write_text("\n".join([*text.splitlines(), *missing, ""]), encoding="utf-8")
             draft.replace(path)
 
     # --- what a run sees ---
 
     def export(self, commit: str, folder: Path) -> None:
-        """Write the files of a commit into an empty folder: no .git, no untracked file, nothing of the work tree."""
+        """Write the files of a commit into an empty folder: no .git, no untracked file, nothing of the work tree.
+
+        A link that leads out of the folder is left out: nothing behind it belongs to the commit.
+        """
         import tarfile  # with its compressions it takes long, and few commands run anything
 
         with tempfile.TemporaryFile() as archive:
@@ -247,7 +258,16 @@ class Repository:
                 raise GitError(done.stderr.decode(errors="replace").strip(), where="git archive")
             archive.seek(0)
             with tarfile.open(fileobj=archive) as tar:
-                tar.extractall(folder, filter="data")
+                tar.extractall(folder, filter=_without_links_out)
+
+
+def _without_links_out(member: "tarfile.TarInfo", folder: str) -> "tarfile.TarInfo | None":
+    import tarfile
+
+    try:
+        return tarfile.data_filter(member, folder)
+    except (tarfile.AbsoluteLinkError, tarfile.LinkOutsideDestinationError):
+        return None
 
 
 def _located(path: Path) -> tuple[Path, Path]:
@@ -259,7 +279,7 @@ def _located(path: Path) -> tuple[Path, Path]:
         raise BadInput(f"{path} is not inside a git repository", next_step=advice)
     argv = ["git", "rev-parse", "--is-bare-repository", "--git-common-dir", "--show-toplevel"]
     env = {**os.environ, "LC_ALL": "C"}
-    done = subprocess.run(argv, cwd=path, capture_output=True, text=True, env=env)
+    done = subprocess.run(argv, cwd=path, capture_output=True, encoding="utf-8", errors="surrogateescape", env=env)
     answers = done.stdout.splitlines()
     if "not a git repository" in done.stderr:
         raise BadInput(f"{path} is not inside a git repository", next_step=advice)

@@ -46,11 +46,11 @@ def names(root: Path) -> list[str]:
 def load(root: Path, name: str) -> Track:
     """The track `name`. Raises BadInput where there is none, or where its track.toml is wrong."""
     path = root / FOLDER / name / "track.toml"
-    if not path.is_file():
+    if name not in names(root):  # which no path to another folder is
         known = ", ".join(names(root)) or "none"
         raise BadInput(f"there is no track {name!r}", where=str(path), next_step=f"tracks here: {known}")
     try:
-        fields = _read(path.read_text())
+        fields = _read(path.read_text(encoding="utf-8"))
         budget = _budget(fields)
     except ValueError as error:
         raise BadInput(_first(error), where=str(path)) from None

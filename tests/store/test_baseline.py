@@ -36,6 +36,12 @@ def test_a_baseline_that_a_model_wrote_is_known_by_its_history(
     assert {made.has_model_code(name) for name in ("baseline", *made.order)} == {expected}
 
 
+def test_a_shallow_clone_may_hide_what_a_model_wrote(project: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "--quiet", "--depth", "1", project.as_uri(), "shallow")
+    assert plan(tmp_path / "shallow").base_has_model_code
+    assert not plan(project).base_has_model_code
+
+
 def test_the_base_is_head_until_there_is_a_baseline(project: Path) -> None:
     assert plan(project).base.commit == git(project, "rev-parse", "HEAD")
 

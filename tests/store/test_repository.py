@@ -175,6 +175,14 @@ def test_an_export_has_the_committed_files_and_nothing_else(project: Path, repo:
     assert (tmp_path / "tree" / "train.py").read_text() == committed
 
 
+def test_an_export_leaves_out_the_links_that_lead_out_of_it(project: Path, repo: Repository, tmp_path: Path) -> None:
+    for name, target in (("inside", "train.py"), ("absolute", "/etc/hostname"), ("above", "../../elsewhere")):
+        (project / name).symlink_to(target)
+    commit(project, "Links")
+    repo.export(head(project), tmp_path / "tree")
+    assert {path.name for path in (tmp_path / "tree").iterdir() if path.is_symlink()} == {"inside"}
+
+
 @pytest.mark.parametrize("place", ["experiments/main", "experiments/main/", "train.py", "nowhere/"])
 def test_the_files_at_a_place_of_a_commit_have_their_paths_from_the_root(
     project: Path, repo: Repository, place: str

@@ -24,9 +24,10 @@ def test_the_main_track_is_here_and_whole() -> None:
     assert "main" in names(ROOT)
 
 
-def test_an_unknown_track_is_answered_with_those_there_are() -> None:
-    with pytest.raises(BadInput, match=r"there is no track 'nmaes'\n  tracks here: main"):
-        load(ROOT, "nmaes")
+@pytest.mark.parametrize("name", ["nmaes", "", "../experiments/main", str(ROOT / "experiments" / "main"), "main/"])
+def test_an_unknown_track_is_answered_with_those_there_are(name: str) -> None:
+    with pytest.raises(BadInput, match=rf"there is no track '{name}'\n  tracks here: main"):
+        load(ROOT, name)
 
 
 @pytest.mark.parametrize(
