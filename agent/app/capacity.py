@@ -107,7 +107,7 @@ def _of_shape(args: argparse.Namespace, workspace: Workspace) -> Report:
 
 def _of_baseline(args: argparse.Namespace, workspace: Workspace) -> Report:
     track = tracks.load(workspace.repo.root, "main")
-    base = read_base(workspace.repo, track, natural_base(workspace.repo, track))
+    base = read_base(workspace.repo, track, natural_base(workspace.repo, track), workspace.ledger)
     check_committed(workspace.repo, track, base.commit, args.committed)
     profile = choose_profile(args, "full")
     return Report(

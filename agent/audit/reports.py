@@ -11,8 +11,9 @@ from agent.core.frozen import frozen
 from agent.core.runs import Result
 from agent.core.sanitize import one_line
 
-# Both are run
+# All three are run
 SCORER, MODEL_SERVER = Path(__file__).with_name("scorer") / "__main__.py", Path(__file__).with_name("model_server.py")
+DRAFT_MODEL = Path(__file__).with_name("draft_model.py")
 
 
 @frozen

@@ -5,7 +5,9 @@ from agent.core.experiment import Track
 from agent.core.frozen import frozen
 from agent.spec import preflight
 from agent.spec.preflight import Resolved, Sources
+from agent.store import rounds
 from agent.store.baseline import baseline_branch, contains_model_code
+from agent.store.ledger import Ledger
 from agent.store.repository import Repository
 
 
@@ -20,10 +22,10 @@ class Base:
     has_model_code: bool = False
 
 
-def read_base(repo: Repository, track: Track, commit: str) -> Base:
+def read_base(repo: Repository, track: Track, commit: str, ledger: Ledger) -> Base:
     """Return what stands at a commit. Raises BadInput where a file is missing or the script cannot be resolved."""
-    sources = _sources_at(repo, track, commit)
-    return Base(track, commit, sources, preflight.baseline(track, sources), contains_model_code(repo, commit))
+    sources = _sources_at(repo, track, commit, ledger)
+    return Base(track, commit, sources, preflight.baseline(track, sources), sources.rewritten)
 
 
 def check_branches(repo: Repository, track: Track, issue: int) -> None:
@@ -48,9 +50,9 @@ def check_committed(repo: Repository, track: Track, base: str, committed: bool) 
         )
 
 
-def resolve_at(repo: Repository, track: Track, commit: str) -> Resolved:
+def resolve_at(repo: Repository, track: Track, commit: str, ledger: Ledger) -> Resolved:
     """Return a track's script as committed at `commit`, resolved."""
-    return preflight.baseline(track, _sources_at(repo, track, commit))
+    return preflight.baseline(track, _sources_at(repo, track, commit, ledger))
 
 
 def fixed_texts(repo: Repository, track: Track, commit: str) -> dict[str, str]:
@@ -61,10 +63,13 @@ def fixed_texts(repo: Repository, track: Track, commit: str) -> dict[str, str]:
     return {path: _read(repo, commit, path) for path in (track.prepare, *below)}
 
 
-def _sources_at(repo: Repository, track: Track, commit: str) -> Sources:
+def _sources_at(repo: Repository, track: Track, commit: str, ledger: Ledger) -> Sources:
     files = {path: _read(repo, commit, path) for path in {track.script, *track.editable}}
     fixed = fixed_texts(repo, track, commit)
-    return Sources(files, {} if track.prepare is None else preflight.profile_facts(fixed, track.prepare))
+    facts = {} if track.prepare is None else preflight.profile_facts(fixed, track.prepare)
+    if not contains_model_code(repo, commit):
+        return Sources(files, facts)
+    return Sources(files, facts, rewritten=True, sizes=rounds.sizes_of(ledger, repo.tree(commit)))
 
 
 def _read(repo: Repository, commit: str, path: str) -> str:

@@ -83,7 +83,7 @@ class CampaignView:
             if run.at < min(snapshot.chain) or (own and run.role in _EXPLORING[name == BASELINE]):
                 snapshot.explored.append(snapshot.measurements[-1])
             if run.status == "ok":
-                snapshot.slowest = max(snapshot.slowest or 0.0, run.seconds / self._flops_per_token(name))
+                snapshot.slowest = max(snapshot.slowest or 0.0, run.seconds / self._work_ratio(name))
 
     def _ran_unsandboxed(self, name: str, run: RunRecord) -> bool:
         """Return whether a run of a model's code was made outside of the sandbox that this campaign requires of it."""
@@ -194,7 +194,7 @@ class CampaignView:
         """Return what the audit's clock looks at."""
         from agent.audit.timing import Timing
 
-        flops = self._flops_per_token(name) / self._flops_per_token(BASELINE)
+        flops = self._work_ratio(name)
         runs, base_runs = self.decision_runs(name), self.decision_runs(BASELINE)
         return Timing(runs, base_runs, flops, self.plan.has_model_code(name))
 
@@ -212,12 +212,12 @@ class CampaignView:
     def usual_seconds(self, name: str) -> float | None:
         """Return the seconds that a run takes in all, by the slowest so far and the FLOPs of both; None before one."""
         slowest = self._snapshot().slowest
-        return None if slowest is None else slowest * self._flops_per_token(name)
+        return None if slowest is None else slowest * self._work_ratio(name)
 
-    def _flops_per_token(self, name: str) -> float:
-        """Return the FLOPs a token, or 1 for a script that has no shape."""
-        shape = self.plan.resolved(name).shapes.get(self.plan.profile)
-        return 1.0 if shape is None else float(shape.flops_per_token)
+    def _work_ratio(self, name: str) -> float:
+        """Return the FLOPs a token over the baseline's, or 1 where either script has no shape."""
+        own, base = (self.plan.resolved(one).shapes.get(self.plan.profile) for one in (name, BASELINE))
+        return own.flops_per_token / base.flops_per_token if own and base and base.flops_per_token else 1.0
 
     def usual_speed(self, run: RunRecord) -> list[float]:
         """Return the tokens per second of the comparable quiet runs of the same tree."""

@@ -25,7 +25,6 @@ from agent.gate import history
 DAY_S = 24 * 3600.0
 START_S = 240  # a run may take so long beside its training: a GPU that has compiled nothing yet may need minutes
 COMPILE_FROM_S = 120  # of budget: a shape compiles in 50 s on two cores, and then a step takes a third less time
-SMOKE_STEPS = 5  # of a draft, before it is a variant
 MIN_FREE_MB = 64  # free space without which no run begins, beside that of its checkpoint
 
 
@@ -172,31 +171,7 @@ def _home(ctx: CampaignContext, view: CampaignView, name: str, seed: int, role: 
     return ctx.logs / f"issue-{view.campaign.issue}" / name / f"{kind}-{seed}"
 
 
-def smoke(ctx: CampaignContext, plan: Plan, name: str, commit: str, attempt: int, corpus: Corpus) -> Result:
-    """Run a draft's first steps, uncompiled, and its evaluation: does it run at all? It is in no ledger.
-
-    What it compiles nobody loads again; it pays with seconds what a whole run would pay with minutes.
-    """
-    home = ctx.logs / f"issue-{plan.spec.issue.number}" / name / f"smoke-{attempt}"
-    own = {"SEED": "0", "STEPS": str(SMOKE_STEPS), "COMPILE": "0", "CACHE": str(home / "cache")}
-    job = Job(
-        variant=name,
-        commit=commit,
-        seed=0,
-        role="smoke",
-        argv=(ctx.python, plan.track.script),
-        env=_shared_env(ctx, plan, corpus.folder) | {f"AUTORESEARCH_{key}": value for key, value in own.items()},
-        run_dir=home,
-        timeout_s=float(START_S),
-        metric=plan.track.metric,
-        readable=integrity.visible_files(corpus.folder),
-    )
-    result = _complete(corpus.folder, job, run_one(ctx, job))
-    (home / "model.pt").unlink(missing_ok=True)  # nobody will ask it anything
-    return result
-
-
-def _shared_env(ctx: CampaignContext, plan: Plan, corpus: Path | None) -> dict[str, str]:
+def shared_env(ctx: CampaignContext, plan: Plan, corpus: Path | None) -> dict[str, str]:
     """Return the environment of every run of a plan."""
     prepared = {"AUTORESEARCH_PREPARED": str(corpus)} if corpus else {}
     return {**ctx.env, "AUTORESEARCH_PROFILE": plan.profile, "AUTORESEARCH_CORPUS": plan.corpus, **prepared}
@@ -205,7 +180,7 @@ def _shared_env(ctx: CampaignContext, plan: Plan, corpus: Path | None) -> dict[s
 def _env(ctx: CampaignContext, view: CampaignView, name: str, role: JobRole) -> dict[str, str]:
     """Return the environment of a run, without its seed and its cache."""
     own = compile_env(view.plan.profile, view.plan.budget) | _budget_env(view, name, role)
-    return _shared_env(ctx, view.plan, view.corpus) | own
+    return shared_env(ctx, view.plan, view.corpus) | own
 
 
 def _cache(ctx: CampaignContext, view: CampaignView, name: str, run_dir: Path) -> Path:
@@ -289,7 +264,7 @@ def _probed(ctx: CampaignContext, view: CampaignView, run_dir: Path, cache: Path
 
 def record_result(ctx: CampaignContext, view: CampaignView, job: Job, result: Result) -> RunRecord:
     """Put a finished run in the ledger; nothing of it is believed before this."""
-    result = _complete(view.corpus, job, result)
+    result = complete(view.corpus, job, result)
     if result.status != "ok":
         check_disk(ctx, view.plan)
     record = _contended(view, _record(ctx, view, job, result))
@@ -329,7 +304,7 @@ def _record(ctx: CampaignContext, view: CampaignView, job: Job, result: Result) 
     )
 
 
-def _complete(corpus: Path | None, job: Job, result: Result) -> Result:
+def complete(corpus: Path | None, job: Job, result: Result) -> Result:
     """Return a result, failed where it leaves nothing to audit: else a run could choose which seeds are looked at."""
     has_model = (job.run_dir / "model.pt").is_file() and (job.run_dir / "losses.npz").is_file()
     if corpus is None or job.role == "probe" or result.status != "ok" or has_model:

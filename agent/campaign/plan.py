@@ -177,7 +177,7 @@ def make_plan(
     round = _round(request, repo, ledger, track, issue)
     check_branches(repo, track, issue.number)
     check_committed(repo, track, round.base, request.committed)
-    base = read_base(repo, track, round.base)
+    base = read_base(repo, track, round.base, ledger)
     willing = None if request.answered else readers  # looking at an answer costs nothing
     spec = read_issue(issue, track, base.baseline.constants, request.profile, ledger, willing)
     if spec.proposals:

@@ -2,32 +2,29 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from agent.campaign import jobs, steer
 from agent.campaign.context import CampaignContext
-from agent.campaign.plan import Plan, check_device_memory, message
-from agent.core.errors import BadInput, NothingToRun, OffLimits, SpendingCapReached
-from agent.core.experiment import Rewrite, Variant
+from agent.campaign.drafts import SUMMARY_CAP, CheckResult, DraftChecker, commit_draft
+from agent.campaign.plan import Plan
+from agent.core.errors import NothingToRun, SpendingCapReached
 from agent.core.faults import fault_point
 from agent.core.frozen import frozen
 from agent.core.proposals import Brief, Draft, Idea
 from agent.core.protocols import Editor, Notice
 from agent.core.records import ProposalRecord, RoundRecord, SpendRecord, utc_now
-from agent.core.runs import Result
-from agent.core.sanitize import make_postable, one_line, secrets
+from agent.core.sanitize import one_line, secrets
+from agent.core.sizes import ModelSize
 from agent.editors import prompt
 from agent.editors.spending import spent
 from agent.execution.machine import torch_version
-from agent.spec import preflight
 from agent.store import rounds
 from agent.store.rounds import Round
 
 RULES = "program.md"
 MAX_REVISIONS = 3  # times that a draft goes back to its editor with its failure
-LOG_TAIL = 3000  # characters of a failed run's log that its editor is shown
-SUMMARY_CAP = 300  # characters of an editor's own words, in its record
 FAILURE_CAP = 600  # characters of why a proposal was refused, in its record
 
 
@@ -136,25 +133,17 @@ def _ask_for_ideas(ctx: CampaignContext, plan: Plan, editor: Editor, brief: Brie
 
 
 @frozen
-class CheckResult:
-    """The result of a check of a draft: its failure, if any, and whether its editor may revise it.
-
-    `commit` is the draft's, where it came so far as to be committed.
-    """
-
-    failure: str = ""
-    revisable: bool = True
-    commit: str = ""
-
-
-@frozen
 class DraftOutcome:
-    """What became of an idea: the last draft of it, why it may not run, the checks it took, and its commit if any."""
+    """What became of an idea: the last draft of it, why it may not run, the checks it took, its commit if any.
+
+    `sizes` are its model's, by profile, where that was built.
+    """
 
     draft: Draft
     failure: str
     attempts: int
     commit: str = ""
+    sizes: Mapping[str, ModelSize] = field(default_factory=dict)
 
 
 def draft_until_valid(
@@ -177,10 +166,10 @@ def draft_until_valid(
         result = check(draft, attempt)
         if not result.failure or not result.revisable:
             break
-    return DraftOutcome(draft, result.failure, attempt, result.commit)
+    return DraftOutcome(draft, result.failure, attempt, result.commit, result.sizes)
 
 
-def _propose_one(ctx: CampaignContext, plan: Plan, editor: Editor, brief: Brief, checker: "DraftChecker") -> None:
+def _propose_one(ctx: CampaignContext, plan: Plan, editor: Editor, brief: Brief, checker: DraftChecker) -> None:
     """Turn one idea into a proposal, accepted or refused, and record it."""
     idea = checker.idea
     ctx.emit(Notice(f"{idea.name}: {one_line(idea.title, limit=120) or 'an idea of its editor'}"))
@@ -197,7 +186,7 @@ def _propose_one(ctx: CampaignContext, plan: Plan, editor: Editor, brief: Brief,
     ctx.emit(Notice(f"{idea.name} after {outcome.attempts} drafts, ${record.usd:.4f}: {result}"))
 
 
-def _draft(ctx: CampaignContext, plan: Plan, editor: Editor, brief: Brief, checker: "DraftChecker") -> DraftOutcome:
+def _draft(ctx: CampaignContext, plan: Plan, editor: Editor, brief: Brief, checker: DraftChecker) -> DraftOutcome:
     """Return what becomes of an idea. When the money is used up, the proposals accepted so far are enough."""
     try:
         folder = _folder(ctx, plan, checker.idea.name)
@@ -226,53 +215,5 @@ def _record(ctx: CampaignContext, plan: Plan, idea: Idea, outcome: DraftOutcome)
         attempts=outcome.attempts,
         usd=float(spent(ctx.ledger.records_of(SpendRecord, issue), idea.name)),
         at=utc_now(),
+        sizes=outcome.sizes,
     )
-
-
-def commit_draft(ctx: CampaignContext, plan: Plan, idea: Idea, draft: Draft) -> str:
-    """Commit a draft on the plan's base and return the commit: its smoke run, proposal and campaign are of this one."""
-    why = rounds.rationale(idea, one_line(draft.summary, limit=SUMMARY_CAP))
-    return ctx.repo.commit(plan.base.commit, draft.files, message(plan, Variant(idea.name, (), why=why), {}))
-
-
-class DraftChecker:
-    """The checks of one idea's drafts: what can be known without running, then a run of a few steps."""
-
-    def __init__(self, ctx: CampaignContext, plan: Plan, idea: Idea, corpus: jobs.Corpus) -> None:
-        self._ctx, self._plan, self.idea, self._corpus = ctx, plan, idea, corpus
-
-    def check(self, draft: Draft, attempt: int) -> CheckResult:
-        """Return what keeps a draft from running. A draft that reaches what is off limits is not revisable."""
-        try:
-            self._resolve(draft.files)
-        except BadInput as error:
-            return CheckResult(str(error), revisable=not isinstance(error, OffLimits))
-        commit = commit_draft(self._ctx, self._plan, self.idea, draft)
-        known = rounds.duplicate_of(self._ctx.ledger, self._ctx.repo.tree(commit))
-        if known:
-            return CheckResult(f"it is {known} again, to the letter; try something else", commit=commit)
-        return CheckResult(_failure(self._smoke(commit, attempt)), commit=commit)
-
-    def _resolve(self, files: Mapping[str, str]) -> None:
-        """Raise BadInput for what can be known without running."""
-        edits = tuple(Rewrite(path, text) for path, text in files.items())
-        variant = Variant(self.idea.name, edits, where=f"proposal {self.idea.name}")
-        track, sources = self._plan.track, self._plan.base.sources
-        [resolved] = preflight.variants(self._plan.spec, track, sources, [variant])
-        preflight.contract(resolved, track, sources)
-        check_device_memory([resolved], self._plan.profile, self._ctx.machine)
-
-    def _smoke(self, commit: str, attempt: int) -> Result:
-        self._ctx.emit(Notice(f"{self.idea.name}: draft {attempt} runs {jobs.SMOKE_STEPS} steps"))
-        result = jobs.smoke(self._ctx, self._plan, self.idea.name, commit, attempt, self._corpus)
-        if result.status != "ok":
-            jobs.check_disk(self._ctx, self._plan)  # no revision helps against a full disk
-        return result
-
-
-def _failure(result: Result) -> str:
-    """Return how a smoke run failed, with the end of its output; empty where it did not fail."""
-    if result.status == "ok":
-        return ""
-    log = Path(result.log).read_bytes()[-4 * LOG_TAIL :].decode(errors="replace") if result.log else ""
-    return f"{result.status}: {result.reason}\n\n{make_postable(log, secrets(os.environ))[-LOG_TAIL:]}"

@@ -60,7 +60,7 @@ def make_board(ctx: CampaignContext, view: CampaignView) -> Board:
     """Return the board of a campaign as it stands."""
     plan = view.plan
     here = ctx.repo.resolve(f"refs/heads/{baseline_branch(plan.track.name)}") or plan.base.commit
-    current = plan.baseline if here == plan.base.commit else resolve_at(ctx.repo, plan.track, here)
+    current = plan.baseline if here == plan.base.commit else resolve_at(ctx.repo, plan.track, here, ctx.ledger)
     return build_board(view, here, current.shapes.get("full"), _command(plan), _notices(ctx.ledger, view, here))
 
 

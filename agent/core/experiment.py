@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from agent.core.claims import Claim
 from agent.core.frozen import frozen
+from agent.core.sizes import ModelSize
 
 Constant = int | float | str | bool | None
 Profile = Literal["full", "mini"]
@@ -148,6 +149,7 @@ class Variant:
     where: str = ""
     usd: float = 0.0  # what it cost to write
     commit: str = ""  # where it is committed already, as an accepted proposal is
+    sizes: Mapping[str, ModelSize] = field(default_factory=dict)  # by profile, where its model was built
 
     @property
     def only_sets_constants(self) -> bool:

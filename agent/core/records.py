@@ -9,6 +9,7 @@ from agent.core.experiment import GateRules, Profile
 from agent.core.frozen import frozen
 from agent.core.proposals import Idea
 from agent.core.runs import AuditStatus, Conditions, Delivery, JobRole, Status, Verdict
+from agent.core.sizes import ModelSize
 from agent.core.trials import Candidate, Findings
 
 SCHEMA = 1  # of every record in the ledger
@@ -269,6 +270,7 @@ class ProposalRecord:
     attempts: int
     usd: float
     at: str
+    sizes: Mapping[str, ModelSize] = field(default_factory=dict)  # of its model, by profile, where it was built
     kind: Literal["proposal"] = "proposal"
     schema: int = SCHEMA
 

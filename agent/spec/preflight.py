@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
@@ -10,6 +10,7 @@ from typing import cast
 from agent.core.errors import BadInput, OffLimits
 from agent.core.experiment import BASELINE, Constant, Profile, SetConstant, Shape, Spec, Track, Variant
 from agent.core.frozen import frozen
+from agent.core.sizes import ModelSize
 from agent.spec import edits, policy, script, shape
 from agent.spec.reach import Use
 
@@ -32,10 +33,16 @@ class Resolved:
 
 @frozen
 class Sources:
-    """The committed texts that a plan is made from: editable files, and the fixed side's facts by profile."""
+    """The committed texts that a plan is made from: editable files, and the fixed side's facts by profile.
+
+    rewritten: a model wrote some of the script, which the formulas of `shape` may not describe. sizes: those of its
+    model, by profile, where it was built.
+    """
 
     files: Mapping[str, str]
     facts: Mapping[Profile, Mapping[str, object]]
+    rewritten: bool = False
+    sizes: Mapping[str, ModelSize] = field(default_factory=dict)
 
 
 def profile_facts(fixed: Mapping[str, str], prepare: str) -> dict[Profile, Mapping[str, object]]:
@@ -50,7 +57,7 @@ def profile_facts(fixed: Mapping[str, str], prepare: str) -> dict[Profile, Mappi
 
 def baseline(track: Track, sources: Sources) -> Resolved:
     """Return the unedited script, resolved."""
-    return _resolve(Variant(BASELINE, ()), {}, track, sources)
+    return _resolve(Variant(BASELINE, (), sizes=sources.sizes), {}, track, sources)
 
 
 def check_baseline(spec: Spec, resolved: Resolved) -> None:
@@ -73,15 +80,15 @@ def variants(spec: Spec, track: Track, sources: Sources, proposed: Sequence[Vari
 
 
 def contract(one: Resolved, track: Track, sources: Sources) -> None:
-    """Raise BadInput where a rewritten script has lost what the harness calls: its top-level names, its constants."""
+    """Raise BadInput where a rewritten script has lost what the harness calls."""
     before = sources.files[track.script]
     old, new = (script.names(text, track.script) for text in (before, one.files.get(track.script, before)))
-    lost = [name for name in (*_CALLED, *_SHAPED) if name in old and name not in new]
+    lost = [name for name in _CALLED if name in old and name not in new]
     if lost:
         raise BadInput(
             f"{one.variant.name} has lost {', '.join(lost)}, which the harness needs",
             where=track.script,
-            next_step="keep the contract: constants on top, Config, build_model(config), main() under __main__",
+            next_step="keep the contract: Config, build_model(config), main() under __main__",
         )
 
 
@@ -117,12 +124,37 @@ def _resolve(variant: Variant, files: Mapping[str, str], track: Track, sources: 
     if not set(_SHAPED) <= constants.keys():
         return Resolved(variant, files, constants, {})
     try:
-        shapes = {p: shape.resolve(constants, facts, p) for p, facts in sources.facts.items()}
+        shapes = _shapes(variant, constants, track, sources)
     except BadInput as error:  # the shape knows what is wrong, the variant knows where it was said
         raise BadInput(
             f"{variant.name}: {error.problem}", where=variant.where or track.script, next_step=error.next_step
         ) from None
     return Resolved(variant, files, constants, shapes)
+
+
+def _shapes(variant: Variant, constants: Mapping[str, object], track: Track, sources: Sources) -> dict[Profile, Shape]:
+    """Return the shapes on each profile: by the formulas, or of a script that they do not describe as it was built."""
+    if variant.only_sets_constants and _by_formulas(track, sources):
+        return {p: shape.resolve(constants, facts, p) for p, facts in sources.facts.items()}
+    for facts in sources.facts.values():
+        shape.read_heads(constants, facts)
+    sizes = {profile: variant.sizes[profile] for profile in sources.facts if profile in variant.sizes}
+    return {profile: shape.built(constants, sources.facts[profile], size) for profile, size in sizes.items()}
+
+
+def _by_formulas(track: Track, sources: Sources) -> bool:
+    """Return whether the formulas describe the committed script: as it was built it has the parameters that they give.
+
+    Where nobody has built what a model rewrote, it is enough that they find their constants.
+    """
+    if not sources.rewritten:
+        return True
+    constants = _base_constants(sources.files[track.script], track.script)
+    try:
+        shapes = {p: shape.resolve(constants, facts, p) for p, facts in sources.facts.items()}
+    except BadInput:
+        return False
+    return all(shapes[p].params == sources.sizes[p].params for p in shapes if p in sources.sizes)
 
 
 def _check_ranges(variant: Variant, constants: Mapping[str, object], track: Track) -> None:

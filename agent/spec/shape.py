@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from agent.core.errors import BadInput
 from agent.core.experiment import Profile, Shape
 from agent.core.frozen import frozen
+from agent.core.sizes import ModelSize
 
 MB = 2**20
 # Resident size of the process beside its tensors: Python, torch, its libraries. On CUDA the allocator counts from
@@ -64,6 +65,24 @@ def resolve(constants: Mapping[str, object], facts: Mapping[str, object], profil
         params=parameters(sizes),
         flops_per_token=flops_per_token(sizes),
         memory_mb=_memory(tuned, sizes, profile),
+    )
+
+
+def built(constants: Mapping[str, object], facts: Mapping[str, object], size: ModelSize) -> Shape:
+    """Return the shape of a script whose model was built: its `size`, and the heads that the constants give.
+
+    Raises BadInput for a width that does not divide into heads.
+    """
+    depth, ratio, head = read_heads(constants, facts)
+    return Shape(
+        depth=depth,
+        aspect_ratio=ratio,
+        head_dim=head // _whole(facts, "divisor"),
+        model_dim=depth * ratio // _whole(facts, "divisor"),
+        n_head=depth * ratio // head,
+        params=size.params,
+        flops_per_token=size.flops_per_token,
+        memory_mb=size.memory_mb,
     )
 
 
@@ -130,11 +149,8 @@ def _gates(sizes: Sizes) -> int:
 def read_sizes(constants: Mapping[str, object], facts: Mapping[str, object], profile: Profile) -> Sizes:
     """Return the numbers that train.py's `constants` give. Raises BadInput as `resolve` does."""
     tuned = _table(constants, "TUNED", profile)
-    depth, head = _whole(constants, "DEPTH"), _whole(constants, "HEAD_DIM")
-    width = depth * _whole(constants, "ASPECT_RATIO")
-    divisor, sequence = _whole(facts, "divisor"), _whole(facts, "sequence_length")
-    _check_width(depth, _whole(constants, "ASPECT_RATIO"), head)
-    _check_head(head, divisor)
+    depth, ratio, head = read_heads(constants, facts)
+    width, divisor, sequence = depth * ratio, _whole(facts, "divisor"), _whole(facts, "sequence_length")
     order = _whole(constants, "NGRAM_ORDER") if "NGRAM_ORDER" in constants else 1  # a script may be older than they
     return Sizes(
         depth=depth,
@@ -148,6 +164,14 @@ def read_sizes(constants: Mapping[str, object], facts: Mapping[str, object], pro
         ngrams=_whole(tuned, "ngram_rows") if order > 1 else 0,
         windows=_windows(constants, tuned, depth, sequence),
     )
+
+
+def read_heads(constants: Mapping[str, object], facts: Mapping[str, object]) -> tuple[int, int, int]:
+    """Return DEPTH, ASPECT_RATIO and HEAD_DIM. Raises BadInput where the heads do not fit the width or the profile."""
+    depth, ratio, head = (_whole(constants, name) for name in ("DEPTH", "ASPECT_RATIO", "HEAD_DIM"))
+    _check_width(depth, ratio, head)
+    _check_head(head, _whole(facts, "divisor"))
+    return depth, ratio, head
 
 
 def _windows(

@@ -12,7 +12,7 @@ from typing import Any, cast, get_args
 
 from pydantic_core import SchemaValidator
 
-from agent.core.records import CampaignRecord, Record, RunRecord, VerdictRecord
+from agent.core.records import CampaignRecord, ProposalRecord, Record, RunRecord, VerdictRecord
 from agent.store.structure import validator
 
 _SUM = ',"sum":"'  # begins the checksum, the last key of every line
@@ -43,6 +43,8 @@ def to_json(record: Record) -> dict[str, Any]:
         fields["verdict"], *fields["variants"] = map(_known, (fields["verdict"], *fields["variants"]))
         if record.findings is None:
             del fields["findings"]
+    if isinstance(record, ProposalRecord) and not record.sizes:
+        del fields["sizes"]  # no model was built: nor did the first version build one
     if isinstance(record, RunRecord) and not record.worker:
         del fields["worker"]  # which the first version did not know
     return fields

@@ -9,6 +9,7 @@ from agent.core.frozen import frozen
 from agent.core.proposals import Idea, PastAttempt
 from agent.core.records import CampaignRecord, ProposalRecord, RoundRecord
 from agent.core.runs import Verdict
+from agent.core.sizes import ModelSize
 from agent.store.ledger import Ledger
 from agent.store.repository import Repository
 
@@ -122,6 +123,7 @@ def _variant(repo: Repository, base: str, proposal: ProposalRecord, idea: Idea) 
         where=f"proposal {proposal.variant}",
         usd=proposal.usd,
         commit=proposal.commit,
+        sizes=proposal.sizes,
     )
 
 
@@ -173,6 +175,12 @@ def _refused(ledger: Ledger, issue: int, track: str) -> list[tuple[str, PastAtte
         (one.at, PastAttempt(f"#{issue} {one.variant}", titles[one.variant] or one.summary, f"refused: {one.failure}"))
         for one in refused
     ]
+
+
+def sizes_of(ledger: Ledger, tree: str) -> Mapping[str, ModelSize]:
+    """Return the sizes of a tree's model, by profile, as the proposal that it was has them; none where it was none."""
+    proposals = (one for issue in ledger.issues(ProposalRecord) for one in ledger.records_of(ProposalRecord, issue))
+    return next((one.sizes for one in proposals if one.tree == tree and one.sizes), {})
 
 
 def duplicate_of(ledger: Ledger, tree: str) -> str | None:

@@ -10,6 +10,7 @@ from agent.core.experiment import Track
 from agent.store import tracks
 from agent.store.repository import Repository
 from tests.support.project import commit, edit, git
+from tests.support.trial import ledger_of
 
 
 def main_track(project: Path) -> Track:
@@ -20,11 +21,11 @@ def test_a_base_is_read_as_it_was_committed(project: Path) -> None:
     head = git(project, "rev-parse", "HEAD")
     edit(project, "train.py", "DEPTH = 8", "DEPTH = 10")
     with Repository(project) as repo:
-        base = read_base(repo, main_track(project), head)
+        base = read_base(repo, main_track(project), head, ledger_of(repo))
         assert (base.baseline.constants["DEPTH"], base.has_model_code) == (8, False)
         assert base.sources.files == {"train.py": git(project, "show", "HEAD:train.py") + "\n"}
         later = commit(project, "ten layers")
-        assert resolve_at(repo, main_track(project), later).constants["DEPTH"] == 10
+        assert resolve_at(repo, main_track(project), later, ledger_of(repo)).constants["DEPTH"] == 10
 
 
 @pytest.mark.parametrize("path", ["train.py", "prepare.py"])
@@ -32,7 +33,7 @@ def test_a_file_that_is_missing_at_the_base_is_named(project: Path, path: str) -
     git(project, "rm", "--quiet", path)
     head = commit(project, "one file less")
     with Repository(project) as repo, pytest.raises(BadInput, match=f"{path} at {head[:7]}: the file is missing"):
-        read_base(repo, main_track(project), head)
+        read_base(repo, main_track(project), head, ledger_of(repo))
 
 
 def test_uncommitted_changes_stop_a_campaign_unless_it_is_to_go_on_without_them(project: Path) -> None:

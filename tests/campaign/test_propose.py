@@ -9,8 +9,9 @@ import pytest
 
 from agent.app.research import RunOptions, run_issue
 from agent.app.wiring import Workspace
+from agent.campaign.drafts import CheckResult
 from agent.campaign.plan import CampaignRequest
-from agent.campaign.propose import MAX_REVISIONS, CheckResult, DraftOutcome, draft_until_valid
+from agent.campaign.propose import MAX_REVISIONS, DraftOutcome, draft_until_valid
 from agent.core.experiment import BASELINE, Budget
 from agent.core.proposals import Brief, Draft, Idea, Ideas
 from agent.editors.command import Command

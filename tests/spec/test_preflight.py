@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.core.errors import BadInput
-from agent.core.experiment import Issue, SetConstant, Spec, StatedValue, Variant
+from agent.core.errors import BadInput, OffLimits
+from agent.core.experiment import Issue, Rewrite, SetConstant, Spec, StatedValue, Variant
+from agent.core.sizes import ModelSize
 from agent.spec import preflight
 from agent.spec.preflight import Resolved, Sources
 from agent.store.tracks import load
@@ -126,3 +127,61 @@ def test_a_script_without_our_constants_has_no_shape_and_still_resolves() -> Non
 def test_a_prepare_without_profiles_is_refused() -> None:
     with pytest.raises(BadInput, match=r"prepare\.py: no PROFILES table"):
         preflight.profile_facts({"prepare.py": "BUDGET_S = 300\n"}, "prepare.py")
+
+
+# --- what a model wrote -----------------------------------------------------------------------------------
+
+SIZE = ModelSize(params=1234, flops_per_token=5678, memory_mb=910)
+
+
+def without(*names: str) -> str:
+    """The script without the lines that set these constants."""
+    lines = SOURCES.files["train.py"].splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith(tuple(f"{name} =" for name in names)))
+
+
+@pytest.mark.parametrize("names", [(), ("MLP_RATIO",), ("VALUE_GATE", "MLP_RATIO"), ("DEPTH",)])
+def test_an_edited_script_may_lose_constants_and_has_the_size_that_it_was_built_with(names: tuple[str, ...]) -> None:
+    text = without(*names).replace("n-gram", "ngram")
+    written = Variant("1A", (Rewrite("train.py", text),))
+    [draft] = resolve(written)
+    preflight.contract(draft, TRACK, SOURCES)
+    assert draft.shapes == {}  # nobody has built its model
+    [built] = resolve(replace(written, sizes={"mini": SIZE}))
+    shown = [(one.params, one.flops_per_token, one.memory_mb, one.n_head) for one in built.shapes.values()]
+    assert shown == ([] if "DEPTH" in names else [(1234, 5678, 910, 4)])
+
+
+def test_an_edited_script_may_know_other_letters_of_windows() -> None:
+    text = SOURCES.files["train.py"].replace('"window_pattern": "SSSL"', '"window_pattern": "MSML"')
+    [one] = resolve(Variant("1A", (Rewrite("train.py", text),)))
+    assert one.constants["TUNED.mini.window_pattern"] == "MSML"
+
+
+def test_a_base_that_a_model_rewrote_has_the_size_that_it_was_built_with_and_bears_tables() -> None:
+    text = without("MLP_RATIO")
+    sources = replace(SOURCES, files={"train.py": text}, rewritten=True, sizes={"mini": SIZE})
+    base = preflight.baseline(TRACK, sources)
+    assert {profile: one.params for profile, one in base.shapes.items()} == {"mini": 1234}
+    spec = Spec(Issue(3, "t", ""), "main", "table", (), None, None, None, (), "")
+    [one] = preflight.variants(spec, TRACK, sources, [variant("1D", 8, 96)])
+    assert one.shapes == {}  # the formulas do not describe it
+    with pytest.raises(BadInput, match="no multiple of HEAD_DIM"):
+        preflight.variants(spec, TRACK, sources, [variant("1D", 8, 97)])
+
+
+def test_formulas_that_give_the_built_size_go_on_being_used() -> None:
+    params = preflight.baseline(TRACK, SOURCES).shapes["mini"].params
+    same = replace(SOURCES, rewritten=True, sizes={"mini": replace(SIZE, params=params)})
+    assert preflight.baseline(TRACK, same).shapes == preflight.baseline(TRACK, SOURCES).shapes
+    other = replace(same, sizes={"mini": SIZE})
+    assert preflight.baseline(TRACK, other).shapes["mini"].params == 1234
+
+
+def test_what_hides_what_it_reaches_may_be_mended_and_a_seed_may_not() -> None:
+    text = SOURCES.files["train.py"]
+    with pytest.raises(BadInput, match="hides from a reader what it reaches") as hidden:
+        resolve(Variant("1A", (Rewrite("train.py", f"{text}eval('1')\n"),)))
+    assert not isinstance(hidden.value, OffLimits)
+    with pytest.raises(OffLimits, match="reaches what no experiment may"):
+        resolve(Variant("1A", (Rewrite("train.py", f"{text}eval('1')\ntorch.manual_seed(7)\n"),)))

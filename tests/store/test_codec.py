@@ -80,7 +80,7 @@ def test_that_a_run_came_from_a_worker_is_kept_and_else_nothing_is_said_of_it() 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.kind)
 def test_what_is_shown_as_json_has_the_stored_names(record: Record) -> None:
     fields = to_json(record)
-    assert {stored_name(name) for name in vars(record)} - fields.keys() <= {"worker", "findings"}
+    assert {stored_name(name) for name in vars(record)} - fields.keys() <= {"worker", "findings", "sizes"}
     if isinstance(record, RunRecord | CampaignRecord):
         assert fields["conditions"]["budget"] == str(record.conditions.budget)
     json.dumps(fields)

@@ -95,11 +95,15 @@ def open_court(project: Path, cache: Path, scripts: Mapping[str, str], steps: in
 def open_campaign(project: Path, cache: Path, plan: Plan) -> Court:
     """Begin the campaign of a plan, with the parts that the program would pick."""
     repo = Repository(project)
-    ledger = Ledger(project / "experiments" / "ledger.jsonl", project / ".git" / "ledger.lock")
+    ledger = ledger_of(repo)
     env = {"AUTORESEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     held = (repo, ledger, MarkdownTracker(project), partial(_executor, repo), machine.detect(), needs.SANDBOX)
     ctx = CampaignContext(*held, sys.executable, env, lambda _: None)
     return Court(ctx, engine.begin(ctx, plan))
+
+
+def ledger_of(repo: Repository) -> Ledger:
+    return Ledger(repo.root / "experiments" / "ledger.jsonl", repo.git_dir / "ledger.lock")
 
 
 def _executor(repo: Repository) -> LocalExecutor:
@@ -115,7 +119,7 @@ def _unchecked(variant: Variant, baseline: Resolved) -> Resolved:
 def _plan(repo: Repository, scripts: Mapping[str, str], steps: int, corpus: str) -> Plan:
     head = repo.resolve("HEAD")
     assert head is not None
-    base, budget = read_base(repo, tracks.load(repo.root, "main"), head), Budget("steps", steps)
+    base, budget = read_base(repo, tracks.load(repo.root, "main"), head, ledger_of(repo)), Budget("steps", steps)
     variants = tuple(Variant(name, (Rewrite("train.py", text),)) for name, text in scripts.items())
     spec = Spec(Issue(60, "On trial", "", source=ISSUE), "main", "table", variants, budget, None, None, (), digest(""))
     return Plan(
