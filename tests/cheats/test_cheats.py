@@ -17,9 +17,12 @@ from pathlib import Path
 import pytest
 
 from agent.audit.rules import OK
-from agent.spec import policy
-from tests.cheats import CHECKS, Cheat, cheats, original, train_py
+from agent.core.experiment import Issue, Rewrite, Spec, Variant
+from agent.spec import policy, preflight
+from agent.store.tracks import load
+from tests.cheats import CHECKS, ROOT, Cheat, cheats, original, train_py
 from tests.conftest import Shared
+from tests.spec.test_preflight import SOURCES
 from tests.support import needs, trial
 from tests.support.checked import Checked, check, findings
 from tests.support.project import agent
@@ -31,6 +34,8 @@ CHEATS, HONEST = ([one for one in ALL if bool(one.caught_by) is caught] for caug
 RUNNING = [one for one in ALL if one.caught_by != "edit"]  # the others are refused before they run
 WHOLE = ("slow_clock", "rewritten_val", "forged_result", "seed_in_two_words")  # time, sandbox, number; before any run
 CONFINED = [one for one in RUNNING if one.caught_by == "sandbox" and one.name not in WHOLE]
+CHEAP = ("dropout", "saved_counts", "sharpness_aware", "weighed_by_length")  # honest, and trained and scored by day
+DRAFTED = ("swiglu_of_its_own_width",)  # honest, and by day a draft with its first steps and its model
 STEPS = 24  # of the campaign in which both are tried: slow_clock's, which needs the most
 SCORED = [one for one in RUNNING if one.caught_by != "sandbox" and one.name not in WHOLE]
 
@@ -62,7 +67,8 @@ def test_it_says_what_it_does_and_names_a_known_check(one: Cheat) -> None:
 
 def test_there_are_many_and_each_check_has_one_to_catch() -> None:
     assert len(CHEATS) >= 16
-    assert len(HONEST) >= 4
+    assert len(HONEST) >= 19
+    assert {one.name for one in HONEST} >= {*CHEAP, *DRAFTED}
     assert {one.caught_by for one in CHEATS} == set(CHECKS)
     assert len({one.name for one in ALL}) == len({one.edits for one in ALL}) == len(ALL)
 
@@ -73,8 +79,12 @@ def test_what_it_reaches_is_refused_before_it_runs(one: Cheat) -> None:
 
 
 @pytest.mark.parametrize("one", HONEST, ids=named)
-def test_an_honest_edit_reaches_nothing_that_is_refused(one: Cheat) -> None:
-    assert policy.forbidden_uses(original(**SMALL), train_py(one, **SMALL)) == []
+def test_an_honest_edit_passes_all_that_is_read_of_a_draft(one: Cheat) -> None:
+    track, sources = load(ROOT, "main"), replace(SOURCES, files={"train.py": original(**SMALL)})
+    draft = Variant("1A", (Rewrite("train.py", train_py(one, **SMALL)),))
+    spec = Spec(Issue(3, "t", ""), "main", "table", (), None, None, None, (), "")
+    [resolved] = preflight.variants(spec, track, sources, [draft])
+    preflight.contract(resolved, track, sources)
 
 
 # --- by the checks ----------------------------------------------------------------------------------------
@@ -122,7 +132,7 @@ def test_the_check_that_it_names_catches_it_and_it_would_have_paid(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("one", HONEST, ids=named)
+@pytest.mark.parametrize("one", [one for one in HONEST if one.name in CHEAP], ids=named)
 def test_no_check_catches_an_honest_edit(one: Cheat, scored: Callable[[Cheat], Checked], baseline: Baseline) -> None:
     done, usual = scored(one), baseline(one.steps)
     assert done.run.status == "ok", done.run.reason
@@ -196,6 +206,24 @@ def test_a_proposal_that_reaches_for_the_seed_never_runs(corpus_cache: Path, tmp
 def test_the_sandbox_holds_nothing_that_it_could_profit_from(one: Cheat, outcomes: dict[str, Outcome]) -> None:
     """Run in the sandbox, as often as it takes, and not audited: no check is named."""
     is_caught(one, outcomes[one.name])
+
+
+@pytest.mark.slow
+@needs.sandbox
+def test_an_honest_draft_that_loses_a_constant_is_built_and_has_its_own_size(
+    corpus_cache: Path, tmp_path: Path
+) -> None:
+    edits = [one for one in HONEST if one.name in DRAFTED]
+    for name, result in trial.check_drafts(edits, corpus_cache, tmp_path / "drafts").items():
+        assert result.failure == "", name
+        assert (result.sizes["mini"].params, result.sizes["mini"].memory_mb > 100) == (8_528_196, True)
+
+
+@pytest.mark.nightly
+@needs.sandbox
+def test_every_honest_edit_passes_the_checks_of_a_draft(corpus_cache: Path, tmp_path: Path) -> None:
+    results = trial.check_drafts(HONEST, corpus_cache, tmp_path / "drafts")
+    assert {name: result.failure for name, result in results.items() if result.failure} == {}
 
 
 @pytest.mark.nightly

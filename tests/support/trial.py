@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from agent.campaign import auditing, engine
+from agent.campaign import auditing, engine, jobs
 from agent.campaign.base import read_base
 from agent.campaign.context import CampaignContext
+from agent.campaign.drafts import CheckResult, DraftChecker
 from agent.campaign.evidence import CampaignView
 from agent.campaign.jobs import make_job, record_result
 from agent.campaign.plan import CampaignRequest, Plan
 from agent.core.experiment import BASELINE, Budget, GateRules, Issue, Rewrite, Spec, Variant
+from agent.core.proposals import Draft, Idea
 from agent.core.records import AuditRecord, RunRecord
 from agent.core.runs import JobRole
 from agent.execution import machine
@@ -173,6 +175,16 @@ def _tried(edits: Sequence[Cheat], cache: Path, folder: Path, audited: Collectio
     well = [name for name, run in done.items() if run.status == "ok" and (audited is None or name in audited)]
     audits = {audit.variant: audit for audit in court.audits(well)}
     return {name: Outcome(run, base, audits.get(name)) for name, run in done.items()}
+
+
+def check_drafts(edits: Sequence[Cheat], cache: Path, folder: Path) -> dict[str, CheckResult]:
+    """What is said of edits as drafts of an editor: of their text, their first steps, their model."""
+    court = open_court(make(folder, original(**SMALL)), cache, {}, 3)
+    corpus, results = jobs.Corpus("", court.view.corpus), dict[str, CheckResult]()
+    for one in edits:
+        checker = DraftChecker(court.ctx, court.view.plan, Idea(one.name, one.name, "", ""), corpus)
+        results[one.name] = checker.check(Draft({"train.py": train_py(one, **SMALL)}), 1)
+    return results
 
 
 def table(edits: Sequence[Cheat], outcomes: Mapping[str, Outcome]) -> str:
