@@ -20,7 +20,11 @@ FLOORS = [  # a package imports packages of lower floors only, and itself
 BESIDE = {("strategies", "gate")}  # the one pair of one floor: a strategy asks the gate
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 TORCH_FREE = ("torch", "train", "prepare", "fixed")
-SCRIPTS = ("audit.scorer", "audit.model_server")  # processes of their own: they are started, never imported
+SCRIPTS = (
+    "audit.scorer",
+    "audit.model_server",
+    "audit.draft_model",
+)  # processes of their own: they are started, never imported
 MAX_LINES = 350  # of a module
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "retry",
     "runs",
     "sanitize",
+    "sizes",
     "trials",
     "values",
 ]
