@@ -24,6 +24,7 @@ from agent.core.faults import POINTS
 from tests.faults.bench import LONG, prepare
 from tests.faults.matrix import FAULTS, MOMENTS, Cell, cell, question
 from tests.faults.strikes import rounds
+from tests.support.forkserver import preload
 from tests.support.needs import mount_prefix
 from tests.support.project import ROOT
 
@@ -68,6 +69,7 @@ def try_all(args: argparse.Namespace) -> list[Cell]:
     """Every cell and every round, in the table's order."""
     chosen = [(point, fault) for point in MOMENTS for fault in FAULTS if re.search(args.only, f"{point}:{fault}")]
     questions = sorted({question(point) for point, _ in chosen} | ({LONG} if args.rounds else set()))
+    preload("harness")  # the command line imports when it knows what for: in every program of a cell, where not here
     with tempfile.TemporaryDirectory() as folder, _pool() as pool:
         bench = prepare(Path(folder), args.mounted == "yes", questions)
         random_rounds = [pool.submit(rounds, bench, number, args.seed) for number in range(1, args.rounds + 1)]
@@ -76,8 +78,8 @@ def try_all(args: argparse.Namespace) -> list[Cell]:
 
 
 def _pool() -> ProcessPoolExecutor:
-    """Processes without threads: from these it is safe to fork."""
-    return ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("spawn"))
+    """Forks of this process before it has threads: from these it is safe to fork."""
+    return ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("fork"))
 
 
 def main() -> int:

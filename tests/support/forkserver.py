@@ -57,6 +57,7 @@ FORKS = sys.platform == "linux"
 
 def preload(kind: str) -> None:
     """Import what a script may import, and put it beyond the reach of the collector: forks share its pages."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one thread in all: only then is a fork safe
     for name in LIBRARIES[kind]:
         importlib.import_module(name)
     if kind == "harness":
@@ -65,7 +66,6 @@ def preload(kind: str) -> None:
         for module in pkgutil.walk_packages(agent.__path__, "agent."):
             if not module.name.startswith(SCRIPTS):
                 importlib.import_module(module.name)
-    assert len(list(Path("/proc/self/task").iterdir())) == 1
     gc.collect()
     gc.freeze()
 
@@ -156,11 +156,8 @@ class Server:
         self.lock = threading.Lock()
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         argv = [sys.executable, "-m", "tests.support.forkserver", kind, str(theirs.fileno())]
-        env = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # one thread in all: only then is a fork safe
         with theirs:
-            self.process = subprocess.Popen(
-                argv, cwd=ROOT, env=env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-            )
+            self.process = subprocess.Popen(argv, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
 
     def start(self, request: Mapping[str, object], streams: list[int]) -> tuple[int, socket.socket]:
         """Return the pid of a new child, and where its exit status will come."""
@@ -247,5 +244,6 @@ def can_fork(env: dict[str, str]) -> bool:
 
 if __name__ == "__main__":
     preload(sys.argv[1])
+    assert len(list(Path("/proc/self/task").iterdir())) == 1
     if (request := serve(socket.socket(fileno=int(sys.argv[2])))) is not None:
         run(request)
