@@ -89,7 +89,7 @@ def _texts(script: Path, seen: set[Path]) -> Iterator[str]:
                 yield from _texts(path, seen)
 
 
-class _Zygote:
+class Zygote:
     """A running zygote. It ends when this object does, and with this process."""
 
     def __init__(self, needs: Needs) -> None:
@@ -195,9 +195,11 @@ def pipe() -> tuple[IO[bytes], IO[bytes]]:
 class Workers:
     """The zygotes of an executor: each is started when a run needs it first, and the one longest unused makes room."""
 
+    kind = Zygote
+
     def __init__(self) -> None:
         self._lock = Lock()
-        self._zygotes: dict[Needs, _Zygote] = {}
+        self._zygotes: dict[Needs, Zygote] = {}
         self._enabled = sys.platform == "linux" and os.environ.get("AUTORESEARCH_WORKER") != "0"
 
     def start(
@@ -234,12 +236,12 @@ class Workers:
         while self._zygotes:
             self._zygotes.popitem()[1].close()
 
-    def _fitting(self, needs: Needs) -> _Zygote:
+    def _fitting(self, needs: Needs) -> Zygote:
         zygote = self._zygotes.pop(needs, None)
         if zygote is None:
             while len(self._zygotes) >= KEPT:
                 self._zygotes.pop(next(iter(self._zygotes))).close()
-            zygote = _Zygote(needs)
+            zygote = self.kind(needs)
         self._zygotes[needs] = zygote
         return zygote
 

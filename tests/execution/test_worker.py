@@ -129,13 +129,13 @@ def test_the_start_of_a_worker_is_no_part_of_the_run_that_waits_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the first run of a campaign, which is the baseline's, would make room for slow clocks."""
-    made = worker._Zygote.__init__
+    made = worker.Zygote.__init__
 
-    def slow(self: worker._Zygote, needs: worker.Needs) -> None:
+    def slow(self: worker.Zygote, needs: worker.Needs) -> None:
         time.sleep(8)
         made(self, needs)
 
-    monkeypatch.setattr(worker._Zygote, "__init__", slow)
+    monkeypatch.setattr(worker.Zygote, "__init__", slow)
     began = time.monotonic()
     result, log = make_run(tmp_path)(FORKED + DONE)
     assert log.startswith("forked True")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from agent.app import main as harness
 from tests.faults.state import Failed, must, state
+from tests.support import zygotes
 from tests.support.audited import make_audited
 from tests.support.project import commit, edit, environment, make, without_sandbox
 from tests.support.prose import BODY, prose_issue
@@ -131,6 +132,7 @@ def prepare(folder: Path, mounted: bool, questions: Sequence[tuple[str, ...]]) -
         with bench.project(f"calm-{number}", question, own_disk=False) as project:
             finish(project, question)
             calm[question] = state(project)
+    zygotes.collect()
     return bench
 
 
@@ -154,6 +156,7 @@ class Ended:
 
 def agent(project: Path, argv: Sequence[str], fault: str = "") -> Ended:
     """The real program in a process of its own, forked with its modules loaded: that is half of a cell's time."""
+    zygotes.collect()
     program = multiprocessing.get_context("fork").Process(target=_program, args=(project, argv, fault))
     program.start()
     program.join(DEADLINE_S)
@@ -165,6 +168,7 @@ def agent(project: Path, argv: Sequence[str], fault: str = "") -> Ended:
 
 def _program(project: Path, argv: Sequence[str], fault: str) -> None:
     """What happens in that process: nothing of the parent but its modules."""
+    zygotes.adopt()
     os.chdir(project)
     os.environ.update(environment(project, program_env(project, fault)))
     tempfile.tempdir = None

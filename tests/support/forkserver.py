@@ -6,8 +6,8 @@ process, has one thread, and starts with the first program that is asked of it:
     python -m tests.support.forkserver (harness|torch) FD
 
 What a child gets (arguments, folder, environment, standard streams) and what its parent learns (pid, exit status,
-signals) are those of a process of its own; only its imports are done. Where Python itself reads the environment, or
-fork is not safe (it is on Linux), the program starts afresh.
+signals) are those of a process of its own; only its imports are done, and those of its runs (zygotes.py). Where Python
+itself reads the environment, or fork is not safe (it is on Linux), the program starts afresh.
 """
 
 import gc
@@ -28,6 +28,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,9 @@ def preload(kind: str) -> None:
     gc.freeze()
 
 
-def serve(control: socket.socket) -> dict[str, Any] | None:
+def serve(control: socket.socket, kind: str) -> dict[str, Any] | None:
     """Fork a child for every request until the test process is gone. Return in a child its request, else None."""
+    zygotes = importlib.import_module("tests.support.zygotes") if kind == "harness" else None
     wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -87,9 +89,11 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
             if not message:
                 control.close()
                 return None
+            if zygotes:
+                zygotes.collect()
             if (pid := os.fork()) == 0:
                 _forget(control, *replies.values())
-                _become(fds[:3])
+                _become(fds[:3], zygotes.adopt() if zygotes else [])
                 return dict(json.loads(message))
             replies[pid] = socket.socket(fileno=fds[3])
             replies[pid].send(REPLY.pack(pid, 0.0))
@@ -116,14 +120,15 @@ def _forget(*sockets: socket.socket) -> None:
         os.close(each.detach())
 
 
-def _become(streams: list[int]) -> None:
-    """Be a process like any other, with these standard streams and no other open file."""
+def _become(streams: list[int], kept: list[int]) -> None:
+    """Be a process like any other, with these standard streams and no other open file but those that are kept."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, fd in enumerate(streams):
         os.dup2(fd, number)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    for last, following in pairwise([2, *sorted(kept), os.sysconf("SC_OPEN_MAX")]):
+        os.closerange(last + 1, following)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = _writer(1, "strict")
     sys.stderr = _writer(2, "backslashreplace")
@@ -245,5 +250,5 @@ def can_fork(env: dict[str, str]) -> bool:
 if __name__ == "__main__":
     preload(sys.argv[1])
     assert len(list(Path("/proc/self/task").iterdir())) == 1
-    if (request := serve(socket.socket(fileno=int(sys.argv[2])))) is not None:
+    if (request := serve(socket.socket(fileno=int(sys.argv[2])), sys.argv[1])) is not None:
         run(request)
