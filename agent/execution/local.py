@@ -57,7 +57,7 @@ class LocalExecutor:
         where it is trusted).
         """
         self._sandbox, self._limits = sandbox, limits
-        self._workers = None if gpus else Workers()  # on CUDA each run is a process of its own
+        self.workers = None if gpus else Workers()  # on CUDA each run is a process of its own
         self._locks = locks
         self._export, self._on_line, self._on_wait = export, on_line, on_wait
         self._free: queue.Queue[_Slot] = queue.Queue()
@@ -113,7 +113,7 @@ class LocalExecutor:
             if self._stopped:
                 return Result("crash", reason="stopped before it began")
             placed = replace(job, env={**job.env, **slot.env})
-            running = RunningJob(placed, tree, self._sandbox, self._limits, self._workers)
+            running = RunningJob(placed, tree, self._sandbox, self._limits, self.workers)
             self._running.append(running)
         result = running.wait(lambda line: self._on_line(job, line))
         self._running.remove(running)

@@ -115,7 +115,7 @@ class Zygote:
             theirs.close()
             os.close(read)
             os.close(program)
-        self.close = weakref.finalize(self, _close, process, self.requests, write)
+        self.close: weakref.finalize[..., Zygote] = weakref.finalize(self, _close, process, self.requests, write)
         self.requests.settimeout(READY_S)
         if self.requests.recv(16) != b"ready":
             raise OSError("the zygote ended")

@@ -36,7 +36,7 @@ from agent.store.repository import Repository
 from agent.store.rounds import Round
 from agent.tracking.local import MarkdownTracker
 from tests.cheats import CHECKS, Cheat, original, train_py
-from tests.support import needs
+from tests.support import needs, zygotes
 from tests.support.project import ROOT, commit, copy_fixed, git
 
 SMALL = {"DEPTH": 2, "ASPECT_RATIO": 128}  # model_dim 32 on mini
@@ -110,7 +110,9 @@ def ledger_of(repo: Repository) -> Ledger:
 
 def _executor(repo: Repository) -> LocalExecutor:
     quiet = (lambda *_: None, lambda _: None)
-    return LocalExecutor((), repo.git_dir / "locks", repo.export, *quiet, needs.SANDBOX, at_once=AT_ONCE)
+    executor = LocalExecutor((), repo.git_dir / "locks", repo.export, *quiet, needs.SANDBOX, at_once=AT_ONCE)
+    executor.workers.kind = zygotes.Kept
+    return executor
 
 
 def _unchecked(variant: Variant, baseline: Resolved) -> Resolved:

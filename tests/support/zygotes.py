@@ -51,9 +51,9 @@ def _alive(key: Needs) -> bool:
 
 def _keep(key: Needs, zygote: Zygote) -> None:
     """Let a zygote that was started here live on, and hand it to whoever forked this process."""
-    alive = zygote.close.detach()
-    assert alive is not None
-    process, requests, life = alive[2]
+    end = zygote.close.detach()
+    assert end is not None
+    process, requests, life = end[2]
     _started.append(process)
     _kept[key] = requests.detach(), life
     socket.send_fds(_outbox, [pickle.dumps(key)], _kept[key])
