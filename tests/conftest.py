@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from tests.support import forkserver
+from tests.support import forkserver, zygotes
 from tests.support import project as stand_in
 
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # the lock of a device lies in the temporary folder: one for each
@@ -70,6 +70,7 @@ def _shared_out(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
 def pytest_sessionfinish() -> None:
     """End what the tests have started for all of them."""
     forkserver.close()
+    zygotes.close()
 
 
 class Shared:
