@@ -15,6 +15,7 @@ from fixed import characters, runtime, samples
 from fixed.characters import CharacterClock, Text, row_batches
 from fixed.clock import BudgetClock
 from fixed.corpora import Source
+from fixed.decoder import Decoder, Layer, fastest_gradient
 from fixed.result import RunFailure, bad_setting, run
 from fixed.runtime import Run
 from fixed.settings import Settings
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
 __all__ = [
     "BudgetClock",
     "CharacterClock",
+    "Decoder",
+    "Layer",
     "Run",
     "RunFailure",
     "bad_setting",
     "begin",
     "evaluate",
+    "fastest_gradient",
     "row_batches",
     "run",
 ]
