@@ -35,6 +35,7 @@ VERSION = 3  # of the preparation: raise it when the same text would give other 
 STANDIN = "-standin"  # at the end of a corpus's name: made up by code, because the real text is not at hand
 BOUNDARY = 0  # the token before a document, and after it where its end is scored
 EVAL_TOKENS = 8192  # scored at once
+ROWS_AT_ONCE = 2048  # made ready for the steps that follow: a short run takes no more
 SUMMARY = {
     "val_nats": ".6f", "val_bpb": ".6f", "val_characters": "d", "train_nats": ".6f", "training_seconds": ".1f",
     "total_seconds": ".1f", "peak_vram_mb": ".1f", "num_steps": "d", "num_params": "d",
@@ -192,14 +193,29 @@ def _eval_set(texts: Sequence[str], symbols: Mapping[str, int], text: Text) -> E
 
 def pad_rows(stream: np.ndarray, length: int, padding: int) -> np.ndarray:
     """Return each document of a stream, between two boundaries, in a row: uint16 of (documents, length + 1)."""
-    starts = np.flatnonzero(stream == BOUNDARY)
-    sizes = np.diff(starts, append=len(stream))
-    if sizes.max() > length:
-        raise no_corpus(f"a document of {sizes.max() - 1} characters: expected at most {length - 1}")
-    rows = np.full((len(starts), length + 1), padding, dtype=np.uint16)
-    rows[np.arange(length + 1) < sizes[:, None]] = stream
-    rows[np.arange(len(rows)), sizes] = BOUNDARY
-    return rows
+    return Rows(stream, length, padding)[:]
+
+
+class Rows:
+    """The documents of a stream, each between two boundaries in a row; rows[chosen]: uint16 of (chosen, length + 1)."""
+
+    def __init__(self, stream: np.ndarray, length: int, padding: int) -> None:
+        """Raise RunFailure where a document does not fit."""
+        self._stream, self._padding, self._places = stream, padding, np.arange(length + 1)
+        self._starts = np.flatnonzero(stream == BOUNDARY)
+        self.sizes = np.diff(self._starts, append=len(stream))  # targets in each
+        if self.sizes.max() > length:
+            raise no_corpus(f"a document of {self.sizes.max() - 1} characters: expected at most {length - 1}")
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, chosen: slice | np.ndarray) -> np.ndarray:
+        starts, ends = self._starts[chosen, None], self.sizes[chosen, None]
+        places = np.minimum(starts + self._places, len(self._stream) - 1)
+        rows = np.where(self._places < ends, self._stream[places], np.uint16(self._padding))
+        rows[self._places == ends] = BOUNDARY
+        return rows
 
 
 def characters(corpus: Prepared) -> str:
@@ -213,17 +229,21 @@ def vocabulary(corpus: Prepared) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def training_rows(corpus: Prepared) -> np.ndarray:
+def training_rows(corpus: Prepared) -> Rows:
     """Return the training documents, one a row, as the held-out ones are laid out; the last token is the padding."""
-    return pad_rows(corpus.train(), corpus.sequence_length, corpus.vocab_size - 1)
+    return Rows(np.array(corpus.train()), corpus.sequence_length, corpus.vocab_size - 1)
 
 
 def new_texts(corpus: Prepared, texts: Sequence[str]) -> list[str]:
-    """Return those of `texts`, each short enough for a row, that are no training document."""
+    """Return those of `texts` that are no training document; each document is between two boundaries."""
     symbols = {character: number for number, character in enumerate(characters(corpus), start=BOUNDARY + 1)}
-    known = {row.tobytes() for row in training_rows(corpus)}
-    rows = pad_rows(encode(texts, symbols), corpus.sequence_length, corpus.vocab_size - 1)
-    return [one for one, row in zip(texts, rows, strict=True) if row.tobytes() not in known]
+    known = _as_text(corpus.train())
+    return [one for one in texts if _as_text(encode([one], symbols)) not in known]
+
+
+def _as_text(stream: np.ndarray) -> str:
+    """Return a stream with a boundary at its end as a text in which another can be searched."""
+    return np.append(stream, np.uint16(BOUNDARY)).astype("<u4").tobytes().decode("utf-32-le")
 
 
 def row_batches(run: Run, rows: int) -> Iterator[tuple["torch.Tensor", "torch.Tensor"]]:
@@ -234,15 +254,15 @@ def row_batches(run: Run, rows: int) -> Iterator[tuple["torch.Tensor", "torch.Te
     import torch
 
     data = training_rows(run.corpus)
-    lengths = (data != run.corpus.vocab_size - 1).sum(1) - 1  # targets of each row
     rng = np.random.default_rng(run.settings.seed)
     while True:
         order = rng.permutation(max(len(data), rows)) % len(data)
-        order = order[: len(order) // rows * rows]
-        epoch = torch.from_numpy(data[order].astype(np.int64)).to(run.device)
-        for start, width in enumerate(lengths[order].reshape(-1, rows).max(1).tolist()):
-            batch = epoch[start * rows : (start + 1) * rows]
-            yield batch[:, :width], batch[:, 1 : width + 1]
+        batches = order[: len(order) // rows * rows].reshape(-1, rows)
+        for some in np.array_split(batches, math.ceil(batches.size / ROWS_AT_ONCE)):
+            tokens = torch.from_numpy(data[some.ravel()].astype(np.int64)).to(run.device).view(*some.shape, -1)
+            for number, width in enumerate(data.sizes[some].max(1).tolist()):
+                batch = tokens[number]
+                yield batch[:, :width], batch[:, 1 : width + 1]
 
 
 class CharacterClock(BudgetClock):
@@ -281,7 +301,8 @@ def evaluate(
 def _validate(run: Run, model: "torch.nn.Module") -> dict[str, object]:
     """Score the validation set and as much of the training text; save the losses of the validation documents."""
     held_out, sizes = run.corpus.evaluation("val"), run.corpus.token_bytes()
-    rows = max(1, EVAL_TOKENS // run.corpus.sequence_length)
+    most = max(1, EVAL_TOKENS // run.corpus.sequence_length)
+    rows = math.ceil(len(held_out.rows) / math.ceil(len(held_out.rows) / most))  # batches of one size, all full
     nats = score(model, held_out, sizes, batch=rows, device=run.device)
     if not math.isfinite(nats.sum()):
         raise not_finite(f"val_nats is {nats.sum()}")

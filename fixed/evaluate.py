@@ -193,7 +193,7 @@ def training_metrics(run: Run, clock: BudgetClock, flops_per_token: int) -> dict
         "total_tokens_M": tokens / 1e6,
         "num_steps": clock.steps,
         "tokens_per_second": (speed := tokens / clock.seconds),
-        "step_seconds": float(np.quantile(clock.step_seconds[skipped:], 0.2)),
+        "step_seconds": sorted(times := clock.step_seconds[skipped:])[len(times) // 5],
     }
     peak = peak_flops(machine_name(run.device))
     if peak is not None:

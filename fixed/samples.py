@@ -22,11 +22,15 @@ def sample(model: "torch.nn.Module", characters: str, *, count: int, length: int
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(SEED)
     tokens = torch.zeros((count, 1), dtype=torch.int64)
+    over = torch.zeros((count, 1), dtype=torch.bool)
     with torch.no_grad():
         for _ in range(length):
             logits = model(tokens[:, -window:].to(device))[:, -1].float().cpu()
             drawn = torch.multinomial(torch.softmax(logits, -1), 1, generator=generator)
             tokens = torch.cat([tokens, drawn], dim=1)
+            over |= (drawn < 1) | (drawn > len(characters))
+            if over.all():
+                break
     return [text_of(row, characters) for row in tokens[:, 1:].tolist()]
 
 

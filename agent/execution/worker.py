@@ -20,9 +20,10 @@ import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from threading import Lock
 from typing import IO
@@ -30,7 +31,7 @@ from typing import IO
 from agent.core.frozen import frozen
 from agent.execution.supervisor import BEGUN
 
-PRELOAD = ("numpy", "torch")  # what takes long to import, in the order of import
+PRELOAD = ("numpy", "numpy.random", "torch", "psutil", "filelock")  # what takes long to import, in the order of import
 # What torch imports for the first optimizer of a process, which takes as long as eight small steps: as much of it as
 # reads nothing of the environment (torch._dynamo itself reads the compiler's settings, which a run may still set).
 FOR_OPTIMIZERS = ("sympy", "torch.distributed.fsdp")
@@ -55,14 +56,15 @@ class Needs:
     env: tuple[tuple[str, str], ...]
 
 
-def needs_of(script: Path, env: Mapping[str, str]) -> Needs | None:
+def needs_of(script: Path, env: Mapping[str, str], root: Path | None = None) -> Needs | None:
     """Return what a script needs of a zygote, or None where it sets what libraries read in a way that cannot be seen.
 
-    In plain sight is `os.environ.setdefault("NAME", "value")` at the top of the script, before it imports a library.
+    root: where it is started; modules that lie there are read like those beside the script. In plain sight is
+    `os.environ.setdefault("NAME", "value")` at the top of the script, before it imports a library.
     """
-    texts = list(_texts(script, {script}))
+    texts = list(_texts(script, (script.parent, *([root] if root else [])), {script}))
     imported = {name for text in texts for name in _IMPORT.findall(text)}
-    modules = tuple(name for name in PRELOAD if name in imported)
+    modules = tuple(name for name in PRELOAD if name.partition(".")[0] in imported)
     if any("torch.optim." in text for text in texts):
         modules += FOR_OPTIMIZERS
     own = {name for text in texts for name in _NAMED.findall(text)}
@@ -78,15 +80,15 @@ def needs_of(script: Path, env: Mapping[str, str]) -> Needs | None:
     return Needs(modules, tuple(sorted(outside.items())))
 
 
-def _texts(script: Path, seen: set[Path]) -> Iterator[str]:
-    """Yield the text of a script, then those of the modules beside it that it imports."""
+def _texts(script: Path, folders: Collection[Path], seen: set[Path]) -> Iterator[str]:
+    """Yield the text of a script, then those of the modules that it imports from these folders."""
     text = script.read_text(encoding="utf-8", errors="replace")
     yield text
-    for name in _IMPORT.findall(text):
-        for path in (script.with_name(f"{name}.py"), *sorted(script.with_name(name).glob("*.py"))):
+    for folder, name in product(folders, _IMPORT.findall(text)):
+        for path in (folder / f"{name}.py", *sorted((folder / name).glob("*.py"))):
             if path not in seen and path.is_file():
                 seen.add(path)
-                yield from _texts(path, seen)
+                yield from _texts(path, folders, seen)
 
 
 class Zygote:
@@ -211,7 +213,7 @@ class Workers:
         be a process of its own, because of what it is or because a zygote has failed.
         """
         folder = Path(request.cwd)
-        needs = self._enabled and _is_script(argv, folder) and needs_of(folder / argv[1], request.env)
+        needs = self._enabled and _is_script(argv, folder) and needs_of(folder / argv[1], request.env, folder)
         if not needs:
             return None
         with self._lock, open(os.devnull, "rb") as nothing:  # noqa: PTH123

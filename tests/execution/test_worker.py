@@ -31,8 +31,8 @@ SPIN = 'import os\n\nos.environ.setdefault("GOMP_SPINCOUNT", "5000")\nimport tor
         ("import json", (), None),
         ("import torch", ("torch",), None),
         ("import torch\ntorch.optim.SGD([])", ("torch", *worker.FOR_OPTIMIZERS), None),
-        ("def f():\n    import numpy as np\n", ("numpy",), None),
-        ("import beside", ("numpy", "torch"), None),
+        ("def f():\n    import numpy as np\n", ("numpy", "numpy.random"), None),
+        ("import beside", ("numpy", "numpy.random", "torch"), None),
         (SPIN, ("torch",), "5000"),
         (SPIN.replace(".setdefault(", "[").replace(", ", "] = ").replace(")", ""), ("torch",), "5000"),
     ],
@@ -67,7 +67,18 @@ def test_a_script_that_sets_it_out_of_sight_gets_a_process_of_its_own(tmp_path: 
 def test_the_real_script_can_be_forked() -> None:
     needs = needs_of(ROOT / "train.py", {})
     assert needs is not None
-    assert {"numpy", "torch", *worker.FOR_OPTIMIZERS} == set(needs.modules)
+    assert {*worker.PRELOAD, *worker.FOR_OPTIMIZERS} == set(needs.modules)
+
+
+def test_modules_where_it_is_started_are_read_like_those_beside_it(tmp_path: Path) -> None:
+    script = tmp_path / "track" / "script.py"
+    script.parent.mkdir()
+    script.write_text("import beside\n")
+    (tmp_path / "beside.py").write_text("import psutil\n")
+    near, whole = needs_of(script, {}), needs_of(script, {}, tmp_path)
+    assert near is not None
+    assert whole is not None
+    assert (near.modules, whole.modules) == ((), ("psutil",))
 
 
 def test_the_environment_of_the_machine_outranks_a_default_of_the_script(tmp_path: Path) -> None:
