@@ -321,6 +321,7 @@ def _validate(run: Run, model: "torch.nn.Module") -> dict[str, object]:
 def _training_sample(corpus: Prepared, rows: int) -> EvalSet:
     """Return rows from all over the training text, laid out as the held-out ones and taken for one document."""
     sizes, length = corpus.token_bytes(), corpus.sequence_length
+    whole: Rows | np.ndarray
     if sizes[BOUNDARY]:
         whole = training_rows(corpus)
     else:

@@ -45,20 +45,21 @@ class _Pass:
         self.head_turned = self.head[0].t()
         self.one = torch.ones(())
         mask = decoder.mask[:time, :time]
-        self.parts = []
+        self.sublayers: list[_Attention | _Mlp] = []
         for layer in decoder.layers:
-            self.parts.append(_Attention(layer, mask, rows, time))
+            self.sublayers.append(_Attention(layer, mask, rows, time))
             if layer.up is not None:
-                self.parts.append(_Mlp(layer, count))
+                self.sublayers.append(_Mlp(layer, count))
 
     def run(self, tokens: Tensor, targets: Tensor) -> Tensor:
         x = self.embedding.index_select(0, tokens)
         if self.positions is not None:
             x.view(self.shape).add_(self.positions[0])
-        for part in self.parts:
-            x = part.forward(x)
+        for sublayer in self.sublayers:
+            x = sublayer.forward(x)
         logits = torch.log_softmax(torch.addmm(self.head_bias[0], x, self.head[0]), 1)
         rule = (targets, None, 1, self.decoder.padding)
+        loss: Tensor
         loss, count = _aten.nll_loss_forward.default(logits, *rule)
         to_log = _aten.nll_loss_backward.default(self.one, logits, *rule, count)
         self.backward(x, tokens, torch._log_softmax_backward_data(to_log, logits, 1, torch.float32))
@@ -68,8 +69,8 @@ class _Pass:
         torch.mm(x.t(), to_logits, out=self.head[1])
         torch.sum(to_logits, 0, out=self.head_bias[1])
         to_x = to_logits.mm(self.head_turned)
-        for part in reversed(self.parts):
-            to_x = part.backward(to_x)
+        for sublayer in reversed(self.sublayers):
+            to_x = sublayer.backward(to_x)
         self.embedding_grad.index_add_(0, tokens, to_x)
         if self.positions is not None:
             torch.sum(to_x.view(self.shape), 0, out=self.positions[1])
@@ -99,6 +100,7 @@ class _Norm:
         if self.pair is None:
             return to_normed + to_x
         weight, weight_grad, bias, bias_grad = self.pair
+        through: Tensor
         through, to_weight, to_bias = _aten.native_layer_norm_backward.default(
             to_normed, self.x, weight.shape, self.mean, self.rstd, weight, bias, _ALL
         )
@@ -119,9 +121,10 @@ class _Attention:
         self.norm, self.mask, self.scale = _Norm(layer.attention_norm), mask, 1 / math.sqrt(size)
         self.qkv, self.qkv_grad = _tensors(layer.qkv)
         self.qkv_turned = self.qkv.transpose(1, 2)
-        self.out = layer.out and [one.view(heads, size, width) for one in _tensors(layer.out[0])]
-        self.out_bias = layer.out and _tensors(layer.out[1])
-        self.out_turned = self.out and self.out[0].transpose(1, 2)
+        self.out = None
+        if layer.out is not None:
+            weight, grad = (one.view(heads, size, width) for one in _tensors(layer.out[0]))
+            self.out = (weight, grad, weight.transpose(1, 2), *_tensors(layer.out[1]))
         self.made, self.to_made = torch.empty(2, three, count, size).unbind(0)
         self.read_shape, self.to_shape = (three, count, width), (heads, count, width)
         self.q, self.k, self.v = self.made.view(3, heads * rows, time, size).unbind(0)
@@ -142,7 +145,8 @@ class _Attention:
         torch.bmm(self.share, self.v, out=self.mixed_rows)
         if self.out is None:
             return x + self.mixed[0]
-        return torch.addbmm(x + self.out_bias[0], self.mixed, self.out[0])
+        weight, _, _, bias, _ = self.out
+        return torch.addbmm(x + bias, self.mixed, weight)
 
     def backward(self, to_x: Tensor) -> Tensor:
         to_mixed = self._out_backward(to_x)
@@ -159,10 +163,11 @@ class _Attention:
     def _out_backward(self, to_x: Tensor) -> Tensor:
         if self.out is None:
             return to_x.view(self.rows_of)
+        _, grad, turned, _, bias_grad = self.out
         each = to_x.expand(self.to_shape)
-        torch.bmm(self.mixed_turned, each, out=self.out[1])
-        torch.sum(to_x, 0, out=self.out_bias[1])
-        torch.bmm(each, self.out_turned, out=self.to_mixed)
+        torch.bmm(self.mixed_turned, each, out=grad)
+        torch.sum(to_x, 0, out=bias_grad)
+        torch.bmm(each, turned, out=self.to_mixed)
         return self.to_mixed_rows
 
 
@@ -185,7 +190,7 @@ class _Mlp:
         self.read = self.norm.forward(x)
         torch.addmm(self.up_bias[0], self.read, self.up[0], out=self.hidden)
         if self.gelu:
-            torch._C._nn.gelu(self.hidden, out=self.active)
+            _aten.gelu.out(self.hidden, out=self.active)
         else:
             self.hidden.relu_()
         return torch.addmm(self.down_bias[0], self.active, self.down[0]).add_(x)
