@@ -20,12 +20,11 @@ from agent.core.protocols import Notice
 from agent.core.runs import Job, Result
 from agent.core.sanitize import make_postable, one_line, secrets
 from agent.core.sizes import ModelSize
-from agent.spec import preflight, script
+from agent.spec import preflight
 from agent.store import rounds
 
 SMOKE_STEPS = 5  # of a draft, before it is a variant
 LOG_TAIL = 3000  # characters of a failed run's log that its editor is shown
-BUILDS = {"Config", "build_model"}  # names of a script that builds its model by a function
 SUMMARY_CAP = 300  # characters of an editor's own words, in its record
 
 
@@ -92,7 +91,8 @@ class DraftChecker:
         """
         saved, path = Path(trained.log).with_name("model.pt"), self._plan.track.script
         text = draft.files.get(path, self._plan.base.sources.files[path])
-        if self._corpus.folder is None or not saved.is_file() or not script.names(text, path) >= BUILDS:
+        if self._corpus.folder is None or not saved.is_file() or not preflight.builds_model(text, path):
+            saved.unlink(missing_ok=True)
             return CheckResult(commit=commit)
         built = build(self._ctx, self._plan, self.idea.name, commit, saved, self._corpus.folder)
         saved.unlink()  # nobody will ask it anything else

@@ -92,6 +92,11 @@ def contract(one: Resolved, track: Track, sources: Sources) -> None:
         )
 
 
+def builds_model(text: str, path: str) -> bool:
+    """Return whether a script builds its model by a function that others may call."""
+    return {"Config", "build_model"} <= script.names(text, path)
+
+
 def check_profile(resolved: Sequence[Resolved], profile: Profile) -> None:
     """Raise BadInput for the first variant that sets nothing but what other profiles read."""
     others = {f"TUNED.{name}." for name in PROFILES if name != profile}
