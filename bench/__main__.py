@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.execution.machine import detect
-from bench import clocks, ledger, many, overhead, startup, sweep, training
+from bench import clocks, evolve, ledger, many, overhead, startup, sweep, training
 
 ROOT = Path(__file__).parent.parent
 BENCHES: dict[str, Callable[[], dict[str, float]]] = {
@@ -17,6 +17,7 @@ BENCHES: dict[str, Callable[[], dict[str, float]]] = {
     "many": many.measure,
     "ledger": ledger.measure,
     "clocks": clocks.measure,
+    "evolve": evolve.measure,
     "sweep": sweep.measure,
     "training": training.measure,
 }
