@@ -94,7 +94,7 @@ def _campaign(project: Path) -> tuple[list[dict[str, Any]], float, float]:
     began, before = time.monotonic(), _children_s()
     done = subprocess.run(
         [sys.executable, str(stand_in.ROOT / "agent" / "run.py"), *COMMAND],
-        cwd=project, env=stand_in.environment(project), capture_output=True, text=True, check=False,
+        cwd=project, env=stand_in.environment(project), capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     whole, spent = time.monotonic() - began, _children_s() - before
