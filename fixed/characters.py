@@ -21,7 +21,7 @@ import numpy as np
 
 from fixed.clock import BudgetClock
 from fixed.corpora import Role, Source, fetch, file_sha256
-from fixed.dataset import EvalSet, Prepared, pack, prepare_by, split_of
+from fixed.dataset import SPLITS, EvalSet, Prepared, pack, prepare_by, split_of
 from fixed.evaluate import bits_per_byte, report, save_checkpoint, save_losses, score, training_metrics
 from fixed.result import EXIT_CORPUS, RunFailure, bad_setting, no_corpus, not_finite, write_json
 from fixed.runtime import Run
@@ -31,7 +31,7 @@ from fixed.settings import PROFILES, Settings, read_settings
 if TYPE_CHECKING:
     import torch
 
-VERSION = 3  # of the preparation: raise it when the same text would give other token files
+VERSION = 4  # of the preparation: raise it when the same text would give other token files
 STANDIN = "-standin"  # at the end of a corpus's name: made up by code, because the real text is not at hand
 BOUNDARY = 0  # the token before a document, and after it where its end is scored
 EVAL_TOKENS = 8192  # scored at once
@@ -106,25 +106,24 @@ def _fetch(settings: Settings, text: Text) -> None:
 
 
 def _write(settings: Settings, text: Text, files: Sequence[Source], out: Path) -> str:
-    """Write characters, train.bin, the validation set and meta.json to `out`; return the fingerprint.
-
-    As many documents are held back; no file has them.
-    """
+    """Write characters, train.bin, the two held-out sets and meta.json to `out`; return the fingerprint."""
     splits = _split(text, files, *text.bytes[settings.profile])
     symbols = _symbols(splits["train"])
-    validation = [one for one in splits["val"] if symbols.keys() >= set(one)]
-    train, held_out = encode(splits["train"], symbols), _eval_set(validation, symbols, text)
+    known = {split: [one for one in splits[split] if symbols.keys() >= set(one)] for split in SPLITS}
+    train = encode(splits["train"], symbols)
+    held_out = {split: _eval_set(known[split], symbols, text) for split in SPLITS}
     vocabulary = set[str]() if text.by_rows else {word for one in splits["train"] for word in words(one)}
     train.tofile(out / "train.bin")
-    np.savez(out / "val.npz", **vars(held_out))
+    for split, one in held_out.items():
+        np.savez(out / f"{split}.npz", **vars(one))
     np.save(out / "token_bytes.npy", _token_bytes(symbols, text))
     write_json(out / "tokenizer.json", {"characters": list(symbols), "words": sorted(vocabulary)})
-    digest = hashlib.sha256(json.dumps([VERSION, text.name, validation, list(symbols)]).encode() + train.tobytes())
+    digest = hashlib.sha256(json.dumps([VERSION, text.name, known, list(symbols)]).encode() + train.tobytes())
     facts = {
         "corpus": settings.corpus, "profile": settings.profile,
         "fingerprint": digest.hexdigest() if files else f"standin-{digest.hexdigest()}",
         "vocab_size": len(symbols) + 1 + text.by_rows, "sequence_length": text.length, "train_tokens": len(train),
-        "val_bytes": int(held_out.document_bytes.sum()), "held_bytes": 0,
+        **{f"{split}_bytes": int(one.document_bytes.sum()) for split, one in held_out.items()},
     }  # fmt: skip
     write_json(out / "meta.json", facts)
     return str(facts["fingerprint"])

@@ -1,3 +1,3 @@
 """Is a winner's number true? It is scored by processes that believe none of its word."""
 
-__all__ = ["checks", "integrity", "reports", "rules", "timing"]
+__all__ = ["checks", "integrity", "metrics", "reports", "rules", "timing"]

@@ -94,7 +94,7 @@ def check_claim(claimed: float, audited: float | None, baseline: float) -> str:
     """Return ok for a finite number above zero, as claimed and as audited, that is not too good to be true."""
     numbers = [claimed] if audited is None else [claimed, audited]
     if not all(math.isfinite(number) and number > 0 for number in numbers):
-        return f"{claimed} is no number of bits per byte"
+        return f"{claimed} is no number above zero"
     if claimed < (1 - RULES.implausible_gain_ratio) * baseline:
         return f"{claimed:.4f} is {1 - claimed / baseline:.0%} below the baseline's {baseline:.4f}"
     return OK
@@ -130,14 +130,14 @@ def check_consistency(audited: ScoredRun, others: Sequence[ScoredRun], groups: S
 
 
 def numbers(winner: ScoredRun, base: ScoredRun, report: ScoreReport, base_report: ScoreReport) -> dict[str, float]:
-    """Return what the audit's record keeps, bits per byte: claimed, and audited of both checkpoints on either set."""
+    """Return what the audit's record keeps, in the metric: claimed, and audited of both checkpoints on either set."""
     named = {
-        "claimed_bpb": winner.metric,
-        "baseline_bpb": base.metric,
-        "audited_bpb": report.val_bpb,
-        "baseline_audited_bpb": base_report.val_bpb,
-        "held_bpb": report.held_bpb,
-        "baseline_held_bpb": base_report.held_bpb,
+        "claimed": winner.metric,
+        "baseline": base.metric,
+        "audited": report.val_metric,
+        "baseline_audited": base_report.val_metric,
+        "held": report.held_metric,
+        "baseline_held": base_report.held_metric,
     }
     return {name: value for name, value in named.items() if value is not None and math.isfinite(value)}
 

@@ -1,15 +1,18 @@
-"""Answers tokens with logits: the model of a checkpoint in a process of its own. A script; needs train.py and torch.
+"""Answers tokens with logits: the model of a checkpoint in a process of its own. A script; needs torch.
 
-    python model_server.py CHECKPOINT DEVICE        (in an export of the commit that trained the checkpoint)
+    python model_server.py CHECKPOINT DEVICE SCRIPT (in an export of the commit that trained the checkpoint)
 
-It runs in the sandbox, for train.py is code that nobody vouches for. Standard input brings batches: rows and length
-(two little-endian uint32), then the tokens (int32); 0 rows end it. Standard output takes the answers: the number of
-dimensions and each of them (uint32), then the logits (float32). What train.py prints goes to standard error.
+SCRIPT is the track's, with Config and build_model. All of it runs in the sandbox, for nobody vouches for that code.
+Standard input brings batches: rows and length (two little-endian uint32), then the tokens (int32); 0 rows end it.
+Standard output takes the answers: the number of dimensions and each of them (uint32), then the logits (float32). What
+SCRIPT prints goes to standard error.
 """
 
+import importlib
 import os
 import struct
 import sys
+from pathlib import Path
 from typing import BinaryIO
 
 
@@ -17,11 +20,12 @@ def main() -> None:
     """Answer batches until one has no rows."""
     answers, sys.stdout = os.fdopen(os.dup(1), "wb"), sys.stderr
     os.dup2(2, 1)
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109 (where the export is)
+    script = Path(sys.argv[3]).resolve()
+    sys.path.insert(0, str(script.parent))  # as where it is run itself
     os.environ["GOMP_SPINCOUNT"] = "1000"  # its threads must not take the processor from the scorer's
     import torch
 
-    import train
+    train = importlib.import_module(script.stem)
 
     device = torch.device(sys.argv[2])
     if sys.argv[2] == "cuda":

@@ -18,13 +18,16 @@ DRAFT_MODEL = Path(__file__).with_name("draft_model.py")
 
 @frozen
 class Losses:
-    """Nats and bytes of the documents of a held-out set that were scored, by pieces of `piece_bytes` or more."""
+    """Nats of the documents of a held-out set that were scored, by pieces of `piece_bytes` or more.
+
+    sizes: what the metric divides the nats of each piece by (metrics.units).
+    """
 
     nats: Sequence[float] = ()
     sizes: Sequence[float] = ()
 
     def gain(self, other: "Losses") -> tuple[float, float]:
-        """Return the bits per byte that `other` costs more, and their standard error (a mean over pieces, paired).
+        """Return how much more `other` costs in the metric, and the standard error (a mean over pieces, paired).
 
         Both are NaN where the two did not score the same pieces; of a single piece the error is infinite.
         """
@@ -33,14 +36,14 @@ class Losses:
         if not len(self.nats) or len(self.nats) != len(other.nats):
             return math.nan, math.nan
         more = [theirs - ours for ours, theirs in zip(self.nats, other.nats, strict=True)]
-        unit = math.log(2) * math.fsum(self.sizes)
+        unit = math.fsum(self.sizes)
         error = math.sqrt(len(more) * variance(more)) / unit if len(more) > 1 else math.inf
         return math.fsum(more) / unit, error
 
 
 @frozen
 class ScoreReport:
-    """What the scorer reports of one checkpoint: its checks by name, its metrics, its losses on both sets."""
+    """What the scorer reports of one checkpoint: its checks by name, its metric and its losses on both sets."""
 
     checks: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -48,31 +51,32 @@ class ScoreReport:
     held: Losses = field(default_factory=Losses)
 
     @property
-    def val_bpb(self) -> float | None:
-        """Bits per byte on the validation set; None where it was not scored."""
-        return self.metrics.get("val_bpb")
+    def val_metric(self) -> float | None:
+        """The metric on the validation set; None where it was not scored."""
+        return self.metrics.get("val")
 
     @property
-    def held_bpb(self) -> float | None:
-        """Bits per byte on the second held-out set; None where it was not scored."""
-        return self.metrics.get("held_bpb")
+    def held_metric(self) -> float | None:
+        """The metric on the second held-out set; None where it was not scored."""
+        return self.metrics.get("held")
 
 
 @frozen(kw_only=True)
 class ScoreRequest:
     """What the scorer has to do with one checkpoint.
 
-    command: starts a process that has the model. claimed: the run's losses.npz; None for a baseline, which is scored
-    for the comparison and not checked. seed: draws the rows. out: the folder that takes the report.
+    command: starts a process that has the model. metric: one of METRICS. claimed: the run's losses.npz; None for a
+    baseline, which is scored for the comparison and not checked. seed: draws the rows. out: takes the report.
     """
 
     command: Sequence[str]
     corpus: str
     checkpoint: str
     claimed: str | None
-    claimed_bpb: float
+    metric: str
+    claimed_metric: float
     out: str
-    batch_rows: int
+    batch_tokens: int
     piece_bytes: int
     seed: int
 
@@ -92,6 +96,6 @@ def read_report(result: Result, folder: Path) -> ScoreReport:
     checks = {name: one_line(text, limit=RULES.finding_chars) for name, text in report["checks"].items()}
     with np.load(folder / "losses.npz", allow_pickle=False) as losses:
         val, held = (
-            Losses(losses[f"{split}_nats"].tolist(), losses[f"{split}_bytes"].tolist()) for split in ("val", "held")
+            Losses(losses[f"{split}_nats"].tolist(), losses[f"{split}_units"].tolist()) for split in ("val", "held")
         )
     return ScoreReport(checks, report["metrics"], val, held)

@@ -35,9 +35,9 @@ class AuditRules:
 class ScoringRules:
     """How much of a checkpoint is scored on one profile, and how far two honest answers may differ."""
 
-    batch_rows: int  # of one question: 1 GB of logits on `full`, 8 MB on `mini`
-    scored_rows: int  # of each held-out set
-    repeated_rows: int  # of both sets together, that are sent twice
+    batch_tokens: int  # of one query, in whole rows: on the main track 1 GB of logits on `full`, 8 MB on `mini`
+    scored_tokens: int  # of each held-out set, in whole rows
+    repeated_tokens: int  # of both sets together, in whole rows, that are sent twice
     claim_error_ratio: float  # by which the audited nats may differ from the claimed ones
     logit_shift_ratio: float  # by which a logit may move, of its size (of 1 where it is smaller)
     cut_share: float = 0.8  # of the rows sent twice: with other tokens after a cut
@@ -46,13 +46,22 @@ class ScoringRules:
 
 
 RULES = AuditRules()
-# On `full` the 192 rows of a winner and the 128 of the baseline are 655,000 tokens and 21 GB of logits: 14 s at 1.5 GB
-# a second, which leaves as much of an audit's 30 s to start four processes (an estimate: CUDA has not been measured).
+# On `full` the 192 rows of a winner of the main track and the 128 of its baseline are 655,000 tokens and 21 GB of
+# logits: 14 s at 1.5 GB a second, which leaves as much of an audit's 30 s to start four processes (an estimate: CUDA
+# has not been measured).
 SCORING: Mapping[str, ScoringRules] = {
     "full": ScoringRules(
-        batch_rows=16, scored_rows=64, repeated_rows=64, claim_error_ratio=0.002, logit_shift_ratio=2**-6
+        batch_tokens=32_768,
+        scored_tokens=131_072,
+        repeated_tokens=131_072,
+        claim_error_ratio=0.002,
+        logit_shift_ratio=2**-6,
     ),
     "mini": ScoringRules(
-        batch_rows=8, scored_rows=224, repeated_rows=128, claim_error_ratio=0.0002, logit_shift_ratio=2**-14
+        batch_tokens=2048,
+        scored_tokens=57_344,
+        repeated_tokens=32_768,
+        claim_error_ratio=0.0002,
+        logit_shift_ratio=2**-14,
     ),
 }

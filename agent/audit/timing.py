@@ -17,13 +17,14 @@ from agent.gate.stats import median
 class Timing:
     """The runs of a winner and of the baseline that count, under the same conditions.
 
-    flops_ratio: FLOPs a token over the baseline's, as the winner's constants claim. has_model_code: a model wrote some
-    of the winner. compile_s: seconds that one compilation of the baseline takes; 0 until somebody has measured it.
+    token_ratio: work a token over the baseline's: FLOPs, as the winner's constants claim, or `seconds_ratio` of a script
+    whose shape is not known. has_model_code: a model wrote some of the winner. compile_s: seconds that one compilation
+    of the baseline takes; 0 until somebody has measured it.
     """
 
     winner: Sequence[RunRecord]
     baseline: Sequence[RunRecord]
-    flops_ratio: float = 1.0
+    token_ratio: float = 1.0
     has_model_code: bool = False
     compile_s: float = 0.0
 
@@ -94,10 +95,10 @@ def _check_training(timing: Timing) -> str:
 
 
 def _check_amount(timing: Timing) -> str:
-    """Return ok where every run made the steps that it was given, or the tokens and at most one step more."""
+    """Return ok where no run made more steps than it was given, and each the tokens and at most one step more."""
     for run in timing.winner:
         steps, tokens = run.metrics.get("num_steps", run.steps), run.metrics.get("total_tokens_M")
-        if run.steps and steps != run.steps:
+        if run.steps and (steps or 0) > run.steps:
             return f"it was given {run.steps} steps and reports {steps:g}"
         given = _budget_tokens_m(run)
         if given and tokens is not None and not given <= tokens * (1 + 1e-6) <= given + 1.1 * tokens / (steps or 1):
@@ -115,7 +116,7 @@ def _is_machine_busy(timing: Timing) -> bool:
     if run.conditions.profile != "mini" or not all(one.cpu_s for one in runs):
         return False
     used, usual = (median(one.cpu_s for one in several) for several in (timing.winner, timing.baseline))
-    ratio = timing.work_ratio(timing.flops_ratio) if timing.clock == "steps" else 1.0
+    ratio = timing.work_ratio(timing.token_ratio) if timing.clock == "steps" else 1.0
     return used <= RULES.cpu_ratio * usual * ratio + RULES.overhead_slack_s
 
 
@@ -126,7 +127,7 @@ def max_overhead_s(timing: Timing) -> float:
     """Return the most seconds that the typical run may take beside its training."""
     usual = median(map(_overhead_s, timing.baseline)) + timing.compile_s
     slack = RULES.overhead_slack_s + RULES.overhead_slack_ratio * timing.typical.seconds
-    return RULES.overhead_ratio * usual * timing.work_ratio(timing.flops_ratio) + slack
+    return RULES.overhead_ratio * usual * timing.work_ratio(timing.token_ratio) + slack
 
 
 def max_training_s(timing: Timing) -> float:
@@ -139,7 +140,7 @@ def max_training_s(timing: Timing) -> float:
         return RULES.calibrated_ratio * budget * min(RULES.calibrated_ratio, max(1.0, usual / budget))
     same_tokens = timing.budget.kind == "tokens"
     batch_ratio = 1.0 if same_tokens else _tokens_m([timing.typical]) / _tokens_m(timing.baseline)
-    return RULES.unprobed_ratio * usual * timing.work_ratio(timing.flops_ratio * batch_ratio)
+    return RULES.unprobed_ratio * usual * timing.work_ratio(timing.token_ratio * batch_ratio)
 
 
 def training_s(run: RunRecord) -> float:
@@ -148,6 +149,15 @@ def training_s(run: RunRecord) -> float:
     if run.conditions.clock != "wall":
         return claimed
     return min(claimed, RULES.wall_overtime_ratio * run.conditions.budget.amount + RULES.wall_overtime_s)
+
+
+def seconds_ratio(winner: Sequence[RunRecord], baseline: Sequence[RunRecord]) -> float:
+    """Return the seconds a token over the baseline's (medians), as runs report their speed; 1 where they do not."""
+    speeds = [[run.metrics.get("tokens_per_second", 0.0) for run in runs] for runs in (winner, baseline)]
+    if not all(all(speed > 0 for speed in one) for one in speeds):
+        return 1.0
+    mine, usual = map(median, speeds)
+    return usual / mine
 
 
 def _overhead_s(run: RunRecord) -> float:

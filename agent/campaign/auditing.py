@@ -17,8 +17,9 @@ from agent.audit.rules import OK, RULES, SCORING
 from agent.campaign import jobs
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
+from agent.campaign.plan import Plan
 from agent.core.errors import Paused
-from agent.core.experiment import BASELINE, Profile
+from agent.core.experiment import BASELINE
 from agent.core.faults import fault_point
 from agent.core.frozen import frozen
 from agent.core.protocols import Notice
@@ -112,7 +113,7 @@ def _check(ctx: CampaignContext, view: CampaignView, pair: _Pair) -> dict[str, s
     home = checkpoint(ctx, pair.winner.record).with_name("compiled")
     timed = campaign_timing(ctx, view, pair.name, home)
     outcomes |= {"clock": timing.check_time(timed), "pace": timing.check_pace(timed)}
-    outcomes["plausible"] = checks.check_claim(pair.winner.metric, pair.mine.val_bpb, pair.base.metric)
+    outcomes["plausible"] = checks.check_claim(pair.winner.metric, pair.mine.val_metric, pair.base.metric)
     if outcomes["plausible"] == OK:
         outcomes |= _check_others(ctx, view, pair)
     return {name: outcomes.get(name, "not tried") for name in checks.CHECKS}
@@ -204,20 +205,21 @@ def _request(ctx: CampaignContext, view: CampaignView, run: ScoredRun, folder: P
     campaign, saved, profile = view.campaign, checkpoint(ctx, run.record), view.plan.profile
     assert view.corpus is not None
     return ScoreRequest(
-        command=_model_command(ctx, saved, folder / "tree", profile),
+        command=_model_command(ctx, saved, folder / "tree", view.plan),
         corpus=str(view.corpus),
         checkpoint=str(saved),
         claimed=str(saved.with_name("losses.npz")) if claims else None,
-        claimed_bpb=run.metric,
+        metric=view.plan.track.metric,
+        claimed_metric=run.metric,
         out=str(folder),
-        batch_rows=SCORING[profile].batch_rows,
+        batch_tokens=SCORING[profile].batch_tokens,
         piece_bytes=RULES.piece_bytes,
         seed=int(sha256(f"{campaign.at} {campaign.body_sha256}".encode()).hexdigest()[:8], 16),
     )
 
 
-def _model_command(ctx: CampaignContext, saved: Path, tree: Path, profile: Profile) -> tuple[str, ...]:
+def _model_command(ctx: CampaignContext, saved: Path, tree: Path, plan: Plan) -> tuple[str, ...]:
     """Return the command of the model's process, in a sandbox that shows it its code and its checkpoint."""
-    device, gpus = ("cuda", 1) if profile == "full" else ("cpu", 0)
-    argv = (ctx.python, str(MODEL_SERVER), str(saved), device)
+    device, gpus = ("cuda", 1) if plan.profile == "full" else ("cpu", 0)
+    argv = (ctx.python, str(MODEL_SERVER), str(saved), device, plan.track.script)
     return ctx.sandbox.wrap(argv, cwd=tree, readable=(tree, MODEL_SERVER, saved), writable=(), gpus=gpus)

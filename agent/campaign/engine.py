@@ -129,6 +129,7 @@ def _freeze(ctx: CampaignContext, plan: Plan, conditions: Conditions, corpus: jo
         pins=plan.round.pins or jobs.current_pins(ctx, plan, plan.base.commit, corpus.folder),
         round=plan.round.number if plan.spec.proposals else 0,
         sandbox=_required_sandbox(ctx, plan),
+        metric=plan.track.metric,
     )
     ctx.ledger.append(campaign)
     fault_point("campaign-recorded")

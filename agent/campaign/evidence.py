@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from agent.audit.integrity import HOLDOUT_FILE
+from agent.audit.metrics import METRICS
 from agent.campaign.estimate import PROBE_ROUNDS
 from agent.campaign.plan import Plan
 from agent.core.experiment import BASELINE
@@ -192,11 +193,11 @@ class CampaignView:
 
     def timed(self, name: str) -> "Timing":
         """Return what the audit's clock looks at."""
-        from agent.audit.timing import Timing
+        from agent.audit.timing import Timing, seconds_ratio
 
-        flops = self._work_ratio(name)
         runs, base_runs = self.decision_runs(name), self.decision_runs(BASELINE)
-        return Timing(runs, base_runs, flops, self.plan.has_model_code(name))
+        work = self._work_ratio(name) if self.plan.baseline.shapes else seconds_ratio(runs, base_runs)
+        return Timing(runs, base_runs, work, self.plan.has_model_code(name))
 
     def replicate_groups(self) -> list[list[float]]:
         """Return the replicates of other trees under the same conditions: more degrees of freedom for sigma.
@@ -252,8 +253,8 @@ def why_not_auditable(campaign: CampaignRecord) -> str:
     """Return why no winner of a campaign can be audited; empty where one can."""
     if HOLDOUT_FILE not in campaign.pins:
         return f"the track's prepare.py prepares no {HOLDOUT_FILE}, so there is nothing to confirm a gain on"
-    if campaign.gate.goal != "min":  # the scorer knows one metric
-        return "the audit scores bits per byte, of which fewer are better, and more of this track's metric are"
+    if campaign.metric not in METRICS or campaign.gate.goal != "min":
+        return f"the audit scores {' and '.join(METRICS)}, of which fewer are better, and not this track's metric"
     return ""
 
 

@@ -74,6 +74,7 @@ class CampaignRecord:
     pins: Mapping[str, str] = field(default_factory=dict)
     round: int = 0  # of an issue in prose
     sandbox: str = "none"
+    metric: str = "val_bpb"  # of its track
     kind: Literal["campaign"] = "campaign"
     schema: int = SCHEMA
 

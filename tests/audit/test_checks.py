@@ -17,10 +17,10 @@ from tests.store.test_ledger import RUN
 SIZES = np.full(100, 1000)
 
 
-def losses(bpb: float, noise: float = 0.01, seed: int = 0) -> Losses:
-    """What 100 documents cost at `bpb`, with noise of its own."""
+def losses(metric: float, noise: float = 0.01, seed: int = 0) -> Losses:
+    """What 100 documents cost at `metric`, with noise of its own."""
     rng = np.random.default_rng(seed)
-    nats = np.log(2) * SIZES * (bpb + noise * rng.standard_normal(100))
+    nats = SIZES * (metric + noise * rng.standard_normal(100))
     return Losses(nats.tolist(), SIZES.tolist())
 
 
@@ -65,7 +65,7 @@ def test_a_gain_that_the_second_set_does_not_show_is_refused(on_second: float) -
 
 def test_the_gain_to_confirm_is_the_audited_one_of_the_same_documents() -> None:
     """Both claims are left out of it: a winner that claims little has as much to confirm as was found."""
-    mine, theirs = replace(scored(1.8, 2.0), metrics={"val_bpb": 1.999}), scored(2.0, 2.0)
+    mine, theirs = replace(scored(1.8, 2.0), metrics={"val": 1.999}), scored(2.0, 2.0)
     assert checks.check_holdout(mine, theirs).startswith("a gain of 0.2000")
 
 
@@ -182,11 +182,11 @@ def test_a_check_that_was_not_made_has_not_held(left_out: str) -> None:
 def test_a_run_without_a_number_is_not_among_the_scored_and_believed_by_no_check() -> None:
     failed = replace(RUN, status="crash", metric=None)
     assert checks.scored_runs([failed]) == []
-    assert checks.check_claim(checks.scored_run(failed).metric, None, 2.0) == "nan is no number of bits per byte"
+    assert checks.check_claim(checks.scored_run(failed).metric, None, 2.0) == "nan is no number above zero"
 
 
 def test_what_the_record_keeps_are_finite_numbers_alone() -> None:
-    report = ScoreReport(metrics={"val_bpb": 1.9, "held_bpb": float("inf")})
+    report = ScoreReport(metrics={"val": 1.9, "held": float("inf")})
     winner, base = several(1.8, 2.0)
-    kept = checks.numbers(winner, base, report, ScoreReport(metrics={"val_bpb": 2.1}))
-    assert kept == {"claimed_bpb": 1.8, "baseline_bpb": 2.0, "audited_bpb": 1.9, "baseline_audited_bpb": 2.1}
+    kept = checks.numbers(winner, base, report, ScoreReport(metrics={"val": 2.1}))
+    assert kept == {"claimed": 1.8, "baseline": 2.0, "audited": 1.9, "baseline_audited": 2.1}

@@ -25,9 +25,11 @@ def build_model(config):
 
 
 def start(folder: Path, weights: dict[str, torch.Tensor]) -> "subprocess.Popen[bytes]":
-    (folder / "train.py").write_text(TRAIN)
+    script = folder / "experiments" / "other.py"
+    script.parent.mkdir()
+    script.write_text(TRAIN)
     torch.save({"model": weights, "config": {"vocab": 5}, "steps": 1}, folder / "model.pt")
-    argv = [sys.executable, str(model_server.__file__), str(folder / "model.pt"), "cpu"]
+    argv = [sys.executable, str(model_server.__file__), str(folder / "model.pt"), "cpu", "experiments/other.py"]
     return subprocess.Popen(argv, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

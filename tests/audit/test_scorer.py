@@ -1,4 +1,4 @@
-"""The scorer as it is run: `python path/to/scorer REQUEST`, in a folder that has prepare.py."""
+"""The scorer as it is run: `python path/to/scorer REQUEST`, in a folder that has fixed/."""
 
 import json
 import subprocess
@@ -25,11 +25,12 @@ def test_it_leaves_the_report_that_the_harness_reads(tmp_path: Path) -> None:
     assert report.metrics == pytest.approx(same.metrics)
 
 
-def test_prepare_is_that_of_the_folder_it_is_run_in_and_torch_is_not(tmp_path: Path) -> None:
+def test_the_fixed_side_is_that_of_the_folder_it_is_run_in_and_torch_is_not(tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     request = replace(make_request(make_corpus(tmp_path / "corpus"), tmp_path, "honest"), claimed=None)
-    (tmp_path / "prepare.py").write_text("raise SystemExit('the prepare of this folder')")
+    (tmp_path / "fixed").mkdir()
+    (tmp_path / "fixed" / "__init__.py").write_text("raise SystemExit('the fixed side of this folder')")
     (tmp_path / "torch.py").write_text("raise SystemExit('the torch of this folder')")
     argv = [sys.executable, str(SCORER), request.to_json()]
     run = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
-    assert run.stderr.startswith("the prepare of this folder\n")
+    assert run.stderr.startswith("the fixed side of this folder\n")

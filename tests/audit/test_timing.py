@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.audit.rules import OK
-from agent.audit.timing import Timing, check_overhead, check_pace, check_time
+from agent.audit.timing import Timing, check_overhead, check_pace, check_time, seconds_ratio
 from agent.core.experiment import Budget, Profile
 from agent.core.records import RunRecord
 from tests.store.test_ledger import RUN
@@ -91,11 +91,11 @@ def test_a_compilation_in_each_run_is_given_room_once_its_seconds_are_known() ->
 def test_without_a_budget_in_seconds_training_may_take_what_its_flops_take(clock: str) -> None:
     long = run(training=100.0, seconds=105.0, clock=clock)
     assert "its training takes 100.0 s, where 60.0 s are the most" in check_time(timing(long))
-    assert check_time(timing(long, flops_ratio=2.0)) == OK
-    assert check_time(timing(long, flops_ratio=2.0, has_model_code=True)) == OK
+    assert check_time(timing(long, token_ratio=2.0)) == OK
+    assert check_time(timing(long, token_ratio=2.0, has_model_code=True)) == OK
     longer = run(training=130.0, seconds=135.0, clock=clock)
-    assert check_time(timing(longer, flops_ratio=4.0)) == OK
-    assert "where 120.0 s are" in check_time(timing(longer, flops_ratio=4.0, has_model_code=True))  # its word for it
+    assert check_time(timing(longer, token_ratio=4.0)) == OK
+    assert "where 120.0 s are" in check_time(timing(longer, token_ratio=4.0, has_model_code=True))  # its word for it
 
 
 def test_a_larger_batch_may_take_longer_for_a_step_and_not_for_a_token() -> None:
@@ -112,16 +112,23 @@ def test_tokens_that_were_not_given_are_noticed(trained: float) -> None:
     assert check_time(timing(run(clock="tokens", tokens=2.019))) == OK  # the last step goes beyond
 
 
-def test_steps_that_were_not_given_are_noticed() -> None:
-    slow = replace(run(), metrics={"training_seconds": 20.0, "num_steps": 33.0})
-    assert check_time(timing(slow)) == "it was given 100 steps and reports 33"
+def test_steps_that_were_not_given_are_noticed_and_a_script_may_end_before_them() -> None:
+    more, fewer = (replace(run(), metrics={"training_seconds": 20.0, "num_steps": steps}) for steps in (133.0, 33.0))
+    assert check_time(timing(more)) == "it was given 100 steps and reports 133"
+    assert check_time(timing(fewer)) == OK
+
+
+def test_where_no_shape_is_known_the_work_is_what_the_runs_say_that_a_token_takes() -> None:
+    slow, quick = (replace(run(), metrics={"tokens_per_second": speed}) for speed in (100.0, 400.0))
+    assert seconds_ratio([slow], [quick, quick]) == 4.0
+    assert seconds_ratio([run()], [quick]) == 1.0
 
 
 def limit(timed: Timing) -> float:
     """What docs/audit.md promises, for budgets of 20 seconds like the baseline's: seconds of a process."""
     base, typical = timed.baseline[0], timed.typical
     budget = {"wall": 22.0, "calibrated": 2 * 20.0 * min(2.0, max(1.0, base.metrics["training_seconds"] / 20.0))}
-    ratio = min(timed.flops_ratio, 2.0) if timed.has_model_code else timed.flops_ratio
+    ratio = min(timed.token_ratio, 2.0) if timed.has_model_code else timed.token_ratio
     unprobed = 3 * base.metrics["training_seconds"] * max(1.0, ratio)
     rest = base.seconds - base.metrics["training_seconds"]
     room = 1.5 * (rest + timed.compile_s) * max(1.0, ratio) + 2.0 + 0.02 * typical.seconds

@@ -154,16 +154,18 @@ def test_what_an_audit_holds_against_a_tree_binds_every_later_campaign_under_its
 
 
 @pytest.mark.parametrize(
-    ("pins", "goal", "why"),
+    ("pins", "goal", "metric", "why"),
     [
-        ({}, "min", "prepares no held.npz"),
-        ({"val.npz": "0"}, "min", "prepares no held.npz"),
-        ({"held.npz": "0"}, "max", "bits per byte, of which fewer are better"),
-        ({"held.npz": "0"}, "min", ""),
+        ({}, "min", "val_bpb", "prepares no held.npz"),
+        ({"val.npz": "0"}, "min", "val_bpb", "prepares no held.npz"),
+        ({"held.npz": "0"}, "max", "val_bpb", "of which fewer are better"),
+        ({"held.npz": "0"}, "min", "seconds", "the audit scores val_bpb and val_nats"),
+        ({"held.npz": "0"}, "min", "val_nats", ""),
+        ({"held.npz": "0"}, "min", "val_bpb", ""),
     ],
 )
-def test_why_no_winner_can_be_audited_is_said(pins: dict[str, str], goal: str, why: str) -> None:
-    told = why_not_auditable(replace(CAMPAIGN, pins=pins, gate=GateRules(goal=goal)))  # type: ignore[arg-type]
+def test_why_no_winner_can_be_audited_is_said(pins: dict[str, str], goal: str, metric: str, why: str) -> None:
+    told = why_not_auditable(replace(CAMPAIGN, pins=pins, metric=metric, gate=GateRules(goal=goal)))  # type: ignore[arg-type]
     assert why in told
     assert bool(why) == bool(told)
 

@@ -52,7 +52,7 @@ def findings(winner: Checked, baseline: Checked) -> dict[str, str]:
         results["held-out"] = checks.check_holdout(winner.report, baseline.report)
     results["clock"] = timing.check_time(timing.Timing([winner.run], [baseline.run], has_model_code=True))
     numbers = [math.nan if one.run.metric is None else one.run.metric for one in (winner, baseline)]
-    results["plausible"] = checks.check_claim(numbers[0], winner.report.val_bpb, numbers[1])
+    results["plausible"] = checks.check_claim(numbers[0], winner.report.val_metric, numbers[1])
     return results
 
 
@@ -94,13 +94,14 @@ def _score(run: RunRecord, folder: Path, env: dict[str, str], corpus: Path, clai
     saved, out = folder / "run" / "model.pt", folder / "score"
     out.mkdir()
     request = ScoreRequest(
-        command=[sys.executable, str(MODEL_SERVER), str(saved), "cpu"],
+        command=[sys.executable, str(MODEL_SERVER), str(saved), "cpu", "train.py"],
         corpus=str(corpus),
         checkpoint=str(saved),
         claimed=str(saved.with_name("losses.npz")) if claims else None,
-        claimed_bpb=math.nan if run.metric is None else run.metric,
+        metric="val_bpb",
+        claimed_metric=math.nan if run.metric is None else run.metric,
         out=str(out),
-        batch_rows=SCORING["mini"].batch_rows,
+        batch_tokens=SCORING["mini"].batch_tokens,
         piece_bytes=RULES.piece_bytes,
         seed=1,
     )

@@ -1,5 +1,6 @@
 """A corpus of two small held-out sets, and processes that answer tokens with logits by a mode."""
 
+import math
 import sys
 from pathlib import Path
 
@@ -75,8 +76,10 @@ def make_corpus(folder: Path) -> Path:
     return folder
 
 
-def make_request(corpus: Path, out: Path, mode: str, *, bpb: float | None = None) -> ScoreRequest:
-    """Return a request about a process that answers by `mode` and claims what an honest one would get, or `bpb`."""
+def make_request(
+    corpus: Path, out: Path, mode: str, *, metric: str = "val_bpb", claim: float | None = None
+) -> ScoreRequest:
+    """Return a request about a process that answers by `mode` and claims what an honest one would get, or `claim`."""
     whole = prepare.load(corpus).evaluation("val")
     honest = torch.zeros(VOCAB)
     nats = np.zeros(40)
@@ -85,15 +88,17 @@ def make_request(corpus: Path, out: Path, mode: str, *, bpb: float | None = None
             honest[0] = float(token)
             nats[document] += float(-torch.log_softmax(honest, 0)[target]) if document >= 0 else 0.0
     np.savez(out / "claimed.npz", nats=nats, bytes=whole.document_bytes)
+    of = {"val_bpb": math.log(2) * whole.document_bytes.sum(), "val_nats": (whole.documents >= 0).sum()}
     torch.save({"model": {"weight": torch.ones(2)}, "config": {}, "steps": 1}, out / "model.pt")
     return ScoreRequest(
         command=command(mode),
         corpus=str(corpus),
         checkpoint=str(out / "model.pt"),
         claimed=str(out / "claimed.npz"),
-        claimed_bpb=prepare.bits_per_byte(nats, whole.document_bytes) if bpb is None else bpb,
+        metric=metric,
+        claimed_metric=nats.sum() / of[metric] if claim is None else claim,
         out=str(out),
-        batch_rows=8,
+        batch_tokens=128,
         piece_bytes=64,
         seed=1,
     )

@@ -1,4 +1,4 @@
-"""Puts edits of the real train.py on trial as the harness would: trained in the sandbox, recorded, audited.
+"""Puts edits of the real script of a track on trial as the harness would: trained in the sandbox, recorded, audited.
 
 One project, one baseline and one campaign serve every edit. Each is a variant that goes the way of a winner, by the
 code that a campaign goes by; two run at a time, forked from a warm worker.
@@ -20,7 +20,7 @@ from agent.campaign.drafts import CheckResult, DraftChecker
 from agent.campaign.evidence import CampaignView
 from agent.campaign.jobs import make_job, record_result
 from agent.campaign.plan import CampaignRequest, Plan
-from agent.core.experiment import BASELINE, Budget, GateRules, Issue, Rewrite, Spec, Variant
+from agent.core.experiment import BASELINE, Budget, GateRules, Issue, Rewrite, Spec, Track, Variant
 from agent.core.proposals import Draft, Idea
 from agent.core.records import AuditRecord, RunRecord
 from agent.core.runs import JobRole
@@ -44,15 +44,16 @@ ISSUE = "experiments/issues/0060-on-trial.md"
 AT_ONCE = 2  # runs
 
 
-def make(folder: Path, script: str) -> Path:
-    """A repository with the real fixed side and `script` for its train.py."""
+def make(folder: Path, script: str, name: str = "main") -> Path:
+    """A repository with the real fixed side of a track and `script` for its script."""
+    track = tracks.load(ROOT, name)
     (folder / ISSUE).parent.mkdir(parents=True)
-    (folder / "experiments" / "main").mkdir(parents=True)
+    (folder / "experiments" / name).mkdir(parents=True)
     (folder / ISSUE).write_text("---\nnumber: 60\ntitle: On trial\nlabels: [experiment]\n---\n")
-    (folder / "train.py").write_text(script, "utf-8")
     copy_fixed(folder)
-    for path in ("experiments/main/track.toml", ".gitignore"):
+    for path in (f"experiments/{name}/track.toml", str(track.prepare), ".gitignore"):
         (folder / path).write_bytes((ROOT / path).read_bytes())
+    (folder / track.script).write_text(script, "utf-8")
     git(folder, "init", "--quiet", "--initial-branch=main")
     commit(folder, "The real thing, small")
     return folder
@@ -89,9 +90,10 @@ def text(cache: Path) -> str:
     return f"file:{path}"
 
 
-def open_court(project: Path, cache: Path, scripts: Mapping[str, str], steps: int) -> Court:
+def open_court(project: Path, cache: Path, scripts: Mapping[str, str], steps: int, name: str = "main") -> Court:
     """Begin the campaign. The scripts go past preflight, which would refuse some of them: the audit is on trial too."""
-    return open_campaign(project, cache, _plan(Repository(project), scripts, steps, text(cache)))
+    corpus = text(cache) if name == "main" else f"{name}-standin"
+    return open_campaign(project, cache, _plan(Repository(project), scripts, steps, corpus, tracks.load(project, name)))
 
 
 def open_campaign(project: Path, cache: Path, plan: Plan) -> Court:
@@ -120,12 +122,13 @@ def _unchecked(variant: Variant, baseline: Resolved) -> Resolved:
     return replace(baseline, variant=variant, files=files)
 
 
-def _plan(repo: Repository, scripts: Mapping[str, str], steps: int, corpus: str) -> Plan:
+def _plan(repo: Repository, scripts: Mapping[str, str], steps: int, corpus: str, track: Track) -> Plan:
     head = repo.resolve("HEAD")
     assert head is not None
-    base, budget = read_base(repo, tracks.load(repo.root, "main"), head, ledger_of(repo)), Budget("steps", steps)
-    variants = tuple(Variant(name, (Rewrite("train.py", text),)) for name, text in scripts.items())
-    spec = Spec(Issue(60, "On trial", "", source=ISSUE), "main", "table", variants, budget, None, None, (), digest(""))
+    base, budget = read_base(repo, track, head, ledger_of(repo)), Budget("steps", steps)
+    issue = Issue(60, "On trial", "", source=ISSUE)
+    variants = tuple(Variant(name, (Rewrite(track.script, text),)) for name, text in scripts.items())
+    spec = Spec(issue, track.name, "table", variants, budget, None, None, (), digest(""))
     return Plan(
         spec=spec,
         base=base,

@@ -1,4 +1,4 @@
-"""`python scorer/__main__.py REQUEST` (a ScoreRequest as JSON), in an export whose prepare.py and fixed/ are pinned."""
+"""`python scorer/__main__.py REQUEST` (a ScoreRequest as JSON), in an export whose fixed side is pinned."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def main() -> None:
     import numpy  # noqa: F401 (as a run's script does, so that one worker can serve both)
     import torch  # noqa: F401 (before the export is on the path, where something may have its name)
 
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109 (where the export is, with its prepare.py)
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109 (where the export is, with its fixed/)
     from agent.audit.reports import ScoreRequest
     from agent.audit.scorer.scorer import Scorer
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-import prepare
+from agent.audit.metrics import units
 from agent.audit.scorer.plan import Query, RowId
+from fixed.dataset import EvalSet
+from fixed.evaluate import score
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,7 @@ class _Second:
 class Answers:
     """The answers to the queries of a plan, over the rows `sets` of both held-out sets and the bytes of each token."""
 
-    def __init__(
-        self, sets: dict[str, prepare.EvalSet], token_bytes: np.ndarray, seed: int, probed_logits: int
-    ) -> None:
+    def __init__(self, sets: dict[str, EvalSet], token_bytes: np.ndarray, seed: int, probed_logits: int) -> None:
         self.sets, self.token_bytes = sets, token_bytes
         self._seed, self._probed_logits = seed, probed_logits
         self.nats = {split: np.zeros(one.documents.shape) for split, one in sets.items()}
@@ -44,10 +44,10 @@ class Answers:
         return np.concatenate([own[:cut_at], donor[cut_at:]]), cut_at
 
     def record(self, query: Query, tokens: np.ndarray, places: int, logits: Tensor, twice: bool) -> None:
-        """Score one row with the evaluator of prepare.py, each target as a document of its own."""
+        """Score one row with the evaluator of fixed/, each target as a document of its own."""
         targets = tokens[1:].astype(np.int64)
-        alone = prepare.EvalSet(tokens[None], np.arange(len(targets))[None], self.token_bytes[targets])
-        nats = prepare.score(lambda _: logits[None], alone, self.token_bytes, batch=1, device="cpu")
+        alone = EvalSet(tokens[None], np.arange(len(targets))[None], self.token_bytes[targets])
+        nats = score(lambda _: logits[None], alone, self.token_bytes, batch=1, device="cpu")
         if not query.repeat:
             self.nats[query.row[0]][query.row[1]] = nats
         if not twice:
@@ -63,13 +63,15 @@ class Answers:
         owner, nats = self.sets[split].documents, self.nats[split]
         return np.bincount(owner[owner >= 0], nats[owner >= 0], len(self.sets[split].document_bytes))
 
-    def pieces(self, split: str, piece_bytes: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return nats and bytes of the documents that were scored, in pieces of `piece_bytes` where they have them."""
+    def pieces(self, split: str, piece_bytes: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return nats and the metric's units of the documents that were scored.
+
+        They are cut into pieces of `piece_bytes` where they have as many.
+        """
         one = self.sets[split]
-        scored = one.documents >= 0
-        lengths = self.token_bytes[one.rows[:, 1:][scored].astype(np.int64)]
+        scored, lengths = one.documents >= 0, target_bytes(one, self.token_bytes)
         number = piece_numbers(one.documents[scored], lengths, piece_bytes)
-        return np.bincount(number, self.nats[split][scored]), np.bincount(number, lengths)
+        return np.bincount(number, self.nats[split][scored]), np.bincount(number, units(metric, lengths))
 
     def shifts(self, *, cut: bool) -> tuple[float, list[np.ndarray]]:
         """Compare both answers to the rows sent twice, with a cut or without.
@@ -95,6 +97,12 @@ class Answers:
     def _tokens(self, row: RowId) -> np.ndarray:
         tokens: np.ndarray = self.sets[row[0]].rows[row[1]]
         return tokens
+
+
+def target_bytes(one: EvalSet, token_bytes: np.ndarray) -> np.ndarray:
+    """Return the bytes of each target of a held-out set that a document has, in the order of the rows."""
+    sizes: np.ndarray = token_bytes[one.rows[:, 1:][one.documents >= 0].astype(np.int64)]
+    return sizes
 
 
 def piece_numbers(owner: np.ndarray, lengths: np.ndarray, piece_bytes: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-import prepare
+from fixed.dataset import EvalSet
 
 RowId = tuple[str, int]  # a held-out set, and a row among those that are scored
 Batches = list[list["Query"]]  # of one process
@@ -21,7 +21,7 @@ class Query:
     donor: RowId | None = None
 
 
-def sample_rows(whole: prepare.EvalSet, count: int, rng: np.random.Generator) -> np.ndarray:
+def sample_rows(whole: EvalSet, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return the numbers of at most `count` rows, in short blocks all over the set; of all, where there are no more.
 
     A block is long enough for several documents to lie in it from end to end: only those can be scored.
@@ -35,13 +35,13 @@ def sample_rows(whole: prepare.EvalSet, count: int, rng: np.random.Generator) ->
     return np.sort((chosen[:, None] * block + np.arange(block)).ravel())
 
 
-def subset(whole: prepare.EvalSet, numbers: np.ndarray) -> tuple[prepare.EvalSet, np.ndarray]:
+def subset(whole: EvalSet, numbers: np.ndarray) -> tuple[EvalSet, np.ndarray]:
     """Return rows of a held-out set by number, and the numbers of the documents that lie in them from end to end."""
     owner, outside = whole.documents[numbers], np.delete(whole.documents, numbers, axis=0)
     chosen = np.setdiff1d(owner, np.append(outside, -1))
     renamed = np.full(len(whole.document_bytes) + 1, -1, dtype=np.int32)  # the last entry serves the owner -1
     renamed[chosen] = np.arange(len(chosen))
-    return prepare.EvalSet(whole.rows[numbers], renamed[owner], whole.document_bytes[chosen]), chosen
+    return EvalSet(whole.rows[numbers], renamed[owner], whole.document_bytes[chosen]), chosen
 
 
 @dataclass(frozen=True)

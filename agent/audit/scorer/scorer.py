@@ -7,28 +7,33 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import prepare
+from agent.audit.metrics import units
 from agent.audit.reports import ScoreRequest
 from agent.audit.rules import OK, SCORING
-from agent.audit.scorer.answers import Answers, beyond_noise
+from agent.audit.scorer.answers import Answers, beyond_noise, target_bytes
 from agent.audit.scorer.client import CheckFailed, ModelClient
 from agent.audit.scorer.plan import Query, QueryPlan, RowId, sample_rows, subset
 from agent.execution.beside import Process
+from fixed.dataset import SPLITS, EvalSet, load
+from fixed.result import RunFailure, write_json
 
 
 class Scorer:
     """One checkpoint: `checks` fills up as each is made, `metrics` with what was scored."""
 
     def __init__(self, request: ScoreRequest, processes: Sequence[Process]) -> None:
-        self.request, self.corpus = request, prepare.load(Path(request.corpus))
+        self.request, self.corpus = request, load(Path(request.corpus))
         self.rules = SCORING[self.corpus.profile]
         self.rng = np.random.default_rng(request.seed)
         self.checks: dict[str, str] = {}
         self.metrics: dict[str, float] = {}
         self.models = [ModelClient(process, self.corpus.vocab_size) for process in processes]
         self.token_bytes = self.corpus.token_bytes()
-        self.wholes = {split: self.corpus.evaluation(split) for split in prepare.SPLITS}
-        rows = {split: sample_rows(one, self.rules.scored_rows, self.rng) for split, one in self.wholes.items()}
+        self.wholes = {split: self.corpus.evaluation(split) for split in SPLITS}
+        rows = {
+            split: sample_rows(one, self._rows(self.rules.scored_tokens), self.rng)
+            for split, one in self.wholes.items()
+        }
         subsets = {split: subset(one, rows[split]) for split, one in self.wholes.items()}
         self.chosen = {split: chosen for split, (_, chosen) in subsets.items()}  # documents that are scored, by number
         sets = {split: one for split, (one, _) in subsets.items()}
@@ -51,10 +56,10 @@ class Scorer:
     def save(self, seconds: float) -> None:
         """Write the report. Nats that were not answered are zeros, beside a check that says so."""
         out = Path(self.request.out)
-        val, held = (self.answers.pieces(split, self.request.piece_bytes) for split in prepare.SPLITS)
-        np.savez(out / "losses.npz", val_nats=val[0], held_nats=held[0], val_bytes=val[1], held_bytes=held[1])
+        val, held = (self.answers.pieces(split, self.request.piece_bytes, self.request.metric) for split in SPLITS)
+        np.savez(out / "losses.npz", val_nats=val[0], held_nats=held[0], val_units=val[1], held_units=held[1])
         report = {"metrics": self.metrics, "checks": self.checks, "phases": {"audit": seconds}}
-        prepare.write_json(out / "result.json", report)
+        write_json(out / "result.json", report)
 
     def close(self) -> None:
         """End the model's processes."""
@@ -69,8 +74,12 @@ class Scorer:
             if self.checks.get(failure.check, OK) == OK:
                 self.checks[failure.check] = failure.finding
             self.checks.setdefault(name, f"not tried: {failure}")
-        except prepare.RunFailure as failure:
+        except RunFailure as failure:
             self.checks[name] = failure.reason
+
+    def _rows(self, tokens: int) -> int:
+        """Return how many whole rows have so many tokens; at least one."""
+        return max(1, tokens // self.corpus.sequence_length)
 
     # --- what is sent and answered ------------------------------------------------------------------------
 
@@ -78,8 +87,8 @@ class Scorer:
         """Send all queries: while one process answers, the other's answer is scored."""
         rows = [(split, number) for split, one in self.answers.sets.items() for number in range(len(one.rows))]
         two = len(self.models) == 2
-        repeated = self.rules.repeated_rows if two else 0
-        plan = QueryPlan(len(self.models), self.request.batch_rows, repeated, self.rules.cut_share)
+        repeated = self._rows(self.rules.repeated_tokens) if two else 0
+        plan = QueryPlan(len(self.models), self._rows(self.request.batch_tokens), repeated, self.rules.cut_share)
         queries = plan.queries(rows, self.rng)
         twice = {query.row for side in queries for batch in side for query in batch if query.repeat and two}
         try:
@@ -122,7 +131,7 @@ class Scorer:
         """Check that the targets of every document spell exactly its bytes, each once."""
         for split, whole in self.wholes.items():
             scored = whole.documents >= 0
-            lengths = self.token_bytes[whole.rows[:, 1:][scored]]
+            lengths = target_bytes(whole, self.token_bytes)
             if not np.array_equal(
                 np.bincount(whole.documents[scored], lengths, len(whole.document_bytes)), whole.document_bytes
             ):
@@ -139,9 +148,9 @@ class Scorer:
         true = self.wholes["val"].document_bytes
         if nats.shape != true.shape or not np.array_equal(lengths, true):
             raise CheckFailed("bytes", f"the run counts {lengths.sum():,} bytes where there are {true.sum():,}")
-        whole = prepare.bits_per_byte(nats, lengths)
-        if not math.isclose(whole, self.request.claimed_bpb, rel_tol=1e-6):
-            return f"the run's losses make {whole:.6f} and it claims {self.request.claimed_bpb:.6f}"
+        whole, claim = nats.sum() / self._units(self.wholes["val"]), self.request.claimed_metric
+        if not math.isclose(whole, claim, rel_tol=1e-6):
+            return f"the run's losses make {whole:.6f} and it claims {claim:.6f}"
         claimed = nats[chosen].sum()
         agreed = abs(audited / claimed - 1) <= self.rules.claim_error_ratio
         return OK if agreed else f"claims {claimed:.1f} nats where {audited:.1f} were found"
@@ -171,9 +180,13 @@ class Scorer:
         )
 
     def _score(self) -> str:
-        """Score both held-out sets in bits per byte; the harness compares them with the baseline's."""
+        """Score both held-out sets in the metric; the harness compares them with the baseline's."""
         for split, one in self._answered().sets.items():
             if not len(one.document_bytes):
                 return f"no document of {split} lies from end to end in the rows that are scored"
-            self.metrics[f"{split}_bpb"] = prepare.bits_per_byte(self.answers.document_nats(split), one.document_bytes)
+            self.metrics[split] = float(self.answers.document_nats(split).sum() / self._units(one))
         return OK
+
+    def _units(self, one: EvalSet) -> float:
+        """Return what the metric divides the nats of all scored documents by."""
+        return float(units(self.request.metric, target_bytes(one, self.token_bytes)).sum())

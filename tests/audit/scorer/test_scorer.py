@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import prepare
+from agent.audit.metrics import METRICS
 from agent.audit.reports import read_report
 from agent.audit.scorer.scorer import Scorer
 from agent.core.runs import Result
@@ -29,12 +30,29 @@ def test_an_honest_model_passes_and_is_scored_on_both_sets(corpus: Path, tmp_pat
     scorer = score(make_request(corpus, tmp_path, "honest"))
     assert failed(scorer) == {}
     assert list(scorer.checks) == ["checkpoint", "bytes", "logits", "agreement", "order", "causality", "held-out"]
-    assert set(scorer.metrics) == {"val_bpb", "held_bpb"}
+    assert set(scorer.metrics) == {"val", "held"}
     scorer.save(1.0)
     report = read_report(Result("ok"), tmp_path)
     assert len(report.val.nats) == len(report.held.sizes) == 40
     with np.load(tmp_path / "claimed.npz") as claimed:
         assert np.allclose(report.val.nats, claimed["nats"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_each_metric_is_scored_in_its_own_units(corpus: Path, tmp_path: Path, metric: str) -> None:
+    """All bytes are characters here: the two metrics differ by ln 2."""
+    scorer = score(make_request(corpus, tmp_path, "honest", metric=metric))
+    assert failed(scorer) == {}
+    assert scorer.metrics["val"] == pytest.approx(scorer.request.claimed_metric, rel=1e-6)
+    scorer.save(1.0)
+    assert sum(read_report(Result("ok"), tmp_path).held.sizes) == pytest.approx(
+        {"val_bpb": 637.7, "val_nats": 920}[metric], abs=0.1
+    )
+
+
+def test_a_claim_in_the_units_of_another_metric_is_refused(corpus: Path, tmp_path: Path) -> None:
+    request = replace(make_request(corpus, tmp_path, "honest"), metric="val_nats")
+    assert "and it claims" in failed(score(request))["agreement"]
 
 
 def test_a_baseline_is_scored_on_the_same_documents_and_nothing_else_is_tried(corpus: Path, tmp_path: Path) -> None:
@@ -80,7 +98,7 @@ def test_bfloat16_may_round_and_a_hint_as_small_as_that_shows_in_the_mean(
 
 
 def test_a_claim_that_is_not_what_the_losses_make_is_refused(corpus: Path, tmp_path: Path) -> None:
-    assert "and it claims 0.100000" in failed(score(make_request(corpus, tmp_path, "honest", bpb=0.1)))["agreement"]
+    assert "and it claims 0.100000" in failed(score(make_request(corpus, tmp_path, "honest", claim=0.1)))["agreement"]
 
 
 def test_losses_of_another_model_are_refused(corpus: Path, tmp_path: Path) -> None:
