@@ -13,6 +13,7 @@ from fixed.runtime import Run
 if TYPE_CHECKING:
     import torch
 
+LINES = 40  # of progress that a log has at least, where there are as many steps: a curve
 PROBE_STEPS = 10  # a probe takes at least so many: from fewer no step time can be told on a busy machine
 
 
@@ -37,7 +38,7 @@ class BudgetClock:
         self.loss: float | None = None  # smoothed, in nats a token
         self.seconds = 0.0
         self._pending: deque[tuple[torch.Tensor, torch.cuda.Event | None]] = deque()
-        self._started = self._last = self._printed = 0.0
+        self._started = self._last = self._printed = self._next_share = 0.0
 
     def start(self) -> None:
         self._started = self._last = self._printed = time.perf_counter()
@@ -77,8 +78,8 @@ class BudgetClock:
         self.step_seconds.append(now - self._last)
         self._last = now
         self.loss = loss if self.loss is None else self.loss + 0.1 * (loss - self.loss)
-        if now - self._printed >= (0.1 if sys.stdout.isatty() else 1.0):
-            self._printed = now
+        if now - self._printed >= (0.1 if sys.stdout.isatty() else 1.0) or self.progress >= self._next_share:
+            self._printed, self._next_share = now, self.progress + 1 / LINES
             self._show()
 
     def finish(self) -> None:

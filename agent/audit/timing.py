@@ -17,9 +17,9 @@ from agent.gate.stats import median
 class Timing:
     """The runs of a winner and of the baseline that count, under the same conditions.
 
-    token_ratio: work a token over the baseline's: FLOPs, as the winner's constants claim, or `seconds_ratio` of a script
-    whose shape is not known. has_model_code: a model wrote some of the winner. compile_s: seconds that one compilation
-    of the baseline takes; 0 until somebody has measured it.
+    token_ratio: work a token over the baseline's: FLOPs, as the winner's constants claim, or `seconds_ratio` where the
+    script's shape is not known. has_model_code: a model wrote some of the winner. compile_s: seconds that one
+    compilation of the baseline takes; 0 until somebody has measured it.
     """
 
     winner: Sequence[RunRecord]

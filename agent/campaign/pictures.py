@@ -9,12 +9,18 @@ from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
 from agent.campaign.explore import state_of
 from agent.core.errors import BadInput
+from agent.core.experiment import BASELINE
+from agent.core.progress import learning_curve
 from agent.core.protocols import Notice
-from agent.core.trials import Picture
+from agent.core.trials import LearningPicture, Picture
+from agent.gate.stats import mean
 from agent.tracking import plots
 from agent.tracking.board import ShownPicture
 
 FOLDER = "experiments/pictures"
+MOST_LINES = 6  # runs whose curves are shown
+FEWEST_POINTS = 5  # of a curve: of fewer there is nothing to see
+LOG_BYTES = 4_000_000  # of a log that are read at most
 _FROM_COMMENT = "../pictures"  # the same, from a comment that is a file
 
 
@@ -41,7 +47,7 @@ def draw_pictures(ctx: CampaignContext, view: CampaignView) -> tuple[ShownPictur
 
 def _draw(ctx: CampaignContext, view: CampaignView) -> tuple[ShownPicture, ...]:
     track, issue = view.plan.track, view.campaign.issue
-    pictures = view.plan.strategy.pictures(state_of(view))
+    pictures = (*view.plan.strategy.pictures(state_of(view)), *learning_pictures(view, ctx.repo.root))
     metric = track.metric if track.goal == "min" else f"−{track.metric}"
     folder = ctx.repo.root / FOLDER / f"issue-{issue}"
     files = [_files(folder, picture, metric) for picture in pictures]
@@ -49,6 +55,27 @@ def _draw(ctx: CampaignContext, view: CampaignView) -> tuple[ShownPicture, ...]:
     place = _place(ctx, view, folder) if pictures else ""
     links = ([f"{place}/{path.name}" for path in both] for both in files)
     return tuple(ShownPicture(one.title, light, dark) for one, (light, dark) in zip(pictures, links, strict=True))
+
+
+def learning_pictures(view: CampaignView, root: Path) -> tuple[LearningPicture, ...]:
+    """Return how the baseline and the best variants learned, the first run of each; none where their logs have none."""
+    runs = {name: view.ok_runs(name) for name in view.campaign.trees}
+    sign = 1 if view.plan.track.goal == "min" else -1
+    means = {
+        name: sign * mean([one.metric for one in some if one.metric is not None]) for name, some in runs.items() if some
+    }
+    best = sorted(means, key=lambda name: (name != BASELINE, means[name]))[:MOST_LINES]
+    curves = ((name, learning_curve(_log_text(root / runs[name][0].log))) for name in best)
+    lines = tuple((name, curve) for name, curve in curves if len(curve) >= FEWEST_POINTS)
+    return (LearningPicture("learning", "Learning curves", lines),) if lines else ()
+
+
+def _log_text(path: Path) -> str:
+    """Return the beginning of a run's log; nothing where it is gone."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return file.read(LOG_BYTES).decode(errors="replace")
 
 
 def _files(folder: Path, picture: Picture, metric: str) -> list[Path]:

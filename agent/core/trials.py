@@ -174,7 +174,16 @@ class LineagePicture:
     beside: tuple[Ancestor, ...] = ()
 
 
-Picture = EffectPicture | ParameterPicture | CurvePicture | LineagePicture
+@frozen
+class LearningPicture:
+    """Training loss by optimizer step, a line a run, by the name of its variant."""
+
+    name: str
+    title: str
+    lines: tuple[tuple[str, Points], ...]
+
+
+Picture = EffectPicture | ParameterPicture | CurvePicture | LearningPicture | LineagePicture
 
 
 class Exploration(Protocol):

@@ -10,13 +10,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from agent.core.progress import PROGRESS
 from agent.core.protocols import Event, Notice, RunEnded, RunOutput, RunStarted
 from agent.core.records import RunRecord
 from agent.core.runs import Job
 from agent.tracking.terminal import describe_outcome, minutes
 
-# The progress line of train.py: step 00120 | 34.5% | loss 3.4120 | 12,034 tok/s | eta 13s
-_PROGRESS = re.compile(r"step (\d+) \| +([\d.]+)% \| loss ([\d.]+) \| ([\d,]+) tok/s(?: \| eta (\S+))?")
 _Key = tuple[str, str, int]  # variant, role, seed
 
 
@@ -47,7 +46,7 @@ class LiveView:
             case RunStarted(job, number, total, expected_s):
                 self._number, self._total = number, total
                 self._running[_key(job)] = (0.0, f"about {expected_s:.0f} s" if expected_s else "starting")
-            case RunOutput(job, line) if match := _PROGRESS.search(line):
+            case RunOutput(job, line) if match := PROGRESS.search(line):
                 self._running[_key(job)] = _progress(match)
             case RunEnded(run):
                 self._ended.append(run)

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 from agent.core.errors import BadInput
 from agent.core.frozen import frozen
-from agent.core.trials import Ancestor, CurvePicture, Effect, EffectPicture, LineagePicture, ParameterPicture, Picture
+from agent.core.trials import (
+    Ancestor,
+    CurvePicture,
+    Effect,
+    EffectPicture,
+    LearningPicture,
+    LineagePicture,
+    ParameterPicture,
+    Picture,
+)
 from agent.tracking.plot_layout import apart, columns, descents, lowest_so_far, short_count, spaced
 
 if TYPE_CHECKING:
@@ -26,6 +35,7 @@ _TICK_GAP = 0.1  # between the values below an axis, of its length
 BULK = 0.8  # of the organisms of a lineage, the fittest: the picture ends above them
 _FAR_ABOVE = 1.3  # times the height of the bulk from which on the picture ends above it
 _DECADES = 30  # the largest count over the smallest from which on only powers of 10 have room
+_EARLY = 0.05  # of a run's steps: what it loses before them is not shown
 _BY_FACTORS = 8  # the last value over the first from which on an axis is logarithmic
 _FAMILIES: Mapping[str, str] = {  # origins that share a colour
     "cross": "cross",
@@ -88,6 +98,8 @@ def _painter(picture: Picture, metric: str) -> tuple[Paint, float]:
             return lambda axes, theme: _paint_parameters(axes, theme, picture, metric), 3.0
         case CurvePicture():
             return lambda axes, theme: _paint_curve(axes, theme, picture, metric), 2.8
+        case LearningPicture():
+            return lambda axes, theme: _paint_learning(axes, theme, picture), 3.2
         case LineagePicture():
             return lambda axes, theme: _paint_lineage(axes, theme, picture, metric), 3.6
 
@@ -140,6 +152,22 @@ def _paint_curve(axes: "Axes", theme: Theme, picture: CurvePicture, metric: str)
         _whole_ticks(axes)
     else:
         _value_ticks(axes, [x for x, _ in picture.line])
+    _legend(axes, theme)
+
+
+def _paint_learning(axes: "Axes", theme: Theme, picture: LearningPicture) -> None:
+    """Paint a line a run; the axis ends above what is left when a twentieth of the steps is done."""
+    for (name, line), colour in zip(picture.lines, theme.series, strict=False):
+        axes.plot(*columns(line), color=colour, linewidth=1.5, label=_short(name, 14))
+    low = min(y for _, line in picture.lines for _, y in line)
+    late = [max(y for x, y in line if x >= _EARLY * line[-1][0]) for _, line in picture.lines]
+    if max(late) > low:
+        margin = 0.06 * (max(late) - low)
+        axes.set_ylim(low - margin, max(late) + margin)
+    axes.set_xlabel("step")
+    axes.set_ylabel("training loss, nats")
+    _few_ticks(axes)
+    axes.xaxis.set_major_formatter(lambda count, _: short_count(count))
     _legend(axes, theme)
 
 
@@ -310,5 +338,5 @@ def _reaches_zero(effect: Effect) -> bool:
     return effect.interval is None or effect.interval[0] <= 0 <= effect.interval[1]
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 24 else f"{name[:23]}…"
+def _short(name: str, most: int = 24) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -15,8 +15,9 @@ from agent.campaign import pictures
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
 from agent.campaign.explore import open_view
-from agent.campaign.pictures import draw_pictures, pictures_branch
+from agent.campaign.pictures import MOST_LINES, draw_pictures, learning_pictures, pictures_branch
 from agent.campaign.publish import make_board, publish
+from agent.core.experiment import BASELINE
 from agent.core.protocols import Event, Upstream
 from agent.core.trials import Picture
 from agent.execution.machine import detect
@@ -153,3 +154,17 @@ def test_an_issue_that_lists_its_variants_has_a_chart_and_no_pictures(ended: End
     plan = ended.view.plan
     table = replace(plan, spec=replace(plan.spec, strategy="table"))
     assert draw_pictures(ended.ctx, replace(ended.view, plan=table)) == ()
+
+
+def test_learning_curves_are_the_baselines_and_those_of_the_best_as_the_logs_have_them(ended: Ended) -> None:
+    line = "step {:05d} | 9.0% | loss {:.4f} | 12,034 tok/s | eta 13s\n"
+    assert learning_pictures(ended.view, ended.project) == (), "two lines are no curve"
+    for name in ended.view.campaign.trees:
+        for run in ended.view.ok_runs(name):
+            (ended.project / run.log).write_text("".join(line.format(step, 3 - step / 10) for step in range(6)))
+    [picture] = learning_pictures(ended.view, ended.project)
+    assert picture.lines[0] == (BASELINE, tuple((step, 3 - step / 10) for step in range(6)))
+    shown = [name for name, _ in picture.lines[1:]]
+    means = {name: ended.view.ok_runs(name)[0].metric or 0.0 for name in shown}
+    assert shown == sorted(shown, key=means.__getitem__)
+    assert 1 < len(picture.lines) <= MOST_LINES

@@ -6,7 +6,16 @@ import sys
 import pytest
 
 from agent.core.errors import BadInput
-from agent.core.trials import Ancestor, CurvePicture, Effect, EffectPicture, LineagePicture, ParameterPicture, Picture
+from agent.core.trials import (
+    Ancestor,
+    CurvePicture,
+    Effect,
+    EffectPicture,
+    LearningPicture,
+    LineagePicture,
+    ParameterPicture,
+    Picture,
+)
 from agent.tracking import plots
 from agent.tracking.plots import MOST_BARS, MOST_NAMES, draw
 
@@ -38,6 +47,7 @@ PICTURES: list[Picture] = [
     ParameterPicture("parameters", "Parameters", ((2908, 2.5, "a"), (8860, 2.3, "b"), (52252, 2.4, "c"))),
     CURVE,
     CurvePicture(name="best", title="Best", across="trial", line=((1, 2.5),), line_name="best", is_step=True, base=2.6),
+    LearningPicture("learning", "Learning curves", (("a", ((1, 3.0), (9, 2.5))), ("b", ((1, 3.1), (9, 2.4))))),
     LineagePicture("lineage", "Lineage", ORGANISMS, ORGANISMS[:2]),
 ]
 
