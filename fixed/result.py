@@ -1,10 +1,13 @@
 """How a run ends: its exit status, failure.json, result.json's form and the summary block. Standard library only."""
 
+import inspect
 import json
 import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from fixed import checking
 
 EXIT_SETTING = 2  # a setting or a constant that cannot be used
 EXIT_CORPUS = 10  # the corpus cannot be had
@@ -48,8 +51,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 def run(main: Callable[[], None]) -> int:
     """Call `main` and return the exit status; an expected failure becomes one line and a `failure.json`.
 
-    Any other exception passes through, traceback and all.
+    Any other exception passes through, traceback and all. Where AUTORESEARCH_CHECK is set, the script of `main` is only
+    asked which edits of it cannot be built (checking.refused), and result.json has the answer.
     """
+    if asked := os.environ.get("AUTORESEARCH_CHECK"):
+        reasons = checking.refused(Path(inspect.getfile(main)), **json.loads(asked))
+        write_json(Path(os.environ["AUTORESEARCH_RUN_DIR"]) / "result.json", {"refused": reasons})
+        return 0
     try:
         main()
     except RunFailure as failure:

@@ -17,10 +17,10 @@ from typing import TextIO
 from agent.app import options
 from agent.app.request import last_request, make_request
 from agent.app.wiring import Workspace, choose_readers, choose_tracker, make_editor, make_view
-from agent.campaign import steer
+from agent.campaign import shapes, steer
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
-from agent.campaign.explore import open_view
+from agent.campaign.explore import check_shapes, open_view
 from agent.campaign.further import further_plan, why_not_further
 from agent.campaign.plan import Plan, all_commands
 from agent.campaign.publish import latest_board, make_board, publish, report
@@ -219,6 +219,8 @@ def _show_plan(args: argparse.Namespace, workspace: Workspace) -> int:
     from agent.campaign import propose
 
     plan = workspace.plan(make_request(args, workspace.machine, args.issue))
+    if shapes.can_ask(plan):
+        check_shapes(workspace.context(plan, sandbox=probe()), plan)
     ctx = workspace.context(plan)
     brief = propose.make_brief(ctx, plan, steer.guidance(ctx, plan)) if plan.spec.proposals else None
     if args.json:

@@ -92,6 +92,7 @@ def begin(ctx: CampaignContext, plan: Plan) -> CampaignView:
     fault_point("corpus-known")
     latest = next(reversed(campaigns_of(ctx, plan)), None)
     if latest is None or not _goes_on(ctx, plan, latest, conditions):
+        explore.check_shapes(ctx, plan)
         latest = _freeze(ctx, plan, conditions, corpus)
     return replace(explore.open_view(plan, latest, ctx.ledger), corpus=corpus.folder)
 

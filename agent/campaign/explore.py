@@ -1,9 +1,11 @@
 """What a campaign's strategy knows of it, what it asks for next, the candidates that it adds, what it concludes."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from agent.campaign import shapes
 from agent.campaign.commits import commit_variant
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
@@ -50,6 +52,25 @@ def check(plan: Plan) -> None:
         where=plan.spec.issue.source,
         next_step=f"give space: other values. {problems[0].next_step}",
     )
+
+
+def check_shapes(ctx: CampaignContext, plan: Plan) -> None:
+    """Raise BadInput where the track's own script cannot build a plan's variants, or no point of its space."""
+    shapes.check(ctx, plan)
+    if not plan.question.space or plan.spec.strategy not in registry.SEARCHING:
+        return
+    points = list[Resolved]()
+    for number, sets in enumerate(axes.points(plan.question.space, POINTS_TRIED)):
+        with suppress(BadInput):
+            points.append(_resolve(plan, Candidate(name=f"point-{number}", sets=sets)))
+    reasons = shapes.refused(ctx, plan, points)
+    if points and len(reasons) == len(points):
+        first = next(iter(reasons.values()))
+        raise BadInput(
+            f"no point of the space can be built: {len(points)} were tried, and the first gives {first}",
+            where=plan.spec.issue.source,
+            next_step="give space: other values",
+        )
 
 
 def next_step(view: CampaignView) -> CampaignStep:
@@ -120,23 +141,36 @@ def add_candidates(ctx: CampaignContext, view: CampaignView, candidates: Sequenc
     What cannot run (a shape that does not fit, a model that is there already) is recorded with the reason.
     """
     plan, added = view.plan, list[AddedCandidate]()
+    failures = _why_not(ctx, plan, [one for one in candidates if one.name != BASELINE])
     for candidate in candidates:
         if candidate.name == BASELINE:
             added.append(
                 AddedCandidate(candidate=candidate, commit=plan.base.commit, tree=view.campaign.trees[BASELINE])
             )
             continue
-        try:
-            resolved = _resolve(plan, candidate)
-            check_device_memory([resolved], plan.profile, ctx.machine)
-            added.append(_commit(ctx, plan, resolved, candidate))
-            plan = _extended(plan, [resolved])
-        except BadInput as error:
-            ctx.emit(Notice(f"{candidate.name} cannot run: {error.problem}"))
-            added.append(AddedCandidate(candidate=candidate, commit="", tree="", failure=error.problem))
+        if failure := failures.get(candidate.name):
+            ctx.emit(Notice(f"{candidate.name} cannot run: {failure}"))
+            added.append(AddedCandidate(candidate=candidate, commit="", tree="", failure=failure))
+            continue
+        resolved = _resolve(plan, candidate)
+        added.append(_commit(ctx, plan, resolved, candidate))
+        plan = _extended(plan, [resolved])
     record = CandidatesRecord(issue=view.campaign.issue, campaign_id=view.campaign.at, added=tuple(added), at=utc_now())
     ctx.ledger.append(record)
     return replace(view, plan=plan, campaign=ctx.ledger.current(view.campaign))
+
+
+def _why_not(ctx: CampaignContext, plan: Plan, candidates: Sequence[Candidate]) -> dict[str, str]:
+    """Return why candidates cannot run, by name: what preflight knows, then what the track's script says."""
+    failures, known = dict[str, str](), list[Resolved]()
+    for candidate in candidates:
+        try:
+            resolved = _resolve(plan, candidate)
+            check_device_memory([resolved], plan.profile, ctx.machine)
+            known.append(resolved)
+        except BadInput as error:
+            failures[candidate.name] = error.problem
+    return failures | shapes.refused(ctx, plan, known)
 
 
 def _resolve(plan: Plan, candidate: Candidate) -> Resolved:

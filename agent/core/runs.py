@@ -9,7 +9,7 @@ from agent.core.experiment import Budget, Clock, Profile
 from agent.core.frozen import frozen
 
 Role = Literal["baseline", "screen", "confirm"]
-JobRole = Literal["baseline", "screen", "confirm", "probe", "prepare", "audit", "smoke"]
+JobRole = Literal["baseline", "screen", "confirm", "probe", "prepare", "audit", "smoke", "check"]
 Status = Literal["ok", "crash", "oom", "timeout", "nan", "no_metric", "invalid", "contended"]
 Decision = Literal["keep", "discard", "inconclusive", "failed", "measured"]
 AuditStatus = Literal["passed", "failed", "quarantined"]

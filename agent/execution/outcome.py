@@ -54,7 +54,7 @@ def _metric_problem(job: Job, reported: Mapping[str, object], metrics: Mapping[s
     raw = reported.get(name)
     if isinstance(raw, float) and not math.isfinite(raw):
         return "nan", f"result.json says {name} = {raw}"
-    if job.role not in ("prepare", "audit") and name not in metrics:
+    if job.role not in ("prepare", "audit", "check") and name not in metrics:
         return "no_metric", f"exit 0, and no {name} in result.json"
     return "ok", ""
 

@@ -69,12 +69,12 @@ class Config:
     context: int
 
 
-def make_config(vocab_size: int, longest: int) -> Config:
+def make_config(vocab_size: int, sequence_length: int) -> Config:
     """The shape that the constants give. Raises RunFailure for one that cannot be built."""
     config = Config(
-        vocab_size=vocab_size, longest=max(longest, CONTEXT), width=WIDTH, head_size=HEAD_SIZE or WIDTH // HEADS,
-        heads=HEADS, layers=LAYERS, mlp=MLP, layer_norm=LAYER_NORM, rope=ROPE, learned_positions=LEARNED_POSITIONS,
-        activation=ACTIVATION, dropout=DROPOUT, context=CONTEXT,
+        vocab_size=vocab_size, longest=max(sequence_length, CONTEXT), width=WIDTH,
+        head_size=HEAD_SIZE or WIDTH // HEADS, heads=HEADS, layers=LAYERS, mlp=MLP, layer_norm=LAYER_NORM, rope=ROPE,
+        learned_positions=LEARNED_POSITIONS, activation=ACTIVATION, dropout=DROPOUT, context=CONTEXT,
     )  # fmt: skip
     check(config)
     return config

@@ -55,7 +55,7 @@ class Config:
     context: int
 
 
-def make_config(profile: str, vocab_size: int, longest: int) -> Config:
+def make_config(profile: str, vocab_size: int, sequence_length: int) -> Config:
     """The shape that the constants give on `profile`. Raises RunFailure for one that cannot be built."""
     least = {"LAYERS": LAYERS, "WIDTH": WIDTH, "HEADS": HEADS, "MLP": MLP, "CONTEXT": CONTEXT, "BATCH": BATCH}
     for name, value in least.items():
@@ -65,7 +65,7 @@ def make_config(profile: str, vocab_size: int, longest: int) -> Config:
     if WIDTH % unit:
         raise prepare.bad_setting(f"WIDTH = {WIDTH}: expected a multiple of {unit} with HEADS = {HEADS} on {profile}")
     width = WIDTH // divisor(profile)
-    return Config(vocab_size, max(longest, CONTEXT), width, HEADS, LAYERS, MLP, DROPOUT, CONTEXT)
+    return Config(vocab_size, max(sequence_length, CONTEXT), width, HEADS, LAYERS, MLP, DROPOUT, CONTEXT)
 
 
 def divisor(profile: str) -> int:

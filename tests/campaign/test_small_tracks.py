@@ -41,6 +41,12 @@ budget: 4steps
 seeds: [0, 1]
 base: {LAYERS: 1, WIDTH: 128, HEADS: 4}
 space: {LAYERS: [1, 2], HEADS: [4, 8]}"""
+INVALID = """track: names
+seeds: [0]
+variants:
+- {id: good, set: {WIDTH: 64, HEADS: 2}}
+- {id: thirds, set: {HEAD_SIZE: 0, HEADS: 3}}
+- {id: odd, set: {HEAD_SIZE: 15, HEADS: 2, ROPE: true}}"""
 SEARCH = """track: names
 strategy: search
 budget: 20steps
@@ -86,11 +92,37 @@ def test_a_ladder_of_names_reports_each_rung_the_exact_parameters_and_names_that
         assert '"worker":true' in ledger, "short runs come from the warm worker"
 
 
+@pytest.mark.parametrize("arguments", [("--plan",), ()], ids=["plan", "run"])
+def test_what_the_script_cannot_build_is_refused_in_its_words_before_any_run(
+    tracks: Path, arguments: tuple[str, ...]
+) -> None:
+    path = tracks / "experiments" / "issues" / "0005-study.md"
+    path.write_text(FORM.format(number=5, block=INVALID))
+    env = {"AUTORESEARCH_CACHE": str(tracks / ".." / "cache")}
+    done = agent(tracks, "--issue", "5", "--corpus", "names-standin", *arguments, env=env, timeout=600)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "thirds cannot be built: WIDTH = 32: expected a multiple of HEADS = 3" in done.stderr
+    assert "odd cannot be built: HEAD_SIZE = 15: expected an even number with ROPE" in done.stderr
+    assert "0005-study.md:" in done.stderr
+    assert "good cannot" not in done.stderr
+    ledger = tracks / "experiments" / "ledger.jsonl"
+    assert not ledger.exists() or '"issue":5' not in ledger.read_text()
+
+
+def test_a_space_of_which_the_script_can_build_nothing_is_refused_before_any_run(tracks: Path) -> None:
+    path = tracks / "experiments" / "issues" / "0006-study.md"
+    path.write_text(FORM.format(number=6, block=EVOLVE.replace("HEADS: [1, 2, 3]", "HEADS: [3, 5]")))
+    done = agent(tracks, "--issue", "6", "--corpus", "names-standin", "--plan", timeout=600)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "no point of the space can be built: " in done.stderr
+    assert "WIDTH = 4: expected a multiple of HEADS = " in done.stderr
+
+
 def test_an_evolution_of_names_goes_on_past_shapes_that_cannot_be_built(tracks: Path) -> None:
     shown, comment = answer(tracks, 2, "names-standin")
-    failed = {one["variant"]: one["reason"] for one in shown["runs"] if one["status"] != "ok"}
-    assert set(failed.values()) == {"WIDTH = 4: expected a multiple of HEADS = 3"}
-    assert shown["verdict"]["variant"] not in failed
+    assert {one["status"] for one in shown["runs"]} == {"ok"}, "what cannot be built takes no run"
+    ledger = (tracks / "experiments" / "ledger.jsonl").read_text()
+    assert '"failure":"WIDTH = 4: expected a multiple of HEADS = 3"' in ledger
     assert "random search" in comment
 
 
