@@ -54,8 +54,8 @@ def run(main: Callable[[], None]) -> int:
     Any other exception passes through, traceback and all. Where AUTORESEARCH_CHECK is set, the script of `main` is only
     asked which edits of it cannot be built (checking.refused), and result.json has the answer.
     """
-    if asked := os.environ.get("AUTORESEARCH_CHECK"):
-        reasons = checking.refused(Path(inspect.getfile(main)), **json.loads(asked))
+    if question := os.environ.get("AUTORESEARCH_CHECK"):
+        reasons = checking.refused(Path(inspect.getfile(main)), **json.loads(question))
         write_json(Path(os.environ["AUTORESEARCH_RUN_DIR"]) / "result.json", {"refused": reasons})
         return 0
     try:

@@ -17,6 +17,10 @@ from agent.spec import script
 from agent.spec.preflight import Resolved
 
 AT_ONCE = 32  # variants of one job, whose edits go into a variable of the environment
+ONE_STEP = {
+    "AUTORESEARCH_STEPS": "1",
+    "AUTORESEARCH_PROBE": "1",
+}  # of an old fixed side that does not know the question
 MOST_CHARS = 300  # of what a script says of one
 
 
@@ -36,7 +40,7 @@ def refused(ctx: CampaignContext, plan: Plan, variants: Sequence[Resolved]) -> d
     if unsafe or not can_ask(plan):
         return {}
     text = plan.base.sources.files[plan.track.script]
-    asked = [one for one in variants if one.variant.only_sets_constants and plan.track.script in one.files]
+    open_ones = [one for one in variants if one.variant.only_sets_constants and plan.track.script in one.files]
     batches = [asked[first : first + AT_ONCE] for first in range(0, len(asked), AT_ONCE)]
     return {name: reason for some in batches for name, reason in _ask(ctx, plan, text, some).items()}
 
@@ -62,7 +66,7 @@ def _ask(ctx: CampaignContext, plan: Plan, text: str, variants: Sequence[Resolve
         seed=0,
         role="check",
         argv=(ctx.python, plan.track.script),
-        env={**ctx.env, "AUTORESEARCH_CHECK": json.dumps({"facts": facts, "edits": edits})},
+        env={**ctx.env, **ONE_STEP, "AUTORESEARCH_CHECK": json.dumps({"facts": facts, "edits": edits})},
         run_dir=ctx.repo.git_dir / "autoresearch" / f"check-{os.getpid()}",  # --plan holds no lock
         timeout_s=float(START_S),
         metric="",

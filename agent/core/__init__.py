@@ -6,6 +6,7 @@ __all__ = [
     "experiment",
     "faults",
     "frozen",
+    "progress",
     "proposals",
     "protocols",
     "records",

@@ -39,6 +39,8 @@ def to_json(record: Record) -> dict[str, Any]:
         fields["conditions"]["budget"] = str(record.conditions.budget)
     if isinstance(record, CampaignRecord) and not record.gate.more:
         del fields["gate"]["more"]  # nobody asked for further runs: the first version wrote no key for them
+    if isinstance(record, CampaignRecord) and record.metric == CampaignRecord.metric:
+        del fields["metric"]  # the first version knew no other
     if isinstance(record, VerdictRecord):
         fields["verdict"], *fields["variants"] = map(_known, (fields["verdict"], *fields["variants"]))
         if record.findings is None:

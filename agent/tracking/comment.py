@@ -232,7 +232,8 @@ def describe_audit(audit: AuditRecord) -> str:
     failed = [f"`{name}`: {one_line(audit.checks[name])}" for name in audit.failed]
     result = "; ".join(failed) or f"{', '.join(audit.checks)} hold"
     times = "once" if audit.holdout_reads == 1 else f"{audit.holdout_reads} times"
-    before, after = (number(audit.metrics.get(name)) for name in ("baseline_held", "held"))
+    known = {name.removesuffix("_bpb"): value for name, value in audit.metrics.items()}  # as the first version wrote it
+    before, after = (number(known.get(name)) for name in ("baseline_held", "held"))
     held_out = f"The second held-out set, read {times} so far, has {before} for the baseline and {after} for it."
     means = f"{audit.seconds:.0f} s, sandbox {audit.sandbox}."
     return f"**Audit of {audit.variant}: {audit.status}.** {result}. {held_out} {means}"

@@ -33,7 +33,10 @@ promote: false
 budget: 20steps
 base: {WIDTH: 4, HEAD_SIZE: 0, BATCH: 1, LAYER_NORM: true, LEARNED_POSITIONS: true}
 space: {HEADS: [1, 2, 3], LAYERS: {low: 1, high: 2}, LR: {low: 0.001, high: 0.05, log: true}}
-evolve: {generations: 2, population: 4}"""
+evolve: {generations: 2, population: 4}
+claims:
+- {value: best, within: [1, 9], source: somebody}
+- {value: best, within: [8, 9]}"""
 SWEEP = """track: stories
 strategy: sweep
 promote: false
@@ -124,6 +127,11 @@ def test_an_evolution_of_names_goes_on_past_shapes_that_cannot_be_built(tracks: 
     ledger = (tracks / "experiments" / "ledger.jsonl").read_text()
     assert '"failure":"WIDTH = 4: expected a multiple of HEADS = 3"' in ledger
     assert "random search" in comment
+    claims = next(one for one in shown["findings"]["tables"] if one["title"] == "Claims")["rows"]
+    assert [(row[0], row[1]) for row in claims] == [
+        ("best is within 1 and 9", "held"),
+        ("best is within 8 and 9", "not held"),
+    ]
 
 
 def test_a_sweep_of_stories_reports_the_spread_of_each_factor_beside_scores_of_samples(tracks: Path) -> None:

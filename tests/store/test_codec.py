@@ -71,6 +71,13 @@ def test_a_comment_of_the_first_version_is_known_as_ours() -> None:
     assert (FIRST / "comment.md").read_text().startswith(marker(3))
 
 
+def test_the_metric_of_a_campaign_is_kept_and_that_of_the_main_track_goes_without_saying() -> None:
+    [main] = [one for one in RECORDS if isinstance(one, CampaignRecord)]
+    other = replace(main, metric="val_nats")
+    assert [decode(encode(one)) for one in (main, other)] == [main, other]
+    assert ['"metric"' in encode(one) for one in (main, other)] == [False, True]
+
+
 def test_that_a_run_came_from_a_worker_is_kept_and_else_nothing_is_said_of_it() -> None:
     own, forked = (replace(RUN, worker=worker) for worker in (False, True))
     assert [decode(encode(run)) for run in (own, forked)] == [own, forked]
@@ -80,7 +87,7 @@ def test_that_a_run_came_from_a_worker_is_kept_and_else_nothing_is_said_of_it() 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.kind)
 def test_what_is_shown_as_json_has_the_stored_names(record: Record) -> None:
     fields = to_json(record)
-    assert {stored_name(name) for name in vars(record)} - fields.keys() <= {"worker", "findings", "sizes"}
+    assert {stored_name(name) for name in vars(record)} - fields.keys() <= {"worker", "findings", "sizes", "metric"}
     if isinstance(record, RunRecord | CampaignRecord):
         assert fields["conditions"]["budget"] == str(record.conditions.budget)
     json.dumps(fields)

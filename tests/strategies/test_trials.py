@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agent.core.claims import BetterClaim, Claim
+from agent.core.claims import BEST, BetterClaim, Claim, ValueClaim
 from agent.core.experiment import GateRules
 from agent.core.trials import Candidate, Question
 from agent.gate.history import Measurement
@@ -44,6 +44,13 @@ def test_claims_are_judged_where_there_are_any() -> None:
         ("B is better than A", "held"),
         ("names sound right", "not checkable"),
     ]
+
+
+def test_what_is_found_best_goes_by_that_word_in_a_claim() -> None:
+    claim = ValueClaim(text="best is within 1 and 1.1", name=BEST, low=0.9, high=1.1)
+    state = replace(STATE, question=replace(STATE.question, claims=(claim,)))
+    assert claims_tables(state, "A")[0].rows[0][1:3] == ("held", "1.0050")
+    assert claims_tables(state, None)[0].rows[0][1:3] == ("undecided", "best has no value")
 
 
 def test_claims_about_a_table_are_judged_by_all_that_ran_of_it() -> None:
