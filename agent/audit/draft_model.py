@@ -1,6 +1,6 @@
 """Builds a draft's model: its size, and whether its answers depend on what they must not. A script; needs torch.
 
-    python draft_model.py SCRIPT CHECKPOINT HELD_OUT DEVICE ROWS OUT
+    python draft_model.py SCRIPT CHECKPOINT HELD_OUT DEVICE TOKENS OUT
 
 It runs in the sandbox, in an export of the draft, after the draft's first steps. Parameters and FLOPs come from a model
 on the meta device, without a byte of weights; where a model cannot go there, from one on the processor. The answers are
@@ -23,7 +23,7 @@ TRAINING = 3  # FLOPs of a forward and a backward pass, in those of the forward 
 
 def main() -> None:
     """Write {"metrics": {params, flops_per_token, order_shift, causality_shift}} to OUT."""
-    script, checkpoint, held_out, device, rows, out = sys.argv[1:]
+    script, checkpoint, held_out, device, batch_tokens, out = sys.argv[1:]
     sys.path[:0] = [os.getcwd(), str(Path(script).parent)]  # noqa: PTH109 (where the export is)
     import torch
 
@@ -35,7 +35,7 @@ def main() -> None:
     def build() -> Any:
         return module.build_model(module.Config(**saved["config"]))
 
-    tokens = _read_rows(Path(held_out), 2 * int(rows))
+    tokens = _read_rows(Path(held_out), int(batch_tokens))
     metrics: dict[str, float] = {**count(build, tokens[:1])}
     model = build()
     model.load_state_dict(saved["model"])
@@ -44,14 +44,15 @@ def main() -> None:
     Path(out).write_text(json.dumps({"metrics": metrics}), encoding="utf-8")
 
 
-def _read_rows(path: Path, count: int) -> "Tensor":
-    """Return the first rows of a held-out set, over and over where it has fewer, int64 of (count, T)."""
+def _read_rows(path: Path, batch_tokens: int) -> "Tensor":
+    """Return two batches of the first rows of a held-out set, over and over where it has fewer, int64 of (rows, T)."""
     import numpy as np
     import torch
 
     with np.load(path) as arrays:
         rows = arrays["rows"][:, :-1].astype(np.int64)
-    return torch.from_numpy(np.resize(rows, (count, rows.shape[1])))
+    count = max(1, batch_tokens // rows.shape[1])
+    return torch.from_numpy(np.resize(rows, (2 * count, rows.shape[1])))
 
 
 def count(build: Callable[[], Any], tokens: "Tensor") -> dict[str, int]:

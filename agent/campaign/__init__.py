@@ -14,5 +14,6 @@ __all__ = [
     "publish",
     "question",
     "reading",
+    "shapes",
     "steer",
 ]

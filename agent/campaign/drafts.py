@@ -165,9 +165,9 @@ def smoke(ctx: CampaignContext, plan: Plan, name: str, commit: str, attempt: int
 def build(ctx: CampaignContext, plan: Plan, name: str, commit: str, saved: Path, corpus: Path) -> Result:
     """Build the model of a draft's checkpoint in a sandbox and return its size and how far its answers move."""
     home = saved.parent.with_name(saved.parent.name.replace("smoke", "model"))
-    device, rows = "cuda" if plan.profile == "full" else "cpu", str(SCORING[plan.profile].batch_rows)
+    device, batch_tokens = "cuda" if plan.profile == "full" else "cpu", str(SCORING[plan.profile].batch_tokens)
     held_out = corpus / "val.npz"
-    argv = (plan.track.script, str(saved), str(held_out), device, rows, str(home / "result.json"))
+    argv = (plan.track.script, str(saved), str(held_out), device, batch_tokens, str(home / "result.json"))
     job = Job(
         variant=name,
         commit=commit,

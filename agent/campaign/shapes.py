@@ -13,7 +13,7 @@ from agent.core.errors import BadInput
 from agent.core.runs import Job
 from agent.core.sanitize import one_line
 from agent.execution.folders import discard
-from agent.spec import script
+from agent.spec import preflight
 from agent.spec.preflight import Resolved
 
 AT_ONCE = 32  # variants of one job, whose edits go into a variable of the environment
@@ -27,7 +27,7 @@ MOST_CHARS = 300  # of what a script says of one
 def can_ask(plan: Plan) -> bool:
     """Return whether a track's script knows shapes that preflight does not: it has a make_config."""
     text = plan.base.sources.files[plan.track.script]
-    return not plan.baseline.shapes and "make_config" in script.names(text, plan.track.script)
+    return not plan.baseline.shapes and preflight.makes_config(text, plan.track.script)
 
 
 def refused(ctx: CampaignContext, plan: Plan, variants: Sequence[Resolved]) -> dict[str, str]:
@@ -40,8 +40,8 @@ def refused(ctx: CampaignContext, plan: Plan, variants: Sequence[Resolved]) -> d
     if unsafe or not can_ask(plan):
         return {}
     text = plan.base.sources.files[plan.track.script]
-    open_ones = [one for one in variants if one.variant.only_sets_constants and plan.track.script in one.files]
-    batches = [asked[first : first + AT_ONCE] for first in range(0, len(asked), AT_ONCE)]
+    ours = [one for one in variants if one.variant.only_sets_constants and plan.track.script in one.files]
+    batches = [ours[first : first + AT_ONCE] for first in range(0, len(ours), AT_ONCE)]
     return {name: reason for some in batches for name, reason in _ask(ctx, plan, text, some).items()}
 
 
@@ -75,7 +75,7 @@ def _ask(ctx: CampaignContext, plan: Plan, text: str, variants: Sequence[Resolve
     result = run_one(ctx, job)
     reasons = _read(job.run_dir / "result.json") if result.status == "ok" else {}
     discard(job.run_dir)
-    return reasons
+    return {name: reason for name, reason in reasons.items() if name in edits}
 
 
 def _edit(before: str, after: str) -> list[tuple[int, int, list[str]]]:
@@ -88,7 +88,7 @@ def _edit(before: str, after: str) -> list[tuple[int, int, list[str]]]:
 def _read(path: Path) -> dict[str, str]:
     """Return what a script said of variants; it may have left anything there."""
     try:
-        said = json.loads(path.read_bytes())["refused"]
-        return {str(name): one_line(str(reason), limit=MOST_CHARS) for name, reason in said.items()}
+        reasons = json.loads(path.read_bytes())["refused"]
+        return {str(name): one_line(str(reason), limit=MOST_CHARS) for name, reason in reasons.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}

@@ -97,6 +97,11 @@ def builds_model(text: str, path: str) -> bool:
     return {"Config", "build_model"} <= script.names(text, path)
 
 
+def makes_config(text: str, path: str) -> bool:
+    """Return whether a script has a function that makes its model's configuration of its constants."""
+    return "make_config" in script.names(text, path)
+
+
 def check_profile(resolved: Sequence[Resolved], profile: Profile) -> None:
     """Raise BadInput for the first variant that sets nothing but what other profiles read."""
     others = {f"TUNED.{name}." for name in PROFILES if name != profile}
