@@ -14,7 +14,7 @@ def refused(script: Path, edits: Mapping[str, Edit], facts: Mapping[str, object]
 
     facts: what make_config may take, by the names of its parameters; where it takes something else, nothing is known.
     """
-    lines = script.read_text("utf-8").splitlines(keepends=True)
+    lines = script.read_text(encoding="utf-8").splitlines(keepends=True)
     reasons = {name: _reason(script, edited(lines, edit), facts) for name, edit in edits.items()}
     return {name: reason for name, reason in reasons.items() if reason}
 
