@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Literal
 
 from agent.core.claims import (
+    BEST,
     BetterClaim,
     Claim,
     ClaimOutcome,
@@ -17,7 +18,7 @@ from agent.core.claims import (
 )
 from agent.core.trials import Question, Table, Trial
 from agent.gate.stats import LEVEL, spread
-from agent.strategies.effects import gain, mean_of, shown, shown_parameters, sound
+from agent.strategies.effects import gain, mean_of, noise, shown, shown_parameters, sound
 from agent.strategies.factors import Design, design_of
 
 Bounds = tuple[float, float]
@@ -60,11 +61,12 @@ def _row(result: ClaimResult, named: bool) -> tuple[str, ...]:
 
 
 class _Judge:
-    """The trials of a question, by name and by factor."""
+    """The trials of a question, by name and by factor. Their noise is that of all, whoever a claim names."""
 
     def __init__(self, question: Question, trials: Sequence[Trial], goal: Literal["min", "max"]) -> None:
         self._by_name = {trial.name: trial for trial in trials}
         self._design: Design = design_of(question, trials)
+        self._noise = noise([trial for trial in trials if trial.name != BEST])  # which is one of the others once more
         self._sign = 1 if goal == "min" else -1
 
     def result(self, claim: Claim) -> ClaimResult:
@@ -85,7 +87,7 @@ class _Judge:
         if missing := self._missing(claim.better, claim.than):
             return ClaimResult(claim, "undecided", missing)
         better, than = self._by_name[claim.better], self._by_name[claim.than]
-        effect = gain(claim.better, than, better, self._design.noise)
+        effect = gain(claim.better, than, better, self._noise)
         bounds = effect.interval if effect else None
         figures = f"gain {effect.gain:+.4f}" if effect else ""
         return ClaimResult(claim, outcome(bounds, max(claim.by, _MORE), math.inf), figures, bounds)
@@ -94,7 +96,7 @@ class _Judge:
         if missing := self._missing(claim.name):
             return ClaimResult(claim, "undecided", missing)
         trial = self._by_name[claim.name]
-        value, half = self._sign * mean_of(trial), spread(self._design.noise, len(trial.values))
+        value, half = self._sign * mean_of(trial), spread(self._noise, len(trial.values))
         bounds = None if half is None else (value - half, value + half)
         return ClaimResult(claim, outcome(bounds, claim.low, claim.high), shown(value), bounds)
 
@@ -129,8 +131,9 @@ class _Judge:
         start, above = levels.get(claim.after), {level: one for level, one in levels.items() if level > claim.after}
         if start is None or not above or not sound([start]):
             return ClaimResult(claim, "undecided", f"no value at {claim.after:g} or at no level above it")
-        tail, noise = LEVEL / len(above), self._design.noise
-        gains = {level: effect for level, one in above.items() if (effect := gain(one.name, start, one, noise, tail))}
+        tail, deviation = LEVEL / len(above), self._design.noise
+        effects = {level: gain(one.name, start, one, deviation, tail) for level, one in above.items()}
+        gains = {level: effect for level, effect in effects.items() if effect}
         figures = ", ".join(f"{effect.gain:+.4f} at {level:g}" for level, effect in gains.items())
         known = [effect.interval for effect in gains.values() if effect.interval]
         if not known:

@@ -50,6 +50,8 @@ def test_what_is_found_best_goes_by_that_word_in_a_claim() -> None:
     claim = ValueClaim(text="best is within 1 and 1.1", name=BEST, low=0.9, high=1.1)
     state = replace(STATE, question=replace(STATE.question, claims=(claim,)))
     assert claims_tables(state, "A")[0].rows[0][1:3] == ("held", "1.0050")
+    found = replace(state, candidates=(A, B), question=replace(state.question, variants=()))
+    assert claims_tables(found, "A")[0].rows[0][1:3] == ("held", "1.0050"), "what a strategy added has noise as well"
     assert claims_tables(state, None)[0].rows[0][1:3] == ("undecided", "best has no value")
 
 
