@@ -39,7 +39,7 @@ def _uses(source: str) -> Iterator[Use]:
 
 
 def _aliases(tree: ast.Module) -> dict[str, str]:
-    """Return what the names that imports bind stand for: F is torch.nn.functional."""
+    """Return what names stand for: F for torch.nn.functional, and `c = run.corpus` makes c another name of that."""
     names: dict[str, str] = {}
     for node in ast.walk(tree):
         match node:
@@ -49,6 +49,12 @@ def _aliases(tree: ast.Module) -> dict[str, str]:
                     names[alias.asname or whole] = whole
             case ast.ImportFrom(module=str(module), level=0, names=several):
                 names |= {a.asname or a.name: f"{module}.{a.name}" for a in several}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Attribute() as value):
+                first, *rest = ast.unparse(value).split(".")
+                if first in names or first in reach.HANDED_IN:
+                    names[name] = ".".join([names.get(first, first), *rest])
     return names
 
 
@@ -116,7 +122,7 @@ class _Reader:
             yield "settings by another name", HIDDEN
         elif name in reach.INTERPRETER or (name in reach.INSTANCE and not self._is_own(node.value)):
             yield name, HIDDEN
-        elif owner in ("self", "cls", "super"):
+        elif owner in ("self", "cls", "super") or (name in reach.ORDINARY and self._is_own(node.value)):
             return
         else:
             known = [*_of_door(f"{owner}.{name}")]
@@ -241,9 +247,11 @@ def _attribute_of_any(name: str) -> _Marks:
 
 
 def _text(text: str) -> _Marks:
-    """Yield a text that as a whole is the name of a file or a variable that a run has; a URL is only a text."""
+    """Yield a text that as a whole names what leads further, or a file or a variable of a run; a URL is only a text."""
     path = " " not in text and "://" not in text and "\n" not in text
     if text.startswith("AUTORESEARCH_") and text.isupper():
         yield f"the text {text!r}", "environment"
-    elif path and (text.startswith("/proc") or text.endswith(reach.FILES)):
+    elif "_" in text and text in reach.ATTRIBUTES:  # to be looked up by
+        yield f"the text {text!r}", reach.ATTRIBUTES[text]
+    elif path and (f"{text}/".startswith("/proc/") or text.endswith(reach.FILES)):
         yield f"the text {text[:40]!r}", "files"

@@ -46,7 +46,7 @@ MODULES = _table(
     evaluator="agent unittest",
     seed="secrets uuid",
     hidden="""
-        subprocess multiprocessing pty signal atexit importlib pkgutil runpy builtins inspect ctypes cffi code codeop
+        subprocess multiprocessing pty signal atexit pkgutil runpy builtins ctypes cffi code codeop
         zipimport site resource psutil cython
     """,
 )
@@ -64,6 +64,8 @@ DOORS: dict[str, tuple[frozenset[str], str]] = {
             version version_info"""),
         HIDDEN,
     ),
+    "importlib": (frozenset({"util"}), HIDDEN),
+    "inspect": (frozenset({"Parameter", "signature"}), HIDDEN),
     "io": (frozenset({"BytesIO", "StringIO"}), "files"),
     "gc": (
         _words("""callbacks collect disable enable freeze get_count get_stats get_threshold isenabled set_threshold
@@ -87,9 +89,15 @@ ATTRIBUTES = _table(
     budget="step_seconds _pending _started _settle",
     hidden="""
         popen system fork kill _exit execv execve execvp spawnv spawnl posix_spawn settrace setprofile _getframe
-        load_library _load_library load_inline attrgetter methodcaller ProcessPoolExecutor Process
+        load_library _load_library load_inline attrgetter methodcaller ProcessPoolExecutor Process import_module
+        spec_from_file_location module_from_spec exec_module
     """,
 )
+# Of these, words that a script may well use for something else, in objects that are its own by their name.
+ORDINARY = _words("""
+    seed Generator evaluation document_bytes hub step_seconds _pending _started _settle popen system fork kill glob
+    Process
+""")
 INSTANCE = _words("__dict__ __setattr__ __getattr__ __delattr__")  # of what is not the script's own
 # These lead from any object to the whole interpreter, the script's own objects among them.
 INTERPRETER = _words("""
@@ -110,6 +118,7 @@ HANDED_ON = (CALLS.keys() | {"getattr", "setattr", "delattr", "__builtins__", "_
 STORES = _words("load save savez savez_compressed")  # of torch and numpy; a model may have such methods
 COMPUTING = ("torch", "numpy", "math")  # whose names are looked up by honest edits too: getattr(F, config.activation)
 FOREIGN = _words("prepare time torch numpy math os sys builtins fixed random gc io")  # where they are imported
-SHARED = FOREIGN | {"run", "clock"}  # not the script's to change
+HANDED_IN = frozenset({"run", "clock"})  # by the fixed side
+SHARED = FOREIGN | HANDED_IN  # not the script's to change
 OPEN = ("torch.backends.", "torch._inductor.config.", "torch._dynamo.config.")  # settings that are there to be set
 FILES = (".npz", ".git", "result.json", "failure.json")  # what a path to a run's own, or to git, ends with
