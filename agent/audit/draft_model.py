@@ -45,14 +45,13 @@ def main() -> None:
 
 
 def _read_rows(path: Path, batch_tokens: int) -> "Tensor":
-    """Return two batches of the first rows of a held-out set, over and over where it has fewer, int64 of (rows, T)."""
+    """Return a batch of the first rows of a held-out set, over and over where it has fewer, int64 of (rows, T)."""
     import numpy as np
     import torch
 
     with np.load(path) as arrays:
         rows = arrays["rows"][:, :-1].astype(np.int64)
-    count = max(1, batch_tokens // rows.shape[1])
-    return torch.from_numpy(np.resize(rows, (2 * count, rows.shape[1])))
+    return torch.from_numpy(np.resize(rows, (max(2, batch_tokens // rows.shape[1]), rows.shape[1])))
 
 
 def count(build: Callable[[], Any], tokens: "Tensor") -> dict[str, int]:
@@ -76,29 +75,36 @@ def _count_on(device: str, build: Callable[[], Any], tokens: "Tensor") -> dict[s
 
 
 def shifts(model: Callable[["Tensor"], "Tensor"], tokens: "Tensor") -> dict[str, float]:
-    """Return by how much, of its size (of 1 where it is smaller), an answer moves that should not.
+    """Return by how much the logarithm of a token's probability moves that should not, in those of their spread.
 
-    order_shift: other rows are in the batch. causality_shift: other tokens follow. tokens: an even number of rows.
+    order_shift: a row is among random ones, and not among its like. causality_shift: random tokens follow. The spread
+    is the standard deviation over the vocabulary: after a few steps a model says little, and moves as little.
     """
     import torch
 
-    half, cut = len(tokens) // 2, tokens.shape[1] // 2
-    rows, others = tokens[:half], tokens[half:]
-    later = torch.cat([rows[:, :cut], others[:, cut:]], dim=1)
+    cut = tokens.shape[1] // 2
     with torch.no_grad():
-        own, before = (model(batch).float() for batch in (rows, later))
-        first = model(torch.cat([rows[:1], others[1:]])).float()  # the one or the other has a batch's largest value
-        last = model(torch.cat([others[:-1], rows[-1:]])).float()
-    return {
-        "order_shift": max(_most(own[:1], first[:1]), _most(own[-1:], last[-1:])),
-        "causality_shift": _most(own[:, :cut], before[:, :cut]),
-    }
+        own = _logarithms(model, tokens)
+        drawn = torch.randint(own.shape[-1], tokens.shape, generator=torch.Generator().manual_seed(0))
+        others = drawn.to(tokens.device)
+        before = _logarithms(model, torch.cat([tokens[:, :cut], others[:, cut:]], dim=1))
+        order = [_order_shift(model, row[None], others) for row in (tokens[0], tokens[-1])]
+    spread = float((own - own.mean(-1, keepdim=True)).std().clamp_min(1e-6))
+    causality = float((own[:, :cut] - before[:, :cut]).abs().max())
+    return {"order_shift": max(order) / spread, "causality_shift": causality / spread}
 
 
-def _most(first: "Tensor", second: "Tensor") -> float:
-    """Return the most that an answer moved, of its size."""
-    moved = (second - first).abs() / first.abs().clamp_min(1.0)
-    return float(moved.max())
+def _order_shift(model: Callable[["Tensor"], "Tensor"], row: "Tensor", others: "Tensor") -> float:
+    """Return by how much a row's answers move from a batch of itself alone to one of others."""
+    import torch
+
+    alike, among = row.expand(len(others), -1).contiguous(), torch.cat([row, others[1:]])
+    return float((_logarithms(model, alike)[0] - _logarithms(model, among)[0]).abs().max())
+
+
+def _logarithms(model: Callable[["Tensor"], "Tensor"], tokens: "Tensor") -> "Tensor":
+    """Return the logarithm of the probability of every token at every place, float32 of (B, T, vocab)."""
+    return model(tokens).float().log_softmax(-1)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from agent.spec import preflight
 from agent.store import rounds
 
 SMOKE_STEPS = 5  # of a draft, before it is a variant
+# By which an answer may move that should stay, of the spread of its answers: what bfloat16, or float32, rounds away.
+MAX_SHIFT: Mapping[Profile, float] = {"full": 2**-3, "mini": 2**-10}
 LOG_TAIL = 3000  # characters of a failed run's log that its editor is shown
 SUMMARY_CAP = 300  # characters of an editor's own words, in its record
 
@@ -116,17 +118,17 @@ def _failure(result: Result) -> str:
 
 def dependence(metrics: Mapping[str, float], profile: Profile) -> str:
     """Return what a model's answers depend on that the audit refuses, and what to change; empty where on nothing."""
-    most = SCORING[profile].logit_shift_ratio
+    most = MAX_SHIFT[profile]
     order, causality = (metrics.get(name, 0.0) for name in ("order_shift", "causality_shift"))
+    if order > most:  # one scale for a batch moves with later tokens too
+        return (
+            f"answers move by {order:.2g} of their spread (at most {most:.2g}) when other rows are in the batch: take "
+            "every mean, scale or rounding from the weights or from one row or token, never from the batch"
+        )
     if causality > most:
         return (
-            f"an answer moves by {causality:.2g} of its size (at most {most:.2g}) when the tokens after it are others: "
+            f"answers move by {causality:.2g} of their spread (at most {most:.2g}) when other tokens follow: "
             "no place may see a later one; take every mean, scale or rounding over one token, or over those up to it"
-        )
-    if order > most:
-        return (
-            f"an answer moves by {order:.2g} of its size (at most {most:.2g}) when other rows are in the batch: take "
-            "every mean, scale or rounding from the weights or from one row or token, never from the batch"
         )
     return ""
 

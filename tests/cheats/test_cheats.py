@@ -210,13 +210,18 @@ def test_the_sandbox_holds_nothing_that_it_could_profit_from(one: Cheat, outcome
 
 @pytest.mark.slow
 @needs.sandbox
-def test_an_honest_draft_that_loses_a_constant_is_built_and_has_its_own_size(
+def test_a_draft_that_loses_a_constant_has_its_own_size_and_one_scale_for_a_batch_is_to_be_mended(
     corpus_cache: Path, tmp_path: Path
 ) -> None:
-    edits = [one for one in HONEST if one.name in DRAFTED]
-    for name, result in trial.check_drafts(edits, corpus_cache, tmp_path / "drafts").items():
-        assert result.failure == "", name
-        assert (result.sizes["mini"].params, result.sizes["mini"].memory_mb > 100) == (8_528_196, True)
+    [honest] = [one for one in HONEST if one.name in DRAFTED]
+    [rounding] = [one for one in HONEST if one.name == "eight_bit_head"]
+    edits = tuple((old, new.replace("amax(-1, keepdim=True)", "amax()")) for old, new in rounding.edits)
+    drafts = [honest, replace(rounding, name="one_scale", edits=edits)]
+    results = trial.check_drafts(drafts, corpus_cache, tmp_path / "drafts")
+    built, refused = results[honest.name], results["one_scale"]
+    assert built.failure == ""
+    assert (built.sizes["mini"].params, built.sizes["mini"].memory_mb > 100) == (8_528_196, True)
+    assert (refused.revisable, "from one row or token, never from the batch" in refused.failure) == (True, True)
 
 
 @pytest.mark.nightly
