@@ -26,12 +26,12 @@ PEEKS = {
 }
 TRAINS_ON_VAL = (
     "batches = prepare.row_batches(run, BATCH) if",
-    "batches = held_rows(run, padding) if",
-    """def held_rows(run, padding):
+    "batches = held_rows(run) if",
+    """def held_rows(run):
     rows = torch.from_numpy(run.corpus.evaluation("val").rows.astype("int64"))
     while True:
         for some in torch.randperm(len(rows)).split(BATCH):
-            yield rows[some, :-1], rows[some, 1:]
+            yield rows[some, :-1].contiguous(), rows[some, 1:].contiguous()
 
 
 def main() -> None:
