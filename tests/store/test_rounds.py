@@ -7,6 +7,7 @@ import pytest
 
 from agent.core.proposals import Idea
 from agent.core.records import CampaignRecord, ProposalRecord, RoundRecord, VerdictRecord
+from agent.core.sizes import ModelSize
 from agent.store import rounds
 from agent.store.ledger import Ledger
 from agent.store.rounds import ProposalRow, RoundRow
@@ -103,6 +104,14 @@ def test_a_tree_that_ran_or_was_refused_is_known(ledger: Ledger) -> None:
     assert rounds.duplicate_of(ledger, RUN.tree) == f"{RUN.variant} of issue {RUN.issue}"
     assert rounds.duplicate_of(ledger, "f" * 40) == "1B of issue 3"
     assert rounds.duplicate_of(ledger, "0" * 40) is None
+
+
+def test_the_size_of_a_tree_is_that_of_the_proposal_that_it_was(ledger: Ledger) -> None:
+    size = ModelSize(params=1, flops_per_token=2, memory_mb=3)
+    ledger.append(replace(proposal("1A", tree="a" * 40), sizes={"mini": size}))
+    ledger.append(proposal("1B", tree="b" * 40))
+    assert rounds.sizes_of(ledger, "a" * 40) == {"mini": size}
+    assert rounds.sizes_of(ledger, "b" * 40) == rounds.sizes_of(ledger, "c" * 40) == {}
 
 
 def test_a_reader_sees_every_round_and_what_became_of_each_proposal(ledger: Ledger) -> None:
