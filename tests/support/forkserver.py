@@ -42,7 +42,10 @@ SCRIPTS = (  # modules that are run and not imported
     "agent.execution.zygote",
 )
 LIBRARIES = {
-    "harness": ("anthropic", "filelock", "git", "github", "markdown_it", "numpy", "psutil", "pydantic", "rich", "yaml"),
+    "harness": (
+        "anthropic", "filelock", "git", "github", "markdown_it", "numpy", "psutil", "pydantic", "rich", "yaml",
+        "matplotlib.figure", "matplotlib.backends.backend_agg",  # a third of a campaign that explores
+    ),
     "torch": (
         "filelock", "numpy", "psutil", "tokenizers", "torch", "torch.nn.functional",
         "torch._dynamo",  # the first optimizer of a process imports it: that took longer than eight steps
