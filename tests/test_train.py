@@ -13,8 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch._dynamo.utils import counters
-from torch._functorch.partitioners import min_cut_rematerialization_partition
 
 import prepare
 import train
@@ -183,6 +181,8 @@ def test_warming_up_compiles_all_that_training_and_evaluation_need(config: train
     """One graph for both, and none made after the clock has started; of a block, for all are alike."""
     model = train.build_model(dataclasses.replace(config, n_layer=1, windows=(16,)))
     torch._dynamo.reset()  # of what other tests have compiled
+    from torch._dynamo.utils import counters  # every worker reads this file, and one runs it
+
     counters.clear()
     graph = torch.compile(train.loss_and_logits, backend="aot_eager", dynamic=False)
     tuned = {**train.TUNED["mini"], "device_batch": 2}
@@ -461,10 +461,12 @@ class Cut(BaseException):
 
 def kept_by_the_compiled_graph(config: train.Config, rows: int, monkeypatch: pytest.MonkeyPatch) -> int:
     """Bytes that the forward half of the training graph hands to the backward half, weights aside."""
-    kept = []
+    from torch._functorch import partitioners
+
+    kept, halved = [], partitioners.min_cut_rematerialization_partition
 
     def cut(*args: object, **kwargs: object) -> None:
-        forward, backward = min_cut_rematerialization_partition(*args, **kwargs)
+        forward, backward = halved(*args, **kwargs)
         weights = {node.name for node in forward.graph.nodes if node.op == "placeholder"} | {"tangents_1", "tangents_2"}
         told = [n for n in backward.graph.nodes if n.op == "placeholder" and n.name not in weights]
         kept.extend(node.meta["val"].nbytes for node in told if isinstance(node.meta["val"], torch.Tensor))

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from scipy.stats import binom
+import scipy  # which loads what is used, where it is used
 
 from agent.gate.simulate import simulate
 from agent.gate.verdict import chance_of_false_winner
@@ -13,7 +13,7 @@ from tests.gate.test_verdict import LOWEST, RULES
 
 def at_most(rate: float, campaigns: int) -> float:
     """The share that a true rate this high exceeds in one simulation of 10,000."""
-    return float(binom.isf(1e-4, campaigns, rate)) / campaigns
+    return float(scipy.stats.binom.isf(1e-4, campaigns, rate)) / campaigns
 
 
 NIGHTLY = pytest.mark.nightly

@@ -5,9 +5,9 @@ from statistics import variance
 
 import numpy as np
 import pytest
+import scipy  # which loads what is used, where it is used
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import stdtr, stdtrit
 
 from agent.gate import stats
 
@@ -21,12 +21,12 @@ def test_the_median_is_numpys_to_the_last_bit(values: list[float]) -> None:
 
 @given(DOFS, st.floats(-60, 60))
 def test_the_distribution_function_is_scipys(dof: int, t: float) -> None:
-    assert stats.cdf(dof, t) == pytest.approx(float(stdtr(dof, t)), rel=1e-9, abs=1e-14)
+    assert stats.cdf(dof, t) == pytest.approx(float(scipy.special.stdtr(dof, t)), rel=1e-9, abs=1e-14)
 
 
 @given(DOFS, st.floats(1e-6, 1 - 1e-6))
 def test_the_quantile_is_scipys(dof: int, p: float) -> None:
-    assert stats.quantile(dof, p) == pytest.approx(float(stdtrit(dof, p)), rel=1e-8, abs=1e-9)
+    assert stats.quantile(dof, p) == pytest.approx(float(scipy.special.stdtrit(dof, p)), rel=1e-8, abs=1e-9)
 
 
 @given(DOFS, st.floats(-30, 30))
@@ -42,7 +42,7 @@ def test_at_the_ends_and_in_the_middle(dof: int) -> None:
 
 def test_far_out_it_is_still_a_number() -> None:
     assert 0 < stats.cdf(3, -1e6) < 1e-15
-    assert stats.quantile(1, 1 - 1e-12) == pytest.approx(float(stdtrit(1, 1 - 1e-12)), rel=1e-3)
+    assert stats.quantile(1, 1 - 1e-12) == pytest.approx(float(scipy.special.stdtrit(1, 1 - 1e-12)), rel=1e-3)
 
 
 @given(st.lists(st.lists(st.floats(-100, 100), max_size=6), max_size=6))

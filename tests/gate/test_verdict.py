@@ -7,9 +7,9 @@ from dataclasses import replace
 from statistics import mean
 
 import pytest
+import scipy  # which loads what is used, where it is used
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.stats import t, ttest_ind
 
 from agent.core.experiment import BASELINE, GateRules
 from agent.core.runs import Role, Verdict
@@ -319,9 +319,9 @@ def test_the_test_is_students_two_sample_t(values: list[float], confirmations: l
     assume(len({*values}) > 1 and len({*confirmations}) > 1)  # scipy warns of constant samples
     rules = replace(RULES, baseline_runs=len(values), confirm_runs=len(confirmations))
     verdict = judged(rules, values, confirmations)
-    told = ttest_ind(values, confirmations, equal_var=True, alternative="greater")
+    told = scipy.stats.ttest_ind(values, confirmations, equal_var=True, alternative="greater")
     assert verdict.p == pytest.approx(told.pvalue, rel=1e-9)
-    both = ttest_ind(values, confirmations, equal_var=True).confidence_interval(0.9)
+    both = scipy.stats.ttest_ind(values, confirmations, equal_var=True).confidence_interval(0.9)
     assert verdict.interval == pytest.approx((both.low, both.high), rel=1e-9, abs=1e-9)
 
 
@@ -343,8 +343,8 @@ def test_earlier_replicates_sharpen_sigma_by_the_pooled_variance() -> None:
     squares = sum((v - mean(group)) ** 2 for group in (values, confirmations, *groups) for v in group)
     gain, error = mean(values) - mean(confirmations), math.sqrt(squares / 8 * (1 / 3 + 1 / 3))
     verdict = judge(RULES, ["1A"], seen, [*groups, [4.0], []]).verdict
-    assert verdict.p == pytest.approx(t(8).sf(gain / error))
-    assert verdict.interval == pytest.approx(t.interval(0.9, 8, gain, error))
+    assert verdict.p == pytest.approx(scipy.stats.t(8).sf(gain / error))
+    assert verdict.interval == pytest.approx(scipy.stats.t.interval(0.9, 8, gain, error))
 
 
 def test_the_screening_run_has_no_part_in_the_verdict() -> None:
@@ -359,7 +359,7 @@ def test_every_variant_has_an_estimate_with_its_interval_and_n() -> None:
     assert [verdict.decision for verdict in told.variants] == ["keep", "inconclusive", "discard", "inconclusive"]
     assert [verdict.p is None for verdict in told.variants] == [False, True, True, True]
     assert told.variants[1].gain == pytest.approx(0.15)
-    assert told.variants[1].interval == pytest.approx(t.interval(0.9, 4, 0.15, 0.1 * math.sqrt(1 / 3 + 1)))
+    assert told.variants[1].interval == pytest.approx(scipy.stats.t.interval(0.9, 4, 0.15, 0.1 * math.sqrt(1 / 3 + 1)))
     assert told.verdict == told.variants[0]
 
 
@@ -384,7 +384,7 @@ def test_a_maximised_metric_is_shown_with_its_own_sign() -> None:
 @pytest.mark.parametrize("gain", [0.14, 0.12, 0.1, 0.08])
 def test_inconclusive_names_the_further_runs_that_would_settle_it(gain: float) -> None:
     values = [1.0, 1.1, 1.2]
-    p = [t(4 + 2 * more).sf(gain / (0.1 * math.sqrt(2 / (3 + more)))) for more in range(50)]
+    p = [scipy.stats.t(4 + 2 * more).sf(gain / (0.1 * math.sqrt(2 / (3 + more)))) for more in range(50)]
     later = alpha_now(replace(RULES, more=(1,)))
     expected = next((more for more in range(50) if p[more] <= later), 0)
     told = judged(RULES, values, [value - gain for value in values]).reason
@@ -431,7 +431,7 @@ def test_a_baseline_that_is_only_measured_runs_on_its_own_seeds_and_has_mean_int
     assert plan_size(rules, 0) == 3
     seen = [Measurement(BASELINE, seed, "baseline", value) for seed, value in ((42, 1.0), (43, 1.1), (44, 1.2))]
     verdict = judge(rules, (), seen).verdict
-    half = float(t(2).ppf(0.95)) * 0.1 / math.sqrt(3)
+    half = float(scipy.stats.t(2).ppf(0.95)) * 0.1 / math.sqrt(3)
     assert (verdict.decision, verdict.variant, verdict.n) == ("measured", None, 3)
     assert verdict.interval == pytest.approx((1.1 - half, 1.1 + half))
     assert "sigma 0.1 with 2 degrees of freedom" in verdict.reason
@@ -584,9 +584,9 @@ def test_contended_is_slower_by_a_tenth_and_by_three_deviations(
 
 def test_spread_is_half_the_interval_of_a_mean() -> None:
     noise = pool([[1.0, 1.1, 1.2], [1.0]])
-    assert spread(noise, 3) == pytest.approx(t(2).ppf(0.95) * 0.1 / math.sqrt(3))
-    assert spread(noise, 1) == pytest.approx(t(2).ppf(0.95) * 0.1)
-    assert spread(noise, 3, 0.025) == pytest.approx(t(2).ppf(0.975) * 0.1 / math.sqrt(3))
+    assert spread(noise, 3) == pytest.approx(scipy.stats.t(2).ppf(0.95) * 0.1 / math.sqrt(3))
+    assert spread(noise, 1) == pytest.approx(scipy.stats.t(2).ppf(0.95) * 0.1)
+    assert spread(noise, 3, 0.025) == pytest.approx(scipy.stats.t(2).ppf(0.975) * 0.1 / math.sqrt(3))
     assert spread(pool([[1.0]]), 1) is None
     assert spread(noise, 0) is None
 

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from scipy.stats import studentized_range
+import scipy  # which loads what is used, where it is used
 
 from agent.gate.stats import Noise, pool
 from agent.strategies.tukey import range_cdf, range_quantile, spread_interval
@@ -13,7 +13,7 @@ from agent.strategies.tukey import range_cdf, range_quantile, spread_interval
 @pytest.mark.parametrize("p", [0.9, 0.975])
 def test_its_quantiles_are_those_of_scipy(k: int, dof: int, p: float) -> None:
     found = range_quantile(k, dof, p)
-    assert studentized_range.cdf(found, k, dof) == pytest.approx(p, abs=1e-4)
+    assert scipy.stats.studentized_range.cdf(found, k, dof) == pytest.approx(p, abs=1e-4)
     assert range_cdf(k, dof, found) == pytest.approx(p, abs=1e-4)
 
 
