@@ -84,7 +84,7 @@ def test_a_signal_while_a_found_answer_is_published_is_obeyed_too(tmp_path: Path
 
 
 FILLS = """
-def load(folder: Path) -> Prepared:
+    import os
     with open(f"{os.environ['AUTORESEARCH_CACHE']}/filler", "wb", buffering=0) as file:
         for size in (1 << 20, 1):
             try:
@@ -92,17 +92,14 @@ def load(folder: Path) -> Prepared:
                     pass
             except OSError:
                 continue
-    return Prepared(path=folder, **json.loads((folder / "meta.json").read_text()))
-
-
-def stand_in("""
+    meta = json.loads("""
 
 
 @needs.mounts
 def test_a_disk_that_fills_up_during_an_audit_is_no_fault_of_the_winner(tmp_path: Path) -> None:
     project, prefix = bench.template(tmp_path / "project", make_audited), needs.mount_prefix()
     assert prefix is not None
-    edit(project, "prepare.py", "\ndef stand_in(", FILLS)
+    edit(project, "fixed/dataset.py", "\n    meta = json.loads(", FILLS)
     commit(project, "the scorer finds a full disk")
     (tmp_path / "disk").mkdir()
     script = f"""mount -t tmpfs -o size={bench.DISK} none "$1" && cp -r "$2" "$1/project" && cd "$1/project" && shift 2
