@@ -1,5 +1,6 @@
 """The base: what stands at a commit, whoever has it checked out, and what in a work tree keeps a campaign from it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from agent.campaign.base import check_branches, check_committed, read_base, resolve_at
 from agent.core.errors import BadInput
 from agent.core.experiment import Track
+from agent.core.sizes import ModelSize
 from agent.store import tracks
 from agent.store.repository import Repository
+from tests.store.test_rounds import proposal
 from tests.support.project import commit, edit, git
 from tests.support.trial import ledger_of
 
@@ -51,3 +54,15 @@ def test_a_branch_that_keeps_git_from_making_others_is_named(project: Path) -> N
         check_branches(repo, main_track(project), 4)
         with pytest.raises(BadInput, match="the branch autoresearch/issue-3 keeps git from making branches below it"):
             check_branches(repo, main_track(project), 3)
+
+
+def test_a_base_that_a_model_rewrote_has_the_size_that_its_proposal_was_built_with(project: Path) -> None:
+    with Repository(project) as repo:
+        ledger, head = ledger_of(repo), git(project, "rev-parse", "HEAD")
+        text = git(project, "show", "HEAD:train.py") + "\nrewritten = True\n"
+        rewritten = repo.commit(head, {"train.py": text}, "experiment: 1A (issue 5)")
+        ledger.append(replace(proposal("1A", tree=repo.tree(rewritten)), sizes={"mini": ModelSize(1234, 5678, 910)}))
+        base = read_base(repo, main_track(project), rewritten, ledger)
+        assert base.has_model_code
+        assert {profile: one.params for profile, one in base.baseline.shapes.items()} == {"mini": 1234}
+        assert read_base(repo, main_track(project), head, ledger).baseline.shapes["mini"].params != 1234
