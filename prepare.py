@@ -13,7 +13,7 @@ from dataclasses import replace
 from fixed.clock import BudgetClock
 from fixed.compiling import compile, logits_by_graph
 from fixed.dataset import SPLITS, EvalSet, Prepared, load, prepare
-from fixed.evaluate import bits_per_byte, evaluate, score
+from fixed.evaluate import bits_per_byte, evaluate, score, score_rows
 from fixed.result import RunFailure, bad_setting, run, write_json
 from fixed.runtime import Run, begin
 from fixed.settings import PROFILES, batches_per_step, check_width, read_settings
@@ -39,6 +39,7 @@ __all__ = [
     "read_settings",
     "run",
     "score",
+    "score_rows",
     "write_json",
 ]
 

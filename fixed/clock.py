@@ -1,4 +1,4 @@
-"""The budget: seconds, steps and tokens, counted over every real optimizer step."""
+"""The budget: seconds, steps and tokens, counted over every real optimizer step and every backward pass."""
 
 import gc
 import math
@@ -20,6 +20,10 @@ PROBE_STEPS = 10  # a probe takes at least so many: from fewer no step time can 
 class BudgetClock:
     """The budget. Counts seconds, steps and tokens from `start` to `finish`: every real optimizer step is inside.
 
+    A budget in steps or tokens is charged by backward passes, as the fixed side counts them (work.py): a script that
+    makes two for each step (sharpness-aware minimization does) makes half as many steps, and one that trained before
+    `start` as many fewer. `steps` are those that were ticked, `charged` those that the budget has paid for.
+
     On CUDA the host runs `LAG` steps ahead of what it looks at, so that no step waits for the host; the loss that
     is printed and checked is that of the step which has just been completed.
     """
@@ -34,6 +38,8 @@ class BudgetClock:
         self.limit = self.DIVERGED * math.log(run.corpus.vocab_size)
         self.lag = self.LAG if run.device.type == "cuda" else 0
         self.steps = 0
+        self.charged = 0.0
+        self._work = run.work
         self.step_seconds: list[float] = []
         self.loss: float | None = None  # smoothed, in nats a token
         self.seconds = 0.0
@@ -41,12 +47,13 @@ class BudgetClock:
         self._started = self._last = self._printed = self._next_share = 0.0
 
     def start(self) -> None:
+        self.charge()
         self._started = self._last = self._printed = time.perf_counter()
 
     @property
     def progress(self) -> float:
         """The share of the budget that is used up, in [0, 1]."""
-        return min(1.0, max(self._used() / self.settings.amount, self.steps / self.max_steps))
+        return min(1.0, max(self._used() / self.settings.amount, self.charged / self.max_steps))
 
     def done(self) -> bool:
         fewest = PROBE_STEPS if self.settings.probe and self.settings.kind == "seconds" else 1
@@ -55,11 +62,17 @@ class BudgetClock:
     def _used(self) -> float:
         if self.settings.kind == "seconds":
             return time.perf_counter() - self._started
-        return self.steps * (self.tokens_per_step if self.settings.kind == "tokens" else 1)
+        return self.charged * (self.tokens_per_step if self.settings.kind == "tokens" else 1)
+
+    def charge(self) -> float:
+        """Bring `charged` up to the passes that were made, and return it."""
+        self.charged = self._work.steps(self.steps, self.tokens_per_step)
+        return self.charged
 
     def tick(self, loss: "torch.Tensor") -> None:
         """Count one optimizer step with its loss. Raises RunFailure where a loss is not finite or has diverged."""
         self.steps += 1
+        self.charge()
         self._pending.append(_to_host(loss))
         while len(self._pending) > self.lag:
             self._settle()

@@ -43,7 +43,7 @@ def evaluate(
     config: what rebuilds the model; its n_layer is the depth. batch: rows scored at once, halved when memory runs out.
     flops_per_token: of training, for the MFU.
     The checkpoint comes first, so that an evaluation that fails cannot lose the run.
-    Files in the run's folder: model.pt, losses.npz (nats and bytes of each document), result.json.
+    Files in the run's folder: model.pt, losses.npz (nats and bytes of each document, nats of each row), result.json.
     """
     metrics = training_metrics(run, clock, flops_per_token)
     metrics["num_params_M"] = sum(value.numel() for value in weights.values()) / 1e6
@@ -95,18 +95,19 @@ def _held(function: object) -> list[object]:
 def _validate(run: Run, model: "Callable[[torch.Tensor], torch.Tensor]", batch: int) -> float:
     """Score the validation set, save the losses of its documents, return bits per byte."""
     held_out = run.corpus.evaluation("val")
-    nats = score(model, held_out, run.corpus.token_bytes(), batch=batch, device=run.device)
-    save_losses(run, nats, held_out)
+    nats, rows = score_rows(model, held_out, run.corpus.token_bytes(), batch=batch, device=run.device)
+    save_losses(run, nats, held_out, rows)
     bpb = bits_per_byte(nats, held_out.document_bytes)
     if not math.isfinite(bpb):
         raise not_finite(f"val_bpb is {bpb}")
     return bpb
 
 
-def save_losses(run: Run, nats: np.ndarray, held_out: EvalSet) -> None:
-    """Write nats and bytes of each document to losses.npz in the run's folder."""
+def save_losses(run: Run, nats: np.ndarray, held_out: EvalSet, rows: np.ndarray | None = None) -> None:
+    """Write nats and bytes of each document to losses.npz in the run's folder, and the nats of each row, if given."""
     part = run.settings.run_dir / ".losses.npz"
-    np.savez(part, nats=nats, bytes=held_out.document_bytes)
+    by_row = np.zeros(0) if rows is None else rows  # an audit that scores every document needs no more
+    np.savez(part, nats=nats, bytes=held_out.document_bytes, rows=by_row)
     part.replace(run.settings.run_dir / "losses.npz")
 
 
@@ -125,6 +126,21 @@ def score(
 ) -> np.ndarray:
     """Nats of each document, float64 of (documents,): minus the log-probability of each of its tokens, summed.
 
+    Raises what `score_rows` does.
+    """
+    return score_rows(model, held_out, token_bytes, batch=batch, device=device)[0]
+
+
+def score_rows(
+    model: "Callable[[torch.Tensor], torch.Tensor]",
+    held_out: EvalSet,
+    token_bytes: np.ndarray,
+    *,
+    batch: int,
+    device: "torch.device | str",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nats of each document, float64 of (documents,), and of what is scored of each row, float64 of (rows,).
+
     The model is given tokens and never targets; the softmax is taken here, over the logits of the whole vocabulary.
     Every batch has the same shape, the last one filled up with rows that do not count. Raises AssertionError when
     the bytes of the scored tokens are not those of the documents.
@@ -134,7 +150,7 @@ def score(
     targets, owner = held_out.rows[:, 1:], held_out.documents
     counted = np.bincount(owner[owner >= 0], token_bytes[targets[owner >= 0]], minlength=len(held_out.document_bytes))
     assert np.array_equal(counted, held_out.document_bytes), "the scored tokens do not spell the documents"
-    totals = np.zeros(len(held_out.document_bytes))
+    totals, by_row = np.zeros(len(held_out.document_bytes)), np.zeros(len(targets))
     done = 0
     with torch.no_grad():
         while done < len(targets):
@@ -148,8 +164,9 @@ def score(
                 continue
             where = owner[done : done + len(rows)]
             totals += np.bincount(where[where >= 0], losses[where >= 0], minlength=len(totals))
+            by_row[done : done + len(rows)] = (losses * (where >= 0)).sum(1)
             done += len(rows)
-    return totals
+    return totals, by_row
 
 
 def _losses(
@@ -185,15 +202,16 @@ def save_checkpoint(
 
 
 def training_metrics(run: Run, clock: BudgetClock, flops_per_token: int) -> dict[str, object]:
-    """The metrics of training itself. step_seconds is a low quantile: what a step takes when nobody disturbs it."""
-    tokens = clock.steps * clock.tokens_per_step
+    """The metrics of training itself. step_seconds is a low quantile: a charged step, undisturbed."""
+    tokens, charged = clock.steps * clock.tokens_per_step, clock.charge()
     skipped = min(5, len(clock.step_seconds) // 4)  # the first steps fill caches
     metrics: dict[str, object] = {
         "training_seconds": clock.seconds,
         "total_tokens_M": tokens / 1e6,
         "num_steps": clock.steps,
+        "charged_steps": charged,
         "tokens_per_second": (speed := tokens / clock.seconds),
-        "step_seconds": sorted(times := clock.step_seconds[skipped:])[len(times) // 5],
+        "step_seconds": sorted(times := clock.step_seconds[skipped:])[len(times) // 5] * clock.steps / charged,
     }
     peak = peak_flops(machine_name(run.device))
     if peak is not None:

@@ -19,6 +19,7 @@ from fixed import loader
 from fixed.dataset import Prepared, prepare
 from fixed.result import bad_setting
 from fixed.settings import Settings, read_settings
+from fixed.work import Work, count_passes
 
 if TYPE_CHECKING:
     import torch
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Run:
-    """One training run: what was asked for, the corpus, the seconds each phase took, and how it was done."""
+    """One training run: what was asked for, the corpus, the seconds each phase took, how it was done, what it took."""
 
     settings: Settings
     corpus: Prepared
     device: "torch.device"
     phases: dict[str, float] = field(default_factory=dict)
     notes: dict[str, object] = field(default_factory=dict)
+    work: Work = field(default_factory=Work)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -42,8 +44,10 @@ class Run:
         self.phases[name] = self.phases.get(name, 0.0) + time.perf_counter() - start
 
     def batches(self, rows: int, length: int | None = None) -> Iterator[tuple["torch.Tensor", "torch.Tensor"]]:
-        """Return (tokens, targets) for ever, int64 of (rows, T): see loader.batches."""
-        return loader.batches(self.corpus, rows, self.settings.seed, self.device, length)
+        """Yield (tokens, targets) for ever, int64 of (rows, T): see loader.batches."""
+        for batch in loader.batches(self.corpus, rows, self.settings.seed, self.device, length):
+            self.work.draw(batch[0].numel())
+            yield batch
 
     def token_bytes(self) -> "torch.Tensor":
         """Return the raw bytes of each token, int64 of (vocab,): what a loss may weigh it by. A special token has 0."""
@@ -76,7 +80,9 @@ def begin(settings: Settings | None = None, prepare: Callable[[Settings], Prepar
     torch.manual_seed(settings.seed)  # and what else an experiment may draw from
     random.seed(settings.seed)
     np.random.seed(settings.seed % 2**32)
-    return Run(settings, corpus, device)
+    run = Run(settings, corpus, device)
+    count_passes(run.work)
+    return run
 
 
 def machine_name(device: "torch.device") -> str:

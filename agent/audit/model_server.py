@@ -2,10 +2,11 @@
 
     python model_server.py CHECKPOINT DEVICE SCRIPT (in an export of the commit that trained the checkpoint)
 
-SCRIPT is the track's, with Config and build_model. All of it runs in the sandbox, for nobody vouches for that code.
-Standard input brings batches: rows and length (two little-endian uint32), then the tokens (int32); 0 rows end it.
-Standard output takes the answers: the number of dimensions and each of them (uint32), then the logits (float32). What
-SCRIPT prints goes to standard error.
+SCRIPT is the track's, with Config and build_model. All of it runs in the sandbox, for nobody vouches for that code, and
+none of it before the first batch comes: of two of these processes the second begins when the first has ended. Standard
+input brings batches: rows and length (two little-endian uint32), then the tokens (int32); 0 rows end it. Standard output
+takes the answers: the number of dimensions and each of them (uint32), then the logits (float32). What SCRIPT prints goes
+to standard error.
 """
 
 import importlib
@@ -25,6 +26,7 @@ def main() -> None:
     os.environ["GOMP_SPINCOUNT"] = "1000"  # its threads must not take the processor from the scorer's
     import torch
 
+    batch = _read(sys.stdin.buffer)
     train = importlib.import_module(script.stem)
 
     device = torch.device(sys.argv[2])
@@ -34,7 +36,7 @@ def main() -> None:
     model = train.build_model(train.Config(**saved["config"]))
     model.load_state_dict(saved["model"])
     model.to(device).eval()
-    while (batch := _read(sys.stdin.buffer)) is not None:
+    while batch is not None:
         rows, length, raw = batch
         tokens = torch.frombuffer(bytearray(raw), dtype=torch.int32).view(rows, length).long().to(device)
         with torch.no_grad():
@@ -42,6 +44,7 @@ def main() -> None:
         answers.write(struct.pack(f"<{1 + logits.dim()}I", logits.dim(), *logits.shape))
         answers.write(logits.numpy())
         answers.flush()
+        batch = _read(sys.stdin.buffer)
 
 
 def _read(queries: BinaryIO) -> tuple[int, int, bytes] | None:

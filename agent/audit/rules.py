@@ -27,8 +27,10 @@ class AuditRules:
     calibrated_ratio: float = 2.0  # of the calibrated budget, and at most of the baseline's excess over it
     unprobed_ratio: float = 3.0  # of the baseline's training, where the budget is in steps or tokens
     claimed_work_ratio: float = 2.0  # of the baseline's work a token or a step, that a model's code may claim
+    overcharged_steps: float = 16.0  # by which backward passes may exceed the steps given: the last step takes several
     pace_ratio: float = 1.25  # of the baseline's training on the calibrated clock
     cpu_ratio: float = 1.25  # of the baseline's processor seconds
+    forgiven_ratio: float = 8.0  # of the baseline's seconds: a run that took longer is not excused by others
 
 
 @frozen
@@ -39,7 +41,9 @@ class ScoringRules:
     scored_tokens: int  # of each held-out set, in whole rows
     repeated_tokens: int  # of both sets together, in whole rows, that are sent twice
     claim_error_ratio: float  # by which the audited nats may differ from the claimed ones
-    logit_shift_ratio: float  # by which a logit may move, of its size (of 1 where it is smaller)
+    piece_error_ratio: float  # by which those of one document or row may, of 1 nat where it is less
+    shift_nats: float  # by which the probability of a token may move, in nats
+    unseen_errors: float = 4.0  # standard errors by which a row's last place may gain less than its others
     cut_share: float = 0.8  # of the rows sent twice: with other tokens after a cut
     probed_logits: int = 16  # random entries of the vocabulary kept at each place, beside the next token's
     nat_shift: float = 1e-3  # nats a token, beyond noise, by which a row may cost more or less the second time
@@ -52,16 +56,18 @@ RULES = AuditRules()
 SCORING: Mapping[str, ScoringRules] = {
     "full": ScoringRules(
         batch_tokens=32_768,
-        scored_tokens=131_072,
+        scored_tokens=1 << 19,
         repeated_tokens=131_072,
         claim_error_ratio=0.002,
-        logit_shift_ratio=2**-6,
+        piece_error_ratio=0.02,
+        shift_nats=2**-3,
     ),
     "mini": ScoringRules(
         batch_tokens=2048,
-        scored_tokens=57_344,
+        scored_tokens=1 << 18,
         repeated_tokens=32_768,
         claim_error_ratio=0.0002,
-        logit_shift_ratio=2**-14,
+        piece_error_ratio=0.001,
+        shift_nats=2**-10,
     ),
 }

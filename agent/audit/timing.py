@@ -95,15 +95,28 @@ def _check_training(timing: Timing) -> str:
 
 
 def _check_amount(timing: Timing) -> str:
-    """Return ok where no run made more steps than it was given, and each the tokens and at most one step more."""
-    for run in timing.winner:
-        steps, tokens = run.metrics.get("num_steps", run.steps), run.metrics.get("total_tokens_M")
-        if run.steps and (steps or 0) > run.steps:
-            return f"it was given {run.steps} steps and reports {steps:g}"
-        given = _budget_tokens_m(run)
-        if given and tokens is not None and not given <= tokens * (1 + 1e-6) <= given + 1.1 * tokens / (steps or 1):
-            return f"it was given {given:g} million tokens and reports {tokens:g}"
-    return OK
+    """Return ok where no run was charged many more steps than it was given, and each the tokens."""
+    return next((finding for run in timing.winner if (finding := _check_charge(run)) != OK), OK)
+
+
+def _check_charge(run: RunRecord) -> str:
+    """Return ok unless a run took more than it was given and than its last step explains, or fewer tokens.
+
+    Where the fixed side counts backward passes, they are what is charged, and the last step may take several.
+    """
+    steps, tokens = run.metrics.get("num_steps", run.steps), run.metrics.get("total_tokens_M")
+    charged, more = steps, 1.0
+    if "charged_steps" in run.metrics:
+        charged, more = run.metrics["charged_steps"], RULES.overcharged_steps
+    if run.steps and charged is not None and charged * (1 + 1e-6) >= run.steps + more:
+        return f"it was given {run.steps} steps and took {charged:g}"
+    given = _budget_tokens_m(run)
+    if not (given and tokens and steps and charged):
+        return OK
+    step = tokens / steps
+    if given <= charged * step * (1 + 1e-6) <= given + 1.1 * more * step:
+        return OK
+    return f"it was given {given:g} million tokens and took {charged * step:g}"
 
 
 def _is_machine_busy(timing: Timing) -> bool:
@@ -115,9 +128,15 @@ def _is_machine_busy(timing: Timing) -> bool:
     run, runs = timing.typical, (*timing.winner, *timing.baseline)
     if run.conditions.profile != "mini" or not all(one.cpu_s for one in runs):
         return False
+    if run.seconds > RULES.forgiven_ratio * median(one.seconds for one in timing.baseline) * _work(timing):
+        return False
     used, usual = (median(one.cpu_s for one in several) for several in (timing.winner, timing.baseline))
-    ratio = timing.work_ratio(timing.token_ratio) if timing.clock == "steps" else 1.0
-    return used <= RULES.cpu_ratio * usual * ratio + RULES.overhead_slack_s
+    return used <= RULES.cpu_ratio * usual * _work(timing) + RULES.overhead_slack_s
+
+
+def _work(timing: Timing) -> float:
+    """Return how many times the baseline's work the winner has to do: as much, where time is the budget."""
+    return timing.work_ratio(timing.token_ratio) if timing.clock == "steps" else 1.0
 
 
 # --- bounds -----------------------------------------------------------------------------------------------

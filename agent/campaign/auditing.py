@@ -4,6 +4,7 @@ audit/scorer owns the held-out data and answers to us; model_server.py, in the s
 tokens.
 """
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -40,11 +41,13 @@ class _Pair:
     """The run of a winner that is audited and the baseline's that it is compared with; what the scorer reports of each.
 
     name: what this campaign calls the winner; a run of an earlier one may have had another name for the same tree.
+    lot: a text that no run could know; it draws what is scored and how.
     """
 
     name: str
     winner: ScoredRun
     base: ScoredRun
+    lot: str
     mine: ScoreReport
     theirs: ScoreReport
 
@@ -73,8 +76,8 @@ def _score_pair(ctx: CampaignContext, view: CampaignView, name: str) -> _Pair:
     winner, base = (_with_checkpoint(ctx, view, variant, run) for variant, run in drawn)
     _record_reading(ctx, view, name)
     fault_point("audit-noted")
-    theirs = _score(ctx, view, base, claims=False)
-    return _Pair(name, winner, base, _score(ctx, view, winner, claims=True), theirs)
+    theirs = _score(ctx, view, base, lot)
+    return _Pair(name, winner, base, lot, _score(ctx, view, winner, lot, base), theirs)
 
 
 def _record_reading(ctx: CampaignContext, view: CampaignView, name: str) -> None:
@@ -129,7 +132,7 @@ def _check_others(ctx: CampaignContext, view: CampaignView, pair: _Pair) -> dict
     if outlier := checks.outlier_run(pair.winner, others, groups):
         run = _with_checkpoint(ctx, view, pair.name, outlier)
         _record_reading(ctx, view, pair.name)
-        scored = _score(ctx, view, run, claims=True).checks
+        scored = _score(ctx, view, run, pair.lot, pair.base).checks
         outcomes |= {name: f"seed {run.record.seed}: {outcome}" for name, outcome in scored.items() if outcome != OK}
     return outcomes
 
@@ -161,16 +164,18 @@ def checkpoint(ctx: CampaignContext, run: RunRecord) -> Path:
     return (ctx.repo.root / run.log).with_name("model.pt")
 
 
-def _score(ctx: CampaignContext, view: CampaignView, scored: ScoredRun, *, claims: bool) -> ScoreReport:
+def _score(
+    ctx: CampaignContext, view: CampaignView, scored: ScoredRun, lot: str, base: ScoredRun | None = None
+) -> ScoreReport:
     """Score a run's checkpoint and return the report, which stays beside it: the baseline's serves every winner.
 
-    Without `claims` it is scored, on the same documents, and nothing else. Raises Paused where the baseline's cannot
-    be: no winner is to be blamed for that.
+    base: the baseline's run that a winner's is compared with, scored already. Without it, the run is the baseline's: it
+    is scored, on the same documents, and nothing else. Raises Paused where that cannot be: no winner is to be blamed.
     """
     jobs.check_pins(ctx, view, scored.record.commit)
-    folder = checkpoint(ctx, scored.record).with_name("audit" if claims else "compared")
-    request, answered = _request(ctx, view, scored, folder, claims), folder / "question.json"
-    if not claims and answered.is_file() and answered.read_text(encoding="utf-8") == request.to_json():
+    claims, folder = base is not None, _report_folder(ctx, scored, winner=base is not None)
+    request, answered = _request(ctx, view, scored, folder, lot, base), folder / "question.json"
+    if not claims and _is_answered(request, answered):
         return read_report(Result("ok"), folder)
     result = jobs.run_one(ctx, _job(ctx, view, scored.record, request, folder))
     if result.status != "ok":
@@ -200,21 +205,38 @@ def _job(ctx: CampaignContext, view: CampaignView, run: RunRecord, request: Scor
     )
 
 
-def _request(ctx: CampaignContext, view: CampaignView, run: ScoredRun, folder: Path, claims: bool) -> ScoreRequest:
-    """Return what the scorer is to do; where it looks is drawn from the campaign's record, which no run saw."""
-    campaign, saved, profile = view.campaign, checkpoint(ctx, run.record), view.plan.profile
+def _is_answered(request: ScoreRequest, answered: Path) -> bool:
+    """Return whether there is a report on a request. The seed draws nothing of a baseline whose rows all are scored."""
+    if not answered.is_file():
+        return False
+    report = json.loads(answered.with_name("result.json").read_bytes())
+    asked, now = json.loads(answered.read_text(encoding="utf-8")), json.loads(request.to_json())
+    return bool(asked == now or (report["whole"] and asked | {"seed": request.seed} == now))
+
+
+def _report_folder(ctx: CampaignContext, scored: ScoredRun, *, winner: bool) -> Path:
+    """Return where the report of a run's checkpoint lies."""
+    return checkpoint(ctx, scored.record).with_name("audit" if winner else "compared")
+
+
+def _request(
+    ctx: CampaignContext, view: CampaignView, run: ScoredRun, folder: Path, lot: str, base: ScoredRun | None
+) -> ScoreRequest:
+    """Return what the scorer is to do; where it looks is drawn by the lot, which no run saw."""
+    saved, profile = checkpoint(ctx, run.record), view.plan.profile
     assert view.corpus is not None
     return ScoreRequest(
         command=_model_command(ctx, saved, folder / "tree", view.plan),
         corpus=str(view.corpus),
         checkpoint=str(saved),
-        claimed=str(saved.with_name("losses.npz")) if claims else None,
+        claimed=str(saved.with_name("losses.npz")) if base else None,
         metric=view.plan.track.metric,
         claimed_metric=run.metric,
+        compared=str(_report_folder(ctx, base, winner=False) / "losses.npz") if base else None,
         out=str(folder),
         batch_tokens=SCORING[profile].batch_tokens,
         piece_bytes=RULES.piece_bytes,
-        seed=int(sha256(f"{campaign.at} {campaign.body_sha256}".encode()).hexdigest()[:8], 16),
+        seed=int(sha256(lot.encode()).hexdigest()[:8], 16),
     )
 
 

@@ -5,7 +5,9 @@
 Whatever the command forks, daemons included, is re-parented here (Linux) and killed when the command ends or when
 standard input closes. The harness holds the other end of that pipe, so a harness that is killed with SIGKILL takes
 its run along. STATUS_FD receives two lines: `cpu SECONDS`, of all processors for all that the command started, after
-`exit N`, `signal N`, or `limit NAME` where the run went beyond a limit (from a warm worker BEGUN before, FORKED after):
+`exit N`, `signal N`, or `limit NAME` where the run went beyond a limit (from a warm worker BEGUN before, FORKED after).
+The seconds are the kernel's, of every process that somebody waited for, or our own, of every one that was seen,
+whichever are more. The limits:
 
     processes, threads   of all that the command started, at once
     memory               bytes that all of it holds
@@ -65,14 +67,17 @@ def restrict(limits: dict[str, int]) -> None:
 # --- looking ----------------------------------------------------------------------------------------------
 
 
-def _stat(pid: int) -> tuple[int, int, int] | None:
-    """Return parent, threads and resident bytes of a process (proc_pid_stat(5)); None where it has just ended."""
+def _stat(pid: int) -> tuple[int, int, int, int] | None:
+    """Return parent, threads, resident bytes and processor ticks of a process; None where it has just ended.
+
+    They are fields of proc_pid_stat(5).
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123 (pathlib would double the start-up time)
             fields = stat.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return int(fields[1]), int(fields[17]), int(fields[21]) * _PAGE
+    return int(fields[1]), int(fields[17]), int(fields[21]) * _PAGE, int(fields[11]) + int(fields[12])
 
 
 def _pids() -> set[int]:
@@ -99,8 +104,8 @@ class _Tree:
         self._me = os.getpid()
         self._others: set[int] = set()
 
-    def look(self) -> dict[int, tuple[int, int, int]]:
-        """Return each process of the run, with its parent, threads and resident bytes."""
+    def look(self) -> dict[int, tuple[int, int, int, int]]:
+        """Return each process of the run, with its parent, threads, resident bytes and processor ticks."""
         present = _pids()
         self._others &= present
         seen = {pid: stat for pid in present - self._others - {self._me} if (stat := _stat(pid)) is not None}
@@ -125,11 +130,29 @@ def _shared_out(pid: int, resident: int) -> int:
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(b"Pss:"))
 
 
+class _Spent:
+    """The processor ticks of every process that was ever seen. Its parent may not count it: who ignores SIGCHLD, no."""
+
+    def __init__(self) -> None:
+        self._ended = 0
+        self._latest: dict[int, int] = {}
+
+    def add(self, ticks: dict[int, int]) -> None:
+        """Take in a look. A process that is not there any more, or whose number another one has, has ended."""
+        ended = (pid for pid, spent in self._latest.items() if ticks.get(pid, -1) < spent)
+        self._ended += sum(self._latest[pid] for pid in ended)
+        self._latest = ticks
+
+    def seconds(self) -> float:
+        """Return the processor seconds of all of them, as far as they were seen."""
+        return (self._ended + sum(self._latest.values())) / os.sysconf("SC_CLK_TCK")
+
+
 class _Watch:
     """Holds what the run takes against its limits; a limit that is not named does not bind."""
 
     def __init__(self, limits: dict[str, int], folder: str) -> None:
-        self._limits, self._folder, self._tree = limits, folder, _Tree()
+        self._limits, self._folder, self._tree, self._spent = limits, folder, _Tree(), _Spent()
         self._files_before = os.statvfs(folder).f_ffree
 
     def limit_hit(self) -> str:
@@ -140,16 +163,21 @@ class _Watch:
         """Return the name of a limit of the disk that the run is beyond, or nothing."""
         return next(self._full(), "")
 
+    def cpu_s(self) -> float:
+        """Return the processor seconds of all that was seen of the run."""
+        return self._spent.seconds()
+
     def _crowded(self) -> Iterator[str]:
         tree = self._tree.look() if _LINUX else {}
+        self._spent.add({pid: ticks for pid, (*_, ticks) in tree.items()})
         if len(tree) > self._limits.get("processes", sys.maxsize):
             yield "processes"
-        if sum(threads for _, threads, _ in tree.values()) > self._limits.get("threads", sys.maxsize):
+        if sum(threads for _, threads, *_ in tree.values()) > self._limits.get("threads", sys.maxsize):
             yield "threads"
         memory = self._limits.get("memory", sys.maxsize)
         # Resident bytes count what processes share once for each: a sum that is too high is looked at more closely.
-        resident = sum(size for *_, size in tree.values())
-        if resident > memory and sum(_shared_out(pid, size) for pid, (*_, size) in tree.items()) > memory:
+        resident = sum(size for _, _, size, _ in tree.values())
+        if resident > memory and sum(_shared_out(pid, size) for pid, (_, _, size, _) in tree.items()) > memory:
             yield "memory"
 
     def _full(self) -> Iterator[str]:
@@ -229,7 +257,8 @@ def adopt_orphans() -> None:
 
 def supervise(child: Child, limits: dict[str, int], folder: str, status_fd: int) -> None:
     """Wait until a command is over, kill what is left of it and report how it ended."""
-    limit_hit = _wait(child, _Watch(limits, folder))
+    watch = _Watch(limits, folder)
+    limit_hit = _wait(child, watch)
     code = child.poll()
     if code is None:
         child.kill()
@@ -237,7 +266,8 @@ def supervise(child: Child, limits: dict[str, int], folder: str, status_fd: int)
     _kill_all(child)
     ending = f"limit {limit_hit}" if limit_hit else f"exit {code}" if code >= 0 else f"signal {-code}"
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    os.write(status_fd, f"{ending}\ncpu {spent.ru_utime + spent.ru_stime:.3f}\n".encode())
+    cpu_s = max(spent.ru_utime + spent.ru_stime, watch.cpu_s())
+    os.write(status_fd, f"{ending}\ncpu {cpu_s:.3f}\n".encode())
 
 
 def main() -> None:

@@ -24,6 +24,9 @@ def build_model(config):
 """
 
 
+BATCH = struct.pack("<2I", 1, 2) + struct.pack("<2i", 1, 2)
+
+
 def start(folder: Path, weights: dict[str, torch.Tensor]) -> "subprocess.Popen[bytes]":
     script = folder / "experiments" / "other.py"
     script.parent.mkdir()
@@ -49,6 +52,16 @@ def test_it_answers_each_batch_with_the_models_logits_and_ends_when_told(tmp_pat
 
 @pytest.mark.parametrize("weights", [{"other": torch.zeros(5, 5)}, {"weight": torch.zeros(4, 5)}])
 def test_weights_that_are_not_the_models_end_it(tmp_path: Path, weights: dict[str, torch.Tensor]) -> None:
-    out, errors = start(tmp_path, weights).communicate(timeout=60)
+    out, errors = start(tmp_path, weights).communicate(BATCH, timeout=60)
     assert out == b""
     assert b"Error(s) in loading state_dict" in errors
+
+
+def test_it_runs_nothing_of_the_script_before_there_is_a_batch(tmp_path: Path) -> None:
+    """Of two processes the second waits like that until the first has ended: they never run at once."""
+    waiting = start(tmp_path, {"weight": torch.zeros(5, 5)})
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(timeout=6)
+    (tmp_path / "train.py").write_text("raise SystemExit(7)")
+    assert waiting.communicate(BATCH, timeout=60)[0] == b""
+    assert waiting.returncode == 7

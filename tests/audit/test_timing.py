@@ -108,13 +108,13 @@ def test_a_larger_batch_may_take_longer_for_a_step_and_not_for_a_token() -> None
 @pytest.mark.parametrize("trained", [1.9, 2.1, 8.0])
 def test_tokens_that_were_not_given_are_noticed(trained: float) -> None:
     finding = check_time(timing(run(clock="tokens", tokens=trained)))
-    assert finding == f"it was given 2 million tokens and reports {trained:g}"
+    assert finding == f"it was given 2 million tokens and took {trained:g}"
     assert check_time(timing(run(clock="tokens", tokens=2.019))) == OK  # the last step goes beyond
 
 
 def test_steps_that_were_not_given_are_noticed_and_a_script_may_end_before_them() -> None:
     more, fewer = (replace(run(), metrics={"training_seconds": 20.0, "num_steps": steps}) for steps in (133.0, 33.0))
-    assert check_time(timing(more)) == "it was given 100 steps and reports 133"
+    assert check_time(timing(more)) == "it was given 100 steps and took 133"
     assert check_time(timing(fewer)) == OK
 
 

@@ -1,12 +1,14 @@
-"""What is kept of the logits: the nats of every target of the rows scored, and some logits of rows sent twice."""
+"""What is kept of the logits: the nats of every target of the rows scored, and of some tokens in rows sent twice."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
 from agent.audit.metrics import units
+from agent.audit.scorer.cuts import cuts_of
 from agent.audit.scorer.plan import Query, RowId
 from fixed.dataset import EvalSet
 from fixed.evaluate import score
@@ -21,40 +23,66 @@ class _Second:
     kept: np.ndarray
 
 
-class Answers:
-    """The answers to the queries of a plan, over the rows `sets` of both held-out sets and the bytes of each token."""
+@dataclass(frozen=True)
+class Sent:
+    """A query as it was sent: its tokens (T + 1), and how many of its answers must be those of the row itself."""
 
-    def __init__(self, sets: dict[str, EvalSet], token_bytes: np.ndarray, seed: int, probed_logits: int) -> None:
+    query: Query
+    tokens: np.ndarray
+    places: int
+
+
+class Answers:
+    """The answers to the queries of a plan, over the rows `sets` of both held-out sets and the bytes of each token.
+
+    compared: the nats of each target as the baseline was scored, by set, where the rows are the same.
+    """
+
+    def __init__(
+        self,
+        sets: dict[str, EvalSet],
+        token_bytes: np.ndarray,
+        seed: int,
+        probed_logits: int,
+        compared: dict[str, np.ndarray] | None = None,
+    ) -> None:
         self.sets, self.token_bytes = sets, token_bytes
         self._seed, self._probed_logits = seed, probed_logits
         self.nats = {split: np.zeros(one.documents.shape) for split, one in sets.items()}
+        self.compared = compared or {}
+        self._cuts = cuts_of(sets, self.compared)
         self._first: dict[RowId, np.ndarray] = {}
         self._second: list[_Second] = []
+        self._answered: set[RowId] = set()
 
     def make_row(self, query: Query, rng: np.random.Generator) -> tuple[np.ndarray, int]:
         """Return a query's tokens (T + 1), and how many of its answers must be those of the row as it stands."""
-        own = self._tokens(query.row)
-        if query.donor is None:
+        split, number = query.row
+        if not query.cut:
+            own = self._tokens(query.row)
             return own, len(own) - 1
-        donor = self._tokens(query.donor)
-        places = np.flatnonzero(own[1:-1] != donor[1:-1]) + 1
-        if not len(places):
-            return own, len(own) - 1
-        cut_at = int(rng.choice(places))
-        return np.concatenate([own[:cut_at], donor[cut_at:]]), cut_at
+        nats = self.nats[split][number] if query.row in self._answered else None
+        return self._cuts[split].cut(number, nats, rng)
 
-    def record(self, query: Query, tokens: np.ndarray, places: int, logits: Tensor, twice: bool) -> None:
-        """Score one row with the evaluator of fixed/, each target as a document of its own."""
-        targets = tokens[1:].astype(np.int64)
-        alone = EvalSet(tokens[None], np.arange(len(targets))[None], self.token_bytes[targets])
-        nats = score(lambda _: logits[None], alone, self.token_bytes, batch=1, device="cpu")
+    def record(self, queries: Sequence[Sent], logits: Tensor, twice: set[RowId]) -> None:
+        """Score a batch with the evaluator of fixed/, each target as a document of its own."""
+        rows = np.stack([one.tokens for one in queries])
+        targets = rows[:, 1:].astype(np.int64)
+        alone = EvalSet(rows, np.arange(targets.size).reshape(targets.shape), self.token_bytes[targets.ravel()])
+        nats = score(lambda _: logits, alone, self.token_bytes, batch=len(rows), device="cpu")
+        for one, row_nats, answer in zip(queries, nats.reshape(targets.shape), logits, strict=True):
+            self._record(one, row_nats, answer.numpy(), twice)
+
+    def _record(self, one: Sent, nats: np.ndarray, logits: np.ndarray, twice: set[RowId]) -> None:
+        query, targets = one.query, one.tokens[1:].astype(np.int64)
         if not query.repeat:
             self.nats[query.row[0]][query.row[1]] = nats
-        if not twice:
+            self._answered.add(query.row)
+        if query.row not in twice:
             return
-        kept = self._keep(query.row, logits.numpy(), nats + logits.numpy()[np.arange(len(targets)), targets])
+        kept = self._keep(query.row, logits, nats + logits[np.arange(len(targets)), targets].astype(np.float64))
         if query.repeat:
-            self._second.append(_Second(query, places, kept))
+            self._second.append(_Second(query, one.places, kept))
         else:
             self._first[query.row] = kept
 
@@ -76,23 +104,40 @@ class Answers:
     def shifts(self, *, cut: bool) -> tuple[float, list[np.ndarray]]:
         """Compare both answers to the rows sent twice, with a cut or without.
 
-        Return the most that a logit moved, of its size; and for each row the nats that its tokens up to the cut cost
+        Return the most nats by which a probability moved; and for each row the nats that its tokens up to the cut cost
         more the second time.
         """
         pairs = [
             (self._first[one.query.row][: one.places], one.kept[: one.places])
             for one in self._second
-            if bool(one.query.donor) == cut
+            if one.query.cut == cut and one.query.row in self._first
         ]
-        most = [(np.abs(second - first) / np.maximum(1.0, np.abs(first))).max() for first, second in pairs]
+        most = [np.abs(second - first).max() for first, second in pairs]
         return float(max(most, default=0.0)), [(second - first)[:, 0] for first, second in pairs]
 
+    def unseen(self) -> tuple[float, float]:
+        """Return how much less a row gains on the baseline at its last place, and the standard error (nats a token).
+
+        The target of a row's last place is in no query, so nobody can peek at it; all others of a row are. Both are
+        zero where the baseline's losses of the same rows are not known.
+        """
+        rows = [np.zeros(0)]
+        for split, baseline in self.compared.items():
+            scored, half = self.sets[split].documents >= 0, baseline.shape[1] // 2
+            gain, counts = (baseline - self.nats[split]) * scored, scored[:, half:-1].sum(1)
+            ends = scored[:, -1] & (counts > 0)
+            rows.append((gain[:, half:-1].sum(1)[ends] / counts[ends]) - gain[ends, -1])
+        differences = np.concatenate(rows)
+        if len(differences) < 2:
+            return 0.0, 0.0
+        return float(differences.mean()), float(differences.std(ddof=1) / math.sqrt(len(differences)))
+
     def _keep(self, row: RowId, logits: np.ndarray, norm: np.ndarray) -> np.ndarray:
-        """Return of each place: nats of the row's next token, logarithm of the sum, some logits; (T, probed + 2)."""
+        """Return of each place the nats of the row's next token, and of some others; float64 of (T, probed + 1)."""
         own, places = self._tokens(row)[1:].astype(np.int64), np.arange(len(logits))
         rng = np.random.default_rng([self._seed, *row[0].encode(), row[1]])
         probed = rng.integers(0, logits.shape[1], (len(logits), self._probed_logits))
-        return np.column_stack([norm - logits[places, own], norm, logits[places[:, None], probed]])
+        return np.column_stack([norm - logits[places, own], norm[:, None] - logits[places[:, None], probed]])
 
     def _tokens(self, row: RowId) -> np.ndarray:
         tokens: np.ndarray = self.sets[row[0]].rows[row[1]]

@@ -14,25 +14,27 @@ Batches = list[list["Query"]]  # of one process
 
 @dataclass(frozen=True)
 class Query:
-    """One row to be answered. repeat: its second time. donor: the row whose tokens follow after a cut."""
+    """One row to be answered. repeat: its second time. cut: other tokens follow from some place on."""
 
     row: RowId
     repeat: bool = False
-    donor: RowId | None = None
+    cut: bool = False
 
 
 def sample_rows(whole: EvalSet, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return the numbers of at most `count` rows, in short blocks all over the set; of all, where there are no more.
 
-    A block is long enough for several documents to lie in it from end to end: only those can be scored.
+    A block is long enough for several documents to lie in it from end to end: only those can be scored. Where the
+    first begins is drawn too, so that no document lies across the edge of two for ever.
     """
     if count >= len(whole.rows):
         return np.arange(len(whole.rows))
     lengths = np.bincount(whole.documents[whole.documents >= 0], minlength=len(whole.document_bytes))
     fits = math.ceil(4 * float(np.quantile(lengths, 0.9)) / whole.documents.shape[1])
     block = min(max(1, fits), count)
-    chosen = rng.permutation(len(whole.rows) // block)[: count // block]
-    return np.sort((chosen[:, None] * block + np.arange(block)).ravel())
+    first = int(rng.integers(0, min(block, len(whole.rows) - count + 1)))
+    chosen = rng.permutation((len(whole.rows) - first) // block)[: count // block]
+    return np.sort((first + chosen[:, None] * block + np.arange(block)).ravel())
 
 
 def subset(whole: EvalSet, numbers: np.ndarray) -> tuple[EvalSet, np.ndarray]:
@@ -51,13 +53,12 @@ class QueryPlan:
     processes: int
     batch_rows: int
     repeated_rows: int
-    cut_share: float  # of the repeated rows: with a donor's tokens after a cut
+    cut_share: float  # of the repeated rows: with other tokens after a cut
 
     def queries(self, rows: Sequence[RowId], rng: np.random.Generator) -> list[Batches]:
         """Return every query, in batches of one size for each process: all rows once, `repeated_rows` of them twice.
 
-        The second time a row goes to the other process, into the same place of a batch, in other company. Tokens that
-        follow a cut are those of a row that the same process does not have to score.
+        The second time a row goes to the other process, into the same place of a batch, in other company.
         """
         rows = [rows[number] for number in rng.permutation(len(rows))]
         columns: list[Batches] = [[[] for _ in range(self.batch_rows)] for _ in range(self.processes)]
@@ -65,18 +66,14 @@ class QueryPlan:
             columns[number % self.processes][self._place(number)].append(Query(row))
         repeated = min(self.repeated_rows, len(rows))
         for number, row in enumerate(rows[:repeated]):
-            donor = self._donor(rows, number) if number < self.cut_share * repeated else None
-            columns[(number + 1) % self.processes][self._place(number)].append(Query(row, True, donor))
+            query = Query(row, True, number < self.cut_share * repeated)
+            columns[(number + 1) % self.processes][self._place(number)].append(query)
         _fill(columns, rows, rng)
         return [[list(queries) for queries in zip(*map(_shuffled(rng), one), strict=True)] for one in columns]
 
     def _place(self, number: int) -> int:
         """Return the place in a batch of the row that comes at `number`."""
         return number // self.processes % self.batch_rows
-
-    def _donor(self, rows: Sequence[RowId], number: int) -> RowId:
-        same_process = rows[number % self.processes :: self.processes] if len(rows) > 2 * self.processes else rows
-        return same_process[(same_process.index(rows[number]) + len(same_process) // 2) % len(same_process)]
 
 
 def _fill(columns: list[Batches], rows: Sequence[RowId], rng: np.random.Generator) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ import torch
 from agent.audit.metrics import units
 from agent.audit.reports import ScoreRequest
 from agent.audit.rules import OK, SCORING
-from agent.audit.scorer.answers import Answers, beyond_noise, target_bytes
+from agent.audit.scorer.answers import Answers, Sent, beyond_noise, target_bytes
 from agent.audit.scorer.client import CheckFailed, ModelClient
 from agent.audit.scorer.plan import Query, QueryPlan, RowId, sample_rows, subset
 from agent.execution.beside import Process
@@ -37,8 +38,18 @@ class Scorer:
         subsets = {split: subset(one, rows[split]) for split, one in self.wholes.items()}
         self.chosen = {split: chosen for split, (_, chosen) in subsets.items()}  # documents that are scored, by number
         sets = {split: one for split, (one, _) in subsets.items()}
-        self.answers = Answers(sets, self.token_bytes, request.seed, self.rules.probed_logits)
+        compared = self._compared(rows)
+        self.rows = rows
+        self.answers = Answers(sets, self.token_bytes, request.seed, self.rules.probed_logits, compared)
         self.failure: CheckFailed | None = None  # what ended the queries before the last was answered
+
+    def _compared(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the nats of each target as the baseline was scored, for the sets of which it was on the same rows."""
+        if self.request.compared is None:
+            return {}
+        with np.load(self.request.compared, allow_pickle=False) as losses:
+            scored = {split: (losses[f"{split}_rows"], losses[f"{split}_targets"]) for split in SPLITS}
+        return {split: nats for split, (numbers, nats) in scored.items() if np.array_equal(numbers, rows[split])}
 
     def run(self) -> None:
         """Make every check of a winner, or only score a baseline."""
@@ -57,8 +68,11 @@ class Scorer:
         """Write the report. Nats that were not answered are zeros, beside a check that says so."""
         out = Path(self.request.out)
         val, held = (self.answers.pieces(split, self.request.piece_bytes, self.request.metric) for split in SPLITS)
-        np.savez(out / "losses.npz", val_nats=val[0], held_nats=held[0], val_units=val[1], held_units=held[1])
-        report = {"metrics": self.metrics, "checks": self.checks, "phases": {"audit": seconds}}
+        own: dict[str, Any] = {f"{split}_targets": nats.astype(np.float32) for split, nats in self.answers.nats.items()}
+        own |= {f"{split}_rows": numbers for split, numbers in self.rows.items()}
+        np.savez(out / "losses.npz", val_nats=val[0], held_nats=held[0], val_units=val[1], held_units=held[1], **own)
+        whole = all(len(self.rows[split]) == len(one.rows) for split, one in self.wholes.items())
+        report = {"metrics": self.metrics, "checks": self.checks, "phases": {"audit": seconds}, "whole": whole}
         write_json(out / "result.json", report)
 
     def close(self) -> None:
@@ -84,7 +98,7 @@ class Scorer:
     # --- what is sent and answered ------------------------------------------------------------------------
 
     def _logits(self) -> str:
-        """Send all queries: while one process answers, the other's answer is scored."""
+        """Send all queries, those of the first process before those of the second: no two ever run at once."""
         rows = [(split, number) for split, one in self.answers.sets.items() for number in range(len(one.rows))]
         two = len(self.models) == 2
         repeated = self._rows(self.rules.repeated_tokens) if two else 0
@@ -92,22 +106,26 @@ class Scorer:
         queries = plan.queries(rows, self.rng)
         twice = {query.row for side in queries for batch in side for query in batch if query.repeat and two}
         try:
-            for batches in zip(*queries, strict=True):
-                self._exchange(batches, twice)
+            for model, batches in zip(self.models, queries, strict=True):
+                self._exchange(model, batches, twice)
+                model.close()
         except CheckFailed as failure:
             self.failure = failure
             raise
         return OK
 
-    def _exchange(self, batches: Sequence[list[Query]], twice: set[RowId]) -> None:
-        """Send each process a batch and record its answers."""
-        sent = [[self.answers.make_row(query, self.rng) for query in batch] for batch in batches]
-        for model, rows in zip(self.models, sent, strict=True):
-            model.send(torch.from_numpy(np.stack([tokens[:-1] for tokens, _ in rows]).astype(np.int64)))
-        for model, batch, rows in zip(self.models, batches, sent, strict=True):
-            logits = model.receive(len(rows), self.corpus.sequence_length)
-            for query, (tokens, places), answer in zip(batch, rows, logits, strict=True):
-                self.answers.record(query, tokens, places, answer, query.row in twice)
+    def _exchange(self, model: ModelClient, batches: Sequence[list[Query]], twice: set[RowId]) -> None:
+        """Send a process its batches and record its answers; while it answers one, that before is scored."""
+        before: list[Sent] = []
+        logits = torch.empty(0)
+        for batch in batches:
+            sent = [Sent(query, *self.answers.make_row(query, self.rng)) for query in batch]
+            model.send(torch.from_numpy(np.stack([one.tokens[:-1] for one in sent]).astype(np.int64)))
+            if before:
+                self.answers.record(before, logits, twice)
+            before, logits = sent, model.receive(len(sent), self.corpus.sequence_length)
+        if before:
+            self.answers.record(before, logits, twice)
 
     def _answered(self) -> Answers:
         """Return the answers. Raises CheckFailed where they are not complete."""
@@ -140,9 +158,9 @@ class Scorer:
 
     def _agreement(self) -> str:
         """Check that the claim adds up, and that what was scored here costs what the run says it does."""
-        audited, chosen = self._answered().document_nats("val").sum(), self.chosen["val"]
+        audited, chosen = self._answered().document_nats("val"), self.chosen["val"]
         try:
-            nats, lengths = self._claimed()
+            nats, lengths, rows = self._claimed()
         except (OSError, ValueError, KeyError) as error:
             return f"the run's losses.npz cannot be read: {error}"
         true = self.wholes["val"].document_bytes
@@ -151,33 +169,60 @@ class Scorer:
         whole, claim = nats.sum() / self._units(self.wholes["val"]), self.request.claimed_metric
         if not math.isclose(whole, claim, rel_tol=1e-6):
             return f"the run's losses make {whole:.6f} and it claims {claim:.6f}"
-        claimed = nats[chosen].sum()
-        agreed = abs(audited / claimed - 1) <= self.rules.claim_error_ratio
-        return OK if agreed else f"claims {claimed:.1f} nats where {audited:.1f} were found"
+        claimed = nats[chosen]
+        if abs(audited.sum() / claimed.sum() - 1) > self.rules.claim_error_ratio:
+            return f"claims {claimed.sum():.1f} nats where {audited.sum():.1f} were found"
+        if (finding := self._apart("document", chosen, claimed, audited)) != OK or len(chosen) == len(nats):
+            return finding
+        return self._rows_agree(rows, nats.sum())
 
-    def _claimed(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return nats and bytes of every document of the validation set, as the run reports them."""
+    def _rows_agree(self, rows: np.ndarray | None, total: float) -> str:
+        """Check what the run says of each row: not every document lies from end to end in the rows that are scored."""
+        numbers, whole = self.rows["val"], self.wholes["val"]
+        if rows is None or rows.shape != (len(whole.rows),):
+            return "the run's losses.npz does not say what each row costs, and not every document was scored"
+        if not math.isclose(rows.sum(), total, rel_tol=1e-6):
+            return f"the run's rows cost {rows.sum():.1f} nats and its documents {total:.1f}"
+        scored = whole.documents[numbers] >= 0
+        audited = (self.answers.nats["val"] * scored).sum(1)
+        return self._apart("row", numbers, rows[numbers], audited)
+
+    def _apart(self, what: str, numbers: np.ndarray, claimed: np.ndarray, audited: np.ndarray) -> str:
+        """Check that each of several costs what the run says, within the error that rounding explains."""
+        off = np.abs(audited - claimed) > self.rules.piece_error_ratio * np.maximum(claimed, 1.0)
+        if not off.any() and np.isfinite(claimed).all():
+            return OK
+        worst = int(np.argmax(np.nan_to_num(np.abs(audited - claimed), nan=np.inf)))
+        found = f"claims {claimed[worst]:.2f} nats where {audited[worst]:.2f} were found"
+        return f"{what} {numbers[worst]} of the validation set: {found} ({int(off.sum())} of {len(off)} are off)"
+
+    def _claimed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return nats and bytes of every document of the validation set, and nats of its rows, as the run reports."""
         assert self.request.claimed is not None
         with np.load(self.request.claimed, allow_pickle=False) as losses:
-            return losses["nats"].astype(np.float64), losses["bytes"]
+            rows = losses["rows"].astype(np.float64) if "rows" in losses else None
+            return losses["nats"].astype(np.float64), losses["bytes"], rows
 
     def _order(self) -> str:
         """Check that a row costs the same among other rows, after other rows, in another process."""
         most, dearer = self._answered().shifts(cut=False)
-        if most > self.rules.logit_shift_ratio:
-            return f"a row sent twice, among other rows: an answer moved by {most:.2g} of its size"
+        if most > self.rules.shift_nats:
+            return f"a row sent twice, among other rows: a probability moved by {most:.2g} nats"
         off = max(beyond_noise(row) for row in dearer)
         return OK if off <= self.rules.nat_shift else f"a row costs {off:.4f} nats a token more or less among others"
 
     def _causality(self) -> str:
         """Check that other tokens after a cut leave the answers before it, each of them and the mean of all."""
         most, dearer = self._answered().shifts(cut=True)
-        if most > self.rules.logit_shift_ratio:
-            return f"answers before a cut moved by {most:.2g} of their size when the tokens after it were others"
+        if most > self.rules.shift_nats:
+            return f"a probability before a cut moved by {most:.2g} nats when the tokens after it were others"
         off = beyond_noise(np.array([row[-1] for row in dearer]))
-        return (
-            OK if off <= self.rules.nat_shift else f"a token costs {off:.4f} nats more or less where it does not follow"
-        )
+        if off > self.rules.nat_shift:
+            return f"a token costs {off:.4f} nats more or less where it does not follow"
+        less, error = self.answers.unseen()
+        if less <= self.rules.unseen_errors * error:
+            return OK
+        return f"it gains {less:.3f} nats (± {error:.3f}) less where a row ends: there the next token was not sent"
 
     def _score(self) -> str:
         """Score both held-out sets in the metric; the harness compares them with the baseline's."""

@@ -12,6 +12,7 @@ import torch
 import prepare
 from agent.audit.metrics import METRICS
 from agent.audit.reports import read_report
+from agent.audit.rules import SCORING
 from agent.audit.scorer.scorer import Scorer
 from agent.core.runs import Result
 from tests.support.scoring import make_corpus, make_request, score
@@ -66,10 +67,10 @@ def test_a_baseline_is_scored_on_the_same_documents_and_nothing_else_is_tried(co
 @pytest.mark.parametrize(
     ("mode", "check", "finding"),
     [
-        ("peeks", "causality", "answers before a cut moved by"),
-        ("looks far", "causality", "answers before a cut moved by"),
-        ("counts", "causality", "answers before a cut moved by"),
-        ("replays", "causality", "answers before a cut moved by"),
+        ("peeks", "causality", "a probability before a cut moved by"),
+        ("looks far", "causality", "a probability before a cut moved by"),
+        ("counts", "causality", "a probability before a cut moved by"),
+        ("replays", "causality", "a probability before a cut moved by"),
         ("mixes", "order", "a row sent twice, among other rows"),
         ("adapts", "order", "a row sent twice, among other rows"),
         ("nan", "logits", "not all are finite"),
@@ -111,3 +112,32 @@ def test_a_checkpoint_is_data_and_finite(corpus: Path, tmp_path: Path) -> None:
     assert scorer._checkpoint() == "not finite: weight"
     torch.save({"model": {"weight": Path()}}, tmp_path / "model.pt")
     assert "UnpicklingError" in scorer._checkpoint()
+
+
+def test_one_document_that_costs_more_and_another_that_costs_less_are_seen(corpus: Path, tmp_path: Path) -> None:
+    request = make_request(corpus, tmp_path, "honest")
+    with np.load(str(request.claimed)) as claimed:
+        nats, sizes = claimed["nats"], claimed["bytes"]
+    nats[3], nats[5] = nats[3] - 2.0, nats[5] + 2.0
+    np.savez(str(request.claimed), nats=nats, bytes=sizes)
+    assert "document 3 of the validation set: claims" in failed(score(request))["agreement"]
+
+
+@pytest.mark.parametrize(("forged", "finding"), [(False, None), (True, "row "), (None, "does not say what each row")])
+def test_where_some_documents_are_scored_each_row_that_is_has_to_cost_what_the_run_says(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forged: bool | None, finding: str | None
+) -> None:
+    """The nats of all rows are claimed: a document that lies in no scored block from end to end is in some row."""
+    monkeypatch.setitem(SCORING, "mini", replace(SCORING["mini"], scored_rows=30))
+    request = make_request(corpus, tmp_path, "honest")
+    first = score(replace(request, claimed=None))
+    whole = prepare.load(corpus).evaluation("val")
+    logits = torch.zeros(len(whole.rows), 16, 17)
+    logits[..., 0] = torch.from_numpy(whole.rows[:, :-1].astype(np.float32))
+    nats, rows = prepare.score_rows(lambda _: logits, whole, first.token_bytes, batch=len(logits), device="cpu")
+    if forged:
+        rows = np.roll(rows, 1)
+    more = {} if forged is None else {"rows": rows}
+    np.savez(str(request.claimed), nats=nats, bytes=whole.document_bytes, **more)
+    found = failed(score(request)).get("agreement")
+    assert found is None if finding is None else finding in str(found)
