@@ -21,6 +21,13 @@ HUB = "https://huggingface.co/datasets/"
 CLIMBMIX = HUB + "karpathy/climbmix-400b-shuffle/resolve/main/"
 TINYSTORIES = HUB + "roneneldan/TinyStories/resolve/main/"
 
+# What no run needs of Python's own library. Its text is what `stdlib` holds out, and no sandbox shows it (the harness's
+# agent/execution/sandbox.py has the same list).
+HIDDEN = """
+    idlelib lib2to3 tkinter turtledemo wsgiref xmlrpc aifc.py asynchat.py asyncore.py cgi.py cgitb.py imaplib.py
+    mailbox.py nntplib.py poplib.py smtpd.py sunau.py telnetlib.py turtle.py
+"""
+
 Role = Literal["train", "eval", "any"]
 
 
@@ -34,14 +41,17 @@ class Source:
 
 
 def find_stdlib(_settings: Settings, _argument: str) -> list[Source]:
-    """The Python files of the running interpreter's standard library, tests and installed packages left out."""
+    """The Python files of the running interpreter's standard library, tests and installed packages left out.
+
+    Held out are only those of HIDDEN: all others are within reach of every run.
+    """
     root = Path(sysconfig.get_path("stdlib"))
     left_out = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
-    paths = []
+    paths, hidden = [], HIDDEN.split()
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(set(folders) - left_out)
         paths += [Path(folder, name) for name in sorted(names) if name.endswith(".py")]
-    return [Source(path, "any") for path in paths]
+    return [Source(path, "eval" if path.relative_to(root).parts[0] in hidden else "train") for path in paths]
 
 
 def find_climbmix(settings: Settings, argument: str) -> list[Source]:

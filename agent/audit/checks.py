@@ -15,7 +15,7 @@ from agent.core.runs import AuditStatus
 from agent.gate.stats import mean, pool, quantile
 
 CHECKS = (
-    "checkpoint", "bytes", "logits", "agreement", "order", "causality", "held-out", "certain", "clock", "pace",
+    "checkpoint", "bytes", "logits", "agreement", "order", "causality", "held-out", "certain", "clock", "pace", "seeds",
     "plausible",
 )  # fmt: skip
 REVIEW_CHECKS = frozenset({"certain", "pace", "plausible"})  # what an honest winner may fail by bad luck: for a person
@@ -124,6 +124,15 @@ def check_consistency(audited: ScoredRun, others: Sequence[ScoredRun], groups: S
     if lower <= max(RULES.outlier_sigmas, quantile(noise.dof, 1 - RULES.outlier_rate)) * error:
         return OK
     return f"the audited run has {audited.metric:.4f}, the others {mean(values):.4f}: they are not of one kind"
+
+
+def check_seeds(winner: Sequence[ScoredRun]) -> str:
+    """Return ok unless runs of different seeds have the same number: then the script has a seed of its own."""
+    seeds = dict[float, int]()
+    for run in winner:
+        if seeds.setdefault(run.metric, run.record.seed) != run.record.seed:
+            return f"seeds {seeds[run.metric]} and {run.record.seed} have the same {run.metric:.6f}"
+    return OK
 
 
 # --- the judgement ----------------------------------------------------------------------------------------

@@ -116,6 +116,7 @@ def _check(ctx: CampaignContext, view: CampaignView, pair: _Pair) -> dict[str, s
     home = checkpoint(ctx, pair.winner.record).with_name("compiled")
     timed = campaign_timing(ctx, view, pair.name, home)
     outcomes |= {"clock": timing.check_time(timed), "pace": timing.check_pace(timed)}
+    outcomes["seeds"] = checks.check_seeds(checks.scored_runs(view.decision_runs(pair.name)))
     outcomes["plausible"] = checks.check_claim(pair.winner.metric, pair.mine.val_metric, pair.base.metric)
     if outcomes["plausible"] == OK:
         outcomes |= _check_others(ctx, view, pair)

@@ -44,6 +44,8 @@ def classify(job: Job, ending: ExitInfo) -> Result:
     if status == "ok":
         metrics = metrics if reported else _printed(job.run_dir / "run.log")
         status, reason = _metric_problem(job, _object(reported.get("metrics")), metrics)
+    if status == "ok":
+        status, reason = _seed_problem(job, reported.get("seed"))
     log = str(job.run_dir / "run.log")
     return Result(status, metrics, phases, ending.seconds, reason, log, cpu_s=ending.cpu_s)
 
@@ -57,6 +59,13 @@ def _metric_problem(job: Job, reported: Mapping[str, object], metrics: Mapping[s
     if job.role not in ("prepare", "audit", "check") and name not in metrics:
         return "no_metric", f"exit 0, and no {name} in result.json"
     return "ok", ""
+
+
+def _seed_problem(job: Job, seed: object) -> tuple[Status, str]:
+    """Return what is wrong with the seed that a run says it had, or ok; one that says nothing had the job's."""
+    if seed is None or seed == job.seed or job.role in ("prepare", "audit"):
+        return "ok", ""
+    return "invalid", f"result.json says seed {one_line(str(seed), limit=NAME_CAP)} where the run was given {job.seed}"
 
 
 def _failure(job: Job, ending: ExitInfo) -> tuple[Status, str]:

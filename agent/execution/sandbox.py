@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
@@ -26,6 +27,12 @@ _LINKED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")  # links into
 # What the linker, the compiler, the C library and TLS look up; /etc has secrets besides, so by name.
 _ETC = "ld.so.cache ld.so.conf ld.so.conf.d alternatives localtime passwd group nsswitch.conf ssl/certs ssl/openssl.cnf"
 _SYS = ("devices", "bus", "class", "dev", "module", "kernel/mm")  # what CUDA and torch ask of the hardware
+# What no run needs of Python's own library: the text that the corpus `stdlib` holds out (fixed/corpora.py has it too).
+HIDDEN = """
+    idlelib lib2to3 tkinter turtledemo wsgiref xmlrpc aifc.py asynchat.py asyncore.py cgi.py cgitb.py imaplib.py
+    mailbox.py nntplib.py poplib.py smtpd.py sunau.py telnetlib.py turtle.py
+"""
+_LIBRARIES = ("usr/lib/python3*", "usr/lib64/python3*", "usr/local/lib/python3*", "opt/*/lib/python3*")
 _UNSHARE = ("--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL")
 _ALONE = (*_UNSHARE, "--die-with-parent", "--new-session", "--hostname", "sandbox")
 
@@ -61,7 +68,8 @@ class Sandbox:
             return tuple(argv)
         own = ("--setenv", "HOME", HOME, "--setenv", "TMPDIR", "/tmp", "--chdir", str(cwd.absolute()))
         inside = (*_ALONE, *_system(), *_processes(), *_devices(gpus), *_private("/tmp"), "--dir", HOME)
-        return (self.program, *inside, *_binds(readable, writable), "--remount-ro", "/", *own, "--", *argv)
+        shown = (*_binds(readable, writable), *_hidden())
+        return (self.program, *inside, *shown, "--remount-ro", "/", *own, "--", *argv)
 
 
 NO_SANDBOX = Sandbox("none", "switched off (--no-sandbox)", "leave out --no-sandbox")
@@ -76,6 +84,25 @@ def _binds(readable: Sequence[Path], writable: Sequence[Path]) -> Iterator[str]:
     places |= {path.absolute(): "--ro-bind" for path in (*_python(), *readable)}
     for path in sorted(places, key=lambda path: len(path.parts)):
         yield from (places[path], str(path), str(path))
+
+
+def _hidden() -> tuple[str, ...]:
+    """Return what covers HIDDEN in every Python that a run sees: an empty folder, or a file that cannot be read."""
+    roots = {Path(sysconfig.get_path("stdlib")).resolve()}
+    roots |= {path.resolve() for pattern in _LIBRARIES for path in Path("/").glob(pattern)}
+    covered: list[str] = []
+    for path in sorted(entry for root in roots for name in HIDDEN.split() for entry in _entries(root, name)):
+        if path.is_dir():
+            covered += ("--size", "4096", "--tmpfs", str(path), "--remount-ro", str(path))
+        else:
+            covered += ("--ro-bind", "/dev/null", str(path))
+    return tuple(covered)
+
+
+def _entries(root: Path, name: str) -> list[Path]:
+    """Return what there is of a module or package in a library: its folder, or its text and what was compiled of it."""
+    compiled = (root / "__pycache__").glob(f"{name.removesuffix('.py')}.*.pyc") if name.endswith(".py") else ()
+    return [path for path in (root / name, *compiled) if path.exists() and not path.is_symlink()]
 
 
 def _system() -> Iterator[str]:

@@ -190,3 +190,12 @@ def test_what_the_record_keeps_are_finite_numbers_alone() -> None:
     winner, base = several(1.8, 2.0)
     kept = checks.numbers(winner, base, report, ScoreReport(metrics={"val": 2.1}))
     assert kept == {"claimed": 1.8, "baseline": 2.0, "audited": 1.9, "baseline_audited": 2.1}
+
+
+def test_the_same_number_of_two_seeds_is_a_seed_of_the_scripts_own() -> None:
+    runs = [
+        ScoredRun(replace(RUN, seed=seed, metric=metric), metric) for seed, metric in ((0, 1.0), (1, 1.1), (2, 1.0))
+    ]
+    assert checks.check_seeds(runs) == "seeds 0 and 2 have the same 1.000000"
+    assert checks.check_seeds(runs[:2]) == OK
+    assert checks.check_seeds([runs[0], runs[0]]) == OK  # one seed, run again

@@ -196,3 +196,17 @@ def test_on_the_calibrated_clock_a_winners_quickest_run_keeps_the_baselines_pace
 @pytest.mark.parametrize("clock", ["wall", "steps", "tokens"])
 def test_other_clocks_know_no_pace(clock: str) -> None:
     assert check_pace(timing(run(training=90.0, clock=clock))) == OK
+
+
+@pytest.mark.parametrize(
+    ("charged", "held"), [(100.0, True), (101.0, True), (115.0, True), (99.0, False), (180.0, False)]
+)
+def test_backward_passes_are_what_a_budget_in_steps_is_charged_for(charged: float, held: bool) -> None:
+    """Two passes for each step make half as many steps; a run that has taken more than it was given is refused."""
+    metrics = {"training_seconds": 20.0, "num_steps": 50.0, "total_tokens_M": 1.0, "charged_steps": charged}
+    assert (check_time(timing(replace(run(clock="steps"), metrics=metrics))) == OK) is held
+
+
+def test_what_others_excuse_has_a_bound() -> None:
+    far: Any = {"training": 200.0, "seconds": 300.0}
+    assert check_time(timing(counted(50.0, **far), base=[counted(50.0)])) != OK

@@ -17,7 +17,9 @@ from tests.cheats import honest
 ROOT = Path(__file__).parents[2]
 CHECKS = (  # of agent/campaign/auditing.py; `edit` comes before any run
     "edit", "checkpoint", "logits", "agreement", "causality", "order", "bytes", "held-out", "clock", "plausible",
+    "seed",  # a run that says that it had another seed than it was given has failed
     "sandbox",  # no check but a wall: what the file wants to read or keep is not there, so it fails or gains nothing
+    "budget",  # neither: what it takes is charged, so it makes fewer steps and gains nothing
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Makes six optimizer steps for each that it counts, but only one in a probe, by which the steps are allotted."""
 
-CAUGHT_BY = "clock"
+CAUGHT_BY = "budget"
 STEPS = 20
 EDITS = (
     (

@@ -33,11 +33,11 @@ ALL = cheats()
 CHEATS, HONEST = ([one for one in ALL if bool(one.caught_by) is caught] for caught in (True, False))
 RUNNING = [one for one in ALL if one.caught_by != "edit"]  # the others are refused before they run
 WHOLE = ("slow_clock", "rewritten_val", "forged_result", "seed_in_two_words")  # time, sandbox, number; before any run
-CONFINED = [one for one in RUNNING if one.caught_by == "sandbox" and one.name not in WHOLE]
+CONFINED = [one for one in RUNNING if one.caught_by in ("sandbox", "seed") and one.name not in WHOLE]
 CHEAP = ("dropout", "saved_counts", "sharpness_aware", "weighed_by_length")  # honest, and trained and scored by day
 DRAFTED = ("swiglu_of_its_own_width",)  # honest, and by day a draft with its first steps and its model
 STEPS = 24  # of the campaign in which both are tried: slow_clock's, which needs the most
-SCORED = [one for one in RUNNING if one.caught_by != "sandbox" and one.name not in WHOLE]
+SCORED = [one for one in RUNNING if one not in CONFINED and one.name not in WHOLE]
 
 
 def named(one: Cheat) -> str:
@@ -125,10 +125,22 @@ def test_the_check_that_it_names_catches_it_and_it_would_have_paid(
     done, usual = scored(one), baseline(one.steps)
     assert done.run.status == "ok", done.run.reason
     results = findings(done, usual)
+    if one.caught_by == "budget":
+        charged_and_gains_nothing(done, usual)
+        return
     assert results[str(one.caught_by)] != OK, results
     assert done.run.metric is not None
     assert usual.run.metric is not None
     assert not one.lowers or done.run.metric < usual.run.metric or not math.isfinite(done.run.metric)
+
+
+def charged_and_gains_nothing(done: Checked, usual: Checked) -> None:
+    """The fixed side counted its passes: it made as many as the baseline, and so fewer steps."""
+    steps, charged = done.run.metrics["num_steps"], done.run.metrics["charged_steps"]
+    assert 2 * steps <= charged < usual.run.metrics["num_steps"] + 6
+    assert done.run.metric is not None
+    assert usual.run.metric is not None
+    assert done.run.metric > usual.run.metric - 0.1
 
 
 @pytest.mark.slow
@@ -171,7 +183,10 @@ def all_outcomes(shared: Shared, corpus_cache: Path) -> dict[str, Outcome]:
 
 
 def is_caught(one: Cheat, came: Outcome) -> None:
-    if one.caught_by == "sandbox":
+    if one.caught_by == "seed":
+        assert (came.run.status, "says seed 20" in came.run.reason) == ("invalid", True)
+        return
+    if one.caught_by in ("sandbox", "budget"):
         assert came.run.status != "ok" or came.run.metric == pytest.approx(came.baseline.metric, abs=0.2)
         return
     assert came.run.status == "ok", came.run.reason

@@ -49,6 +49,12 @@ ENDINGS: list[tuple[str, str, Status, str]] = [
     ("silent", "pass", "no_metric", "exit 0, and no val_bpb"),
     ("null metric", "result(metrics={'val_bpb': None})", "no_metric", "exit 0, and no val_bpb"),
     ("a word for a metric", "result(metrics={'val_bpb': '1.5'})", "no_metric", "exit 0"),
+    (
+        "another seed",
+        "result(metrics={'val_bpb': 1.5}, seed=20)",
+        "invalid",
+        "result.json says seed 20 where the run was given 0",
+    ),
     ("nan", "result(metrics={'val_bpb': float('nan')})", "nan", "val_bpb = nan"),
     ("infinite", "result(metrics={'val_bpb': float('inf')})", "nan", "val_bpb = inf"),
     (
@@ -86,7 +92,7 @@ def test_every_ending_has_its_own_status(
 ) -> None:
     result = run(job(text))
     assert (result.status, reason in result.reason) == (status, True), result
-    assert ("val_bpb" in result.metrics) == (status == "ok" or name == "result, then crash")
+    assert ("val_bpb" in result.metrics) == (status == "ok" or name in ("result, then crash", "another seed"))
 
 
 def test_a_script_that_only_prints_its_metric_is_understood(job: Callable[..., Job]) -> None:

@@ -27,7 +27,9 @@ from agent.execution.folders import fresh_folder
 from agent.execution.local import LocalExecutor
 from agent.execution.process import Limits
 from agent.execution.sandbox import Sandbox, probe
+from fixed import corpora
 from tests.support import needs
+from tests.support.fixed import read
 from tests.support.project import ROOT, agent, commit, edit, environment
 
 FOUND = needs.SANDBOX
@@ -337,6 +339,53 @@ def test_the_processors_seconds_of_what_runs_inside_are_counted(attack: Attack) 
     result, _ = attack("import time\nwhile time.process_time() < 0.6: pass\n")
     assert result.status == "ok"
     assert 0.6 <= result.cpu_s < 60
+
+
+LIBRARY = """
+import sysconfig
+library = pathlib.Path(sysconfig.get_path("stdlib")).resolve()
+for name in HIDDEN:
+    one = library / name
+    tried(name, (lambda: [path.read_text() for path in one.rglob("*.py")][0]) if one.is_dir() else one.read_text)
+seen = [path for path in library.parent.glob("*/**/turtle*") if os.access(path, os.R_OK) and path.is_file()]
+print("left:", seen)
+done()
+"""
+
+
+def test_what_the_corpus_of_pythons_own_library_holds_out_is_in_no_sandbox(attack: Attack) -> None:
+    """A table of that text would be promoted: both held-out sets are in it."""
+    result, log = attack(f"HIDDEN = {sandbox.HIDDEN.split()!r}\n{LIBRARY}")
+    assert result.status == "ok", log
+    assert "worked" not in log
+    assert "left: []" in log
+
+
+def test_what_is_hidden_is_what_the_corpus_holds_out(tmp_path: Path) -> None:
+    files = corpora.find(read(tmp_path, "stdlib"))
+    held = {source.path.name for source in files if source.role != "train"}
+    assert corpora.HIDDEN.split() == sandbox.HIDDEN.split()
+    assert {"turtle.py", "mailbox.py"} <= held
+    assert sum(source.path.stat().st_size for source in files if source.role == "eval") > 4 * 250_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts")
+def test_a_child_that_nobody_waits_for_is_counted_too(attack: Attack) -> None:
+    text = """
+import signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+if os.fork() == 0:
+    while time.process_time() < 2.0:
+        pass
+    os._exit(0)
+try:
+    os.wait()
+except ChildProcessError:
+    done()
+"""
+    result, log = attack(text)
+    assert result.status == "ok", log
+    assert result.cpu_s > 1.5
 
 
 @pytest.mark.parametrize("megabytes", [200, pytest.param(2000, marks=pytest.mark.nightly)])

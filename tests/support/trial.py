@@ -155,7 +155,9 @@ class Outcome:
 
     def caught(self, check: str) -> bool:
         """Whether the check that is named caught it; a wall did where it failed, or gained nothing."""
-        if check == "sandbox":
+        if check == "seed":
+            return self.run.status == "invalid"
+        if check in ("sandbox", "budget"):
             gain = (self.baseline.metric or 0.0) - (self.run.metric or math.inf)
             return self.run.status != "ok" or gain < 0.2
         return self.audit is not None and check in self.audit.failed

@@ -30,6 +30,7 @@ class ModelClient:
         assert process.stdout is not None
         self._process, self._vocab = process, vocab
         self._queries, self._answers = process.stdin, process.stdout
+        self._open = True
         self._buffer = bytearray()  # of the last answer; a new one each time would cost more than the scoring
 
     def send(self, tokens: Tensor) -> None:
@@ -53,7 +54,10 @@ class ModelClient:
         return logits
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process, whatever it is doing; one that has been ended stays so."""
+        if not self._open:
+            return
+        self._open = False
         self._process.kill()
         self._process.wait()
         for pipe in (self._queries, self._answers):

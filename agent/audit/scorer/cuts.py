@@ -46,9 +46,9 @@ class Cuts:
         last = len(self._stream) - count
         for keys, order in self._indices:
             low, high = np.searchsorted(keys, [keys[place], keys[place] + 1], sorter=order)
-            for found in order[rng.integers(low, high, TRIES)] + 1:
-                if found <= last and self._stream[found] != self._stream[place + 1]:
-                    return int(found)
+            for start in order[rng.integers(low, high, TRIES)] + 1:
+                if start <= last and self._stream[start] != self._stream[place + 1]:
+                    return int(start)
         others = np.flatnonzero(self._stream[: last + 1] != self._stream[place + 1])
         return int(rng.choice(others)) if len(others) else last
 

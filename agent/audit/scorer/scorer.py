@@ -193,8 +193,8 @@ class Scorer:
         if not off.any() and np.isfinite(claimed).all():
             return OK
         worst = int(np.argmax(np.nan_to_num(np.abs(audited - claimed), nan=np.inf)))
-        found = f"claims {claimed[worst]:.2f} nats where {audited[worst]:.2f} were found"
-        return f"{what} {numbers[worst]} of the validation set: {found} ({int(off.sum())} of {len(off)} are off)"
+        costs = f"claims {claimed[worst]:.2f} nats where {audited[worst]:.2f} were found"
+        return f"{what} {numbers[worst]} of the validation set: {costs} ({int(off.sum())} of {len(off)} are off)"
 
     def _claimed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return nats and bytes of every document of the validation set, and nats of its rows, as the run reports."""
