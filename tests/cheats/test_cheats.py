@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,12 +37,21 @@ WHOLE = ("slow_clock", "rewritten_val", "forged_result", "seed_in_two_words")  #
 CONFINED = [one for one in RUNNING if one.caught_by in ("sandbox", "seed") and one.name not in WHOLE]
 CHEAP = ("dropout", "saved_counts", "sharpness_aware", "weighed_by_length")  # honest, and trained and scored by day
 DRAFTED = ("swiglu_of_its_own_width",)  # honest, and by day a draft with its first steps and its model
+AT_NIGHT = (  # each is of the kind of another, or takes long
+    "engine_by_itself", "fourier_mixing", "more_than_probed", "ngram_cache", "ngram_oracle", "peeks_at_other_rows",
+    "peeks_if_natural", "two_for_one", "uncounted_child",
+)  # fmt: skip
 STEPS = 24  # of the campaign in which both are tried: slow_clock's, which needs the most
 SCORED = [one for one in RUNNING if one not in CONFINED and one.name not in WHOLE]
 
 
 def named(one: Cheat) -> str:
     return one.name
+
+
+def _by_day(one: Cheat) -> Any:
+    """A cheat, marked for the night where another of its kind is tried by day."""
+    return pytest.param(one, marks=pytest.mark.nightly) if one.name in AT_NIGHT else one
 
 
 # --- as text ----------------------------------------------------------------------------------------------
@@ -117,7 +127,7 @@ def scored(corpus_cache: Path, tmp_path: Path) -> Callable[[Cheat], Checked]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("one", [one for one in SCORED if one.caught_by], ids=named)
+@pytest.mark.parametrize("one", [_by_day(one) for one in SCORED if one.caught_by], ids=named)
 def test_the_check_that_it_names_catches_it_and_it_would_have_paid(
     one: Cheat, scored: Callable[[Cheat], Checked], baseline: Baseline
 ) -> None:

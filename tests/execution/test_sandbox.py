@@ -347,7 +347,8 @@ library = pathlib.Path(sysconfig.get_path("stdlib")).resolve()
 for name in HIDDEN:
     one = library / name
     tried(name, (lambda: [path.read_text() for path in one.rglob("*.py")][0]) if one.is_dir() else one.read_text)
-seen = [path for path in library.parent.glob("*/**/turtle*") if os.access(path, os.R_OK) and path.is_file()]
+copies = [*library.parent.glob("*/turtle.py"), *library.parent.glob("*/__pycache__/turtle.*")]
+seen = [path for path in copies if os.access(path, os.R_OK) and path.is_file()]
 print("left:", seen)
 done()
 """
