@@ -3,10 +3,10 @@
     python model_server.py CHECKPOINT DEVICE SCRIPT (in an export of the commit that trained the checkpoint)
 
 SCRIPT is the track's, with Config and build_model. All of it runs in the sandbox, for nobody vouches for that code, and
-none of it before the first batch comes: of two of these processes the second begins when the first has ended. Standard
-input brings batches: rows and length (two little-endian uint32), then the tokens (int32); 0 rows end it. Standard output
-takes the answers: the number of dimensions and each of them (uint32), then the logits (float32). What SCRIPT prints goes
-to standard error.
+none of it before the first batch comes: of two of these processes the second begins when the first has ended.
+Standard input brings batches: rows and length (two little-endian uint32), then the tokens (int32); 0 rows end it.
+Standard output takes the answers: the number of dimensions and each of them (uint32), then the logits (float32). What
+SCRIPT prints goes to standard error.
 """
 
 import importlib

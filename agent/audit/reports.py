@@ -66,8 +66,8 @@ class ScoreRequest:
     """What the scorer has to do with one checkpoint.
 
     command: starts a process that has the model. metric: one of METRICS. claimed: the run's losses.npz; None for a
-    baseline, which is scored for the comparison and not checked. compared: the losses.npz of the baseline's report; None
-    for the baseline itself. seed: draws the rows. out: takes the report.
+    baseline, which is scored for the comparison and not checked. compared: the losses.npz of the baseline's report;
+    None for the baseline itself. seed: draws the rows. out: takes the report.
     """
 
     command: Sequence[str]

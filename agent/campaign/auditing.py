@@ -211,8 +211,8 @@ def _is_answered(request: ScoreRequest, answered: Path) -> bool:
     if not answered.is_file():
         return False
     report = json.loads(answered.with_name("result.json").read_bytes())
-    asked, now = json.loads(answered.read_text(encoding="utf-8")), json.loads(request.to_json())
-    return bool(asked == now or (report["whole"] and asked | {"seed": request.seed} == now))
+    earlier, now = json.loads(answered.read_text(encoding="utf-8")), json.loads(request.to_json())
+    return bool(earlier == now or (report["whole"] and earlier | {"seed": request.seed} == now))
 
 
 def _report_folder(ctx: CampaignContext, scored: ScoredRun, *, winner: bool) -> Path:

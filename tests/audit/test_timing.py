@@ -199,7 +199,7 @@ def test_other_clocks_know_no_pace(clock: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("charged", "held"), [(100.0, True), (101.0, True), (115.0, True), (99.0, False), (180.0, False)]
+    ("charged", "held"), [(100.0, True), (101.0, True), (115.0, True), (40.0, True), (116.0, False), (180.0, False)]
 )
 def test_backward_passes_are_what_a_budget_in_steps_is_charged_for(charged: float, held: bool) -> None:
     """Two passes for each step make half as many steps; a run that has taken more than it was given is refused."""

@@ -128,7 +128,7 @@ def test_where_some_documents_are_scored_each_row_that_is_has_to_cost_what_the_r
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forged: bool | None, finding: str | None
 ) -> None:
     """The nats of all rows are claimed: a document that lies in no scored block from end to end is in some row."""
-    monkeypatch.setitem(SCORING, "mini", replace(SCORING["mini"], scored_rows=30))
+    monkeypatch.setitem(SCORING, "mini", replace(SCORING["mini"], scored_tokens=480))
     request = make_request(corpus, tmp_path, "honest")
     first = score(replace(request, claimed=None))
     whole = prepare.load(corpus).evaluation("val")
