@@ -62,6 +62,6 @@ def test_it_runs_nothing_of_the_script_before_there_is_a_batch(tmp_path: Path) -
     waiting = start(tmp_path, {"weight": torch.zeros(5, 5)})
     with pytest.raises(subprocess.TimeoutExpired):
         waiting.wait(timeout=6)
-    (tmp_path / "other.py").write_text("raise SystemExit(7)")
+    (tmp_path / "experiments" / "other.py").write_text("raise SystemExit(7)")
     assert waiting.communicate(BATCH, timeout=60)[0] == b""
     assert waiting.returncode == 7
