@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import math
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -26,7 +25,6 @@ from agent.campaign.plan import Plan, all_commands
 from agent.campaign.publish import latest_board, make_board, publish, report
 from agent.campaign.question import find_complete
 from agent.core.errors import BadInput, HarnessError, InUse
-from agent.core.experiment import GateRules
 from agent.core.sanitize import strip_control
 from agent.execution.machine import Machine, cache, detect
 from agent.execution.sandbox import NO_SANDBOX, probe
@@ -267,16 +265,13 @@ def _schema() -> int:
 
 
 def _simulate(args: argparse.Namespace) -> int:
-    if args.variants < 1 or args.campaigns < 1 or not math.isfinite(args.gain):
-        raise BadInput("nothing to simulate", next_step="--variants and --campaigns from 1, --gain a number of sigmas")
-    from agent.gate import simulate
+    from agent.app import simulation
 
-    rules = GateRules(kind=args.gate or "confirmed")
-    rates = asdict(simulate.simulate(rules, args.variants, args.gain, args.campaigns))
+    rates, text = simulation.run(args)
     if args.json:
         _print(rates)
     else:
-        print("\n".join(f"{name}: {'–' if value is None else f'{value:.4f}'}" for name, value in rates.items()))
+        print(text)
     return 0
 
 

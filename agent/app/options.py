@@ -47,7 +47,7 @@ def _actions(group: argparse._ArgumentGroup) -> None:
 def _choices(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--budget", metavar="B", help="training of one run: 20 (seconds), 500steps or 5Mtok")
     group.add_argument("--clock", choices=("wall", "calibrated"), help="what a second is (GPU: wall, else calibrated)")
-    group.add_argument("--gate", choices=("confirmed", "lowest"), help="the decision gate (confirmed)")
+    group.add_argument("--gate", choices=("confirmed", "fixed", "lowest"), help="the decision gate (confirmed)")
     group.add_argument(
         "--profile", choices=("full", "mini"), help="model scale (GPU: full, else mini, 1/8 of the width)"
     )
@@ -103,6 +103,19 @@ def _simulation(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--variants", type=int, default=4, help="variants in a campaign (4)")
     group.add_argument("--gain", type=float, default=0.0, help="true gain of one of them, in sigmas (0)")
     group.add_argument("--campaigns", type=int, default=2000, help="campaigns to simulate (2000)")
+    group.add_argument("--nulls", action="store_true", help="all ways in which nothing may be better, a row each")
+    group.add_argument("--rho", type=float, default=0.0, help="correlation of two models on one seed (0)")
+    group.add_argument("--known", type=int, default=0, help="earlier degrees of freedom of sigma (0)")
+    group.add_argument("--reused", type=int, default=0, help="runs of the baseline that the ledger has (0)")
+    group.add_argument("--shift", type=float, default=0.0, help="sigmas by which the machine is better since then (0)")
+    group.add_argument("--drift", type=float, default=0.0, help="sigmas that it becomes better in 10 runs (0)")
+    group.add_argument(
+        "--spread", type=float, default=1.0, help="noise of the first variant, in that of the others (1)"
+    )
+    group.add_argument("--worse", type=float, default=0.0, help="sigmas by which the other variants are worse (0)")
+    group.add_argument("--tail", type=int, default=0, help="heavy tails: degrees of freedom of Student's t (0: normal)")
+    group.add_argument("--outliers", type=float, default=0.0, help="share of runs with five times the noise (0)")
+    group.add_argument("--seed", type=int, default=0, help="another one draws other noise (0)")
 
 
 def validate(args: argparse.Namespace) -> None:

@@ -31,8 +31,12 @@ def intent(plan: Plan) -> list[str]:
 def _what_runs(plan: Plan) -> str:
     if plan.spec.baseline_only:
         return f"nothing but it, on the seeds {', '.join(map(str, plan.rules.seeds))}"
-    gates = {"lowest": "lowest single run wins", "report": "a report, and no baseline moves"}
-    gate = gates.get(plan.rules.kind, "winner confirmed on fresh seeds")
+    gates = {
+        "lowest": "lowest single run wins",
+        "fixed": "leader confirmed by three runs on fresh seeds",
+        "report": "a report, and no baseline moves",
+    }
+    gate = gates.get(plan.rules.kind, "winner confirmed on fresh seeds, with a look after each")
     return f"then {_variants(plan)}; {gate}"
 
 
@@ -46,9 +50,25 @@ def _variants(plan: Plan) -> str:
 
 
 def _size(plan: Plan) -> str:
-    time = "" if plan.estimate_s is None else f", about {max(1, round(plan.estimate_s / 60))} min in all"
     cap = "" if plan.spec.cap_s is None else f" (at most {plan.spec.cap_s / 60:.0f} min, as the issue says)"
-    return f"up to {plan.run_count} runs of {plan.budget}, {plan.clock} clock, profile {plan.profile}{time}{cap}"
+    mean, most = plan.expected_runs
+    expected = f"up to {plan.run_count} runs"
+    if mean < plan.run_count:
+        expected = f"about {mean:.0f} runs, nine times of ten {most:.0f} at most and never more than {plan.run_count},"
+    kind = f"of {plan.budget}, {plan.clock} clock, profile {plan.profile}"
+    return f"{expected} {kind}{_time(plan)}{cap}"
+
+
+def _time(plan: Plan) -> str:
+    mean, most = (plan.seconds_of(runs) for runs in plan.expected_runs)
+    if mean is None or most is None:
+        return ""
+    tail = f" (nine times of ten {_minutes(most)} at most)" if most > mean else ""
+    return f", about {_minutes(mean)} min in all{tail}"
+
+
+def _minutes(seconds: float) -> int:
+    return max(1, round(seconds / 60))
 
 
 def _outranked(plan: Plan) -> list[str]:
@@ -139,6 +159,7 @@ def plan_json(plan: Plan, brief: Brief | None) -> dict[str, object]:
         "variants": [_variant_json(plan, one) for one in plan.variants],
         "read_as": [asdict(read) for read in plan.spec.read_as],
         "read_by": plan.spec.read_by,
+        "runs": dict(zip(("mean", "nine_of_ten"), plan.expected_runs, strict=True)) | {"most": plan.run_count},
         "estimate_s": plan.estimate_s,
         "notices": list(plan.notices),
     }

@@ -14,6 +14,7 @@ __all__ = [
     "publish",
     "question",
     "reading",
+    "rules",
     "shapes",
     "steer",
 ]

@@ -128,7 +128,10 @@ def _check_others(ctx: CampaignContext, view: CampaignView, pair: _Pair) -> dict
     others = [
         one for one in checks.scored_runs(view.decision_runs(pair.name)) if one.record.seed != pair.winner.record.seed
     ]
-    groups = [[run.metric for run in checks.scored_runs(view.decision_runs(BASELINE))], *view.replicate_groups()]
+    groups = [
+        [run.metric for run in checks.scored_runs(view.decision_runs(BASELINE))],
+        *(list(one.values()) for one in view.replicate_groups()),
+    ]
     outcomes = {"plausible": checks.check_consistency(pair.winner, others, groups)}
     if outlier := checks.outlier_run(pair.winner, others, groups):
         run = _with_checkpoint(ctx, view, pair.name, outlier)

@@ -1,8 +1,11 @@
 """The base of a campaign: the commit that its variants are edits of, read once and resolved."""
 
+from collections.abc import Sequence
+
 from agent.core.errors import BadInput
-from agent.core.experiment import Track
+from agent.core.experiment import Profile, Track
 from agent.core.frozen import frozen
+from agent.execution.machine import Machine
 from agent.spec import preflight
 from agent.spec.preflight import Resolved, Sources
 from agent.store import rounds
@@ -79,3 +82,11 @@ def _read(repo: Repository, commit: str, path: str) -> str:
             "the file is missing", where=f"{path} at {commit[:7]}", next_step=f"commit it: git add {path} && git commit"
         )
     return text
+
+
+def check_device_memory(resolved: Sequence[Resolved], profile: Profile, machine: Machine) -> None:
+    """Raise BadInput for the first that does not fit the device (or, on mini, the machine)."""
+    sizes = [gpu.memory_mb for gpu in machine.gpus] if profile == "full" else [machine.memory_mb]
+    memory = [size for size in sizes if size is not None]
+    if memory:
+        preflight.check_memory(resolved, profile, min(memory))

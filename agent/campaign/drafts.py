@@ -10,8 +10,9 @@ from agent.audit import integrity
 from agent.audit.reports import DRAFT_MODEL
 from agent.audit.rules import SCORING
 from agent.campaign import jobs
+from agent.campaign.base import check_device_memory
 from agent.campaign.context import CampaignContext
-from agent.campaign.plan import Plan, check_device_memory, message
+from agent.campaign.plan import Plan, message
 from agent.core.errors import BadInput, OffLimits
 from agent.core.experiment import Profile, Rewrite, Variant
 from agent.core.frozen import frozen

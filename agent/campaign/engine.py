@@ -21,8 +21,8 @@ from agent.core.records import AuditRecord, CampaignRecord, VerdictRecord, utc_n
 from agent.core.runs import Conditions, Job, Verdict
 from agent.core.trials import Findings
 from agent.execution.sandbox import NO_SANDBOX
+from agent.gate.results import GateResult
 from agent.gate.schedule import ScheduledRun
-from agent.gate.verdict import GateResult
 from agent.store.baseline import baseline_branch
 from agent.store.repository import writable
 from agent.tracking.board import Board

@@ -13,7 +13,7 @@ from agent.core.experiment import BASELINE
 from agent.core.frozen import frozen
 from agent.core.records import AuditRecord, CampaignRecord, CommandRecord, RunRecord
 from agent.core.runs import Role
-from agent.gate.history import History, Measurement, decision_runs, read_history
+from agent.gate.history import History, Measurement, Replicates, decision_runs, read_history
 from agent.spec.commands import changes
 from agent.spec.preflight import Resolved
 from agent.store.ledger import Ledger
@@ -80,7 +80,7 @@ class CampaignView:
                 snapshot.failed_probes.setdefault(run.tree, run)
         elif (run.status == "ok" or own) and not self._ran_unsandboxed(name, run):
             snapshot.runs.setdefault(run.tree, []).append(run)
-            snapshot.measurements.append(_measurement(name, run))
+            snapshot.measurements.append(_measurement(name, run, own))
             if run.at < min(snapshot.chain) or (own and run.role in _EXPLORING[name == BASELINE]):
                 snapshot.explored.append(snapshot.measurements[-1])
             if run.status == "ok":
@@ -199,15 +199,15 @@ class CampaignView:
         work = self._work_ratio(name) if self.plan.baseline.shapes else seconds_ratio(runs, base_runs)
         return Timing(runs, base_runs, work, self.plan.has_model_code(name))
 
-    def replicate_groups(self) -> list[list[float]]:
-        """Return the replicates of other trees under the same conditions: more degrees of freedom for sigma.
+    def replicate_groups(self) -> list[Replicates]:
+        """Return the replicates of other trees under the same conditions, by seed: they tell the noise.
 
         Screening runs are left out: the one that led was selected for being low. So are trees that failed an audit.
         """
-        excluded, values = {*self.campaign.trees.values(), *self.ledger.failed_trees()}, dict[str, list[float]]()
+        excluded, values = {*self.campaign.trees.values(), *self.ledger.failed_trees()}, dict[str, dict[int, float]]()
         for run in self.ledger.runs(self.campaign.conditions):
             if run.tree not in excluded and run.role != "screen" and run.status == "ok" and run.metric is not None:
-                values.setdefault(run.tree, []).append(run.metric)
+                values.setdefault(run.tree, {})[run.seed] = run.metric
         return [group for group in values.values() if len(group) > 1]
 
     def usual_seconds(self, name: str) -> float | None:
@@ -258,10 +258,10 @@ def why_not_auditable(campaign: CampaignRecord) -> str:
     return ""
 
 
-def _measurement(name: str, run: RunRecord) -> Measurement:
+def _measurement(name: str, run: RunRecord, own: bool) -> Measurement:
     role = cast(Role, run.role)  # the ledger keeps probes apart
     failure = "" if run.status == "ok" else run.status
-    return Measurement(name, run.seed, role, run.metric, run.status == "contended", failure)
+    return Measurement(name, run.seed, role, run.metric, run.status == "contended", failure, own)
 
 
 def _failed_audit(audit: AuditRecord) -> Measurement:

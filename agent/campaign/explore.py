@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.campaign import shapes
+from agent.campaign.base import check_device_memory
 from agent.campaign.commits import commit_variant
 from agent.campaign.context import CampaignContext
 from agent.campaign.evidence import CampaignView
-from agent.campaign.plan import Plan, check_device_memory
+from agent.campaign.plan import Plan
 from agent.core.errors import BadInput
 from agent.core.experiment import BASELINE
 from agent.core.protocols import Notice

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from agent.campaign.base import Base, check_branches, check_committed, read_base
-from agent.campaign.estimate import campaign_seconds
+from agent.campaign.base import Base, check_branches, check_committed, check_device_memory, read_base
+from agent.campaign.estimate import campaign_seconds, expected_runs
 from agent.campaign.reading import Readers, read_issue, recorded
 from agent.campaign.rules import choose_clock, gate_rules
 from agent.core.errors import BadInput
@@ -50,7 +50,7 @@ class CampaignRequest:
 
 @frozen(kw_only=True)
 class Plan:
-    """An issue made ready to run; `estimate_s` is None where nobody can tell.
+    """An issue made ready to run.
 
     `spec` is as the issue says; `variants` and `budget` are as people who steered it have them (`selection`). `round`
     is that of an issue in prose, and an empty one of any other.
@@ -65,7 +65,6 @@ class Plan:
     clock: Clock
     budget: Budget
     rules: GateRules
-    estimate_s: float | None = None
     notices: tuple[str, ...] = ()
 
     @property
@@ -124,6 +123,20 @@ class Plan:
     def run_count(self) -> int:
         """The most runs that the campaign takes when none fails."""
         return self.strategy.size(self.question, self.rules, self.variant_count)
+
+    @cached_property
+    def expected_runs(self) -> tuple[float, float]:
+        """How many runs it takes when none fails and the ledger has none: the mean, and nine of ten take no more."""
+        return expected_runs(self.rules, self.run_count, 1 if self.explores else self.variant_count)
+
+    @cached_property
+    def estimate_s(self) -> float | None:
+        """How many seconds that takes, by the mean; None where nobody can tell."""
+        return self.seconds_of(self.expected_runs[0])
+
+    def seconds_of(self, runs: float) -> float | None:
+        """Return what so many runs take; None where nobody can tell."""
+        return campaign_seconds(self.budget, self.clock, self.profile, runs, self.variant_count)
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -205,14 +218,7 @@ def plan_round(plan: Plan, round: Round, repo: Repository, ledger: Ledger, machi
     return replan(replace(plan, spec=spec, round=round), _select(spec, plan.base, given), machine)
 
 
-def build_plan(
-    *,
-    request: CampaignRequest,
-    spec: Spec,
-    base: Base,
-    round: Round,
-    selection: Selection,
-) -> Plan:
+def build_plan(*, request: CampaignRequest, spec: Spec, base: Base, round: Round, selection: Selection) -> Plan:
     """Return what follows from the issue, the base and a selection: the variants resolved, the time estimated."""
     preflight.check_baseline(spec, base.baseline)
     variants = preflight.variants(spec, base.track, base.sources, selection.variants)
@@ -229,9 +235,8 @@ def build_plan(
         budget=budget,
         rules=gate_rules(request.gate, spec, base.track, selection.more),
     )
-    estimate_s = campaign_seconds(plan.budget, plan.clock, plan.profile, plan.run_count, plan.variant_count)
-    _check_cap(spec, estimate_s)
-    return replace(plan, estimate_s=estimate_s)
+    _check_cap(plan)
+    return plan
 
 
 def script(base: Base) -> Script:
@@ -333,18 +338,11 @@ def _closed_by_us(ledger: Ledger, issue: Issue) -> bool:
     return closed and any(ledger.verdict(one) for one in began)
 
 
-def check_device_memory(resolved: Sequence[Resolved], profile: Profile, machine: Machine) -> None:
-    """Raise BadInput for the first that does not fit the device (or, on mini, the machine)."""
-    sizes = [gpu.memory_mb for gpu in machine.gpus] if profile == "full" else [machine.memory_mb]
-    memory = [size for size in sizes if size is not None]
-    if memory:
-        preflight.check_memory(resolved, profile, min(memory))
-
-
-def _check_cap(spec: Spec, estimate_s: float | None) -> None:
-    if estimate_s is not None and spec.cap_s is not None and estimate_s > spec.cap_s:
+def _check_cap(plan: Plan) -> None:
+    cap_s = plan.spec.cap_s
+    if cap_s is not None and plan.estimate_s is not None and plan.estimate_s > cap_s:
         raise BadInput(
-            f"the campaign takes about {estimate_s / 60:.0f} minutes and its size label allows {spec.cap_s / 60:.0f}",
-            where=spec.issue.source,
+            f"the campaign takes about {plan.estimate_s / 60:.0f} minutes and its size label allows {cap_s / 60:.0f}",
+            where=plan.spec.issue.source,
             next_step="lower the budget (--budget 120), take fewer variants, or give the issue a larger size label",
         )

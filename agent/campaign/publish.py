@@ -103,7 +103,12 @@ def _rows(view: CampaignView, record: VerdictRecord | None) -> tuple[Row, ...]:
     ]
     if record and record.verdict.baseline_mean is not None:
         rows[0] = replace(rows[0], mean=record.verdict.baseline_mean, n=record.verdict.baseline_n or 0)
-    noise = pool([*(list(history.deciding(row.name).values()) for row in rows), *view.replicate_groups()])
+    noise = pool(
+        [
+            *(list(history.deciding(row.name).values()) for row in rows),
+            *(one.values() for one in view.replicate_groups()),
+        ]
+    )
     return tuple(replace(row, spread=spread(noise, row.n)) for row in rows)
 
 
@@ -170,7 +175,9 @@ def _promote_by_hand(view: CampaignView, variant: str) -> str:
 def _command(plan: Plan) -> str:
     """Return the command that brings about the same campaign anywhere."""
     clock = "" if plan.clock == "steps" else f" --clock {plan.clock}"
-    gate = f" --gate {plan.rules.kind}" if plan.rules.kind in ("confirmed", "lowest") else ""  # the issue has others
+    gate = (
+        f" --gate {plan.rules.kind}" if plan.rules.kind in ("confirmed", "fixed", "lowest") else ""
+    )  # the issue has others
     choices = f"--budget {plan.budget}{clock}{gate} --profile {plan.profile}"
     return f"python agent/run.py --issue {plan.spec.issue.number} {choices} --corpus {shlex.quote(plan.corpus)}"
 

@@ -3,6 +3,7 @@
 from agent.campaign.context import CampaignContext
 from agent.campaign.plan import Plan
 from agent.campaign.promote import pending_promotion
+from agent.campaign.rules import gate_rules
 from agent.core.experiment import BASELINE
 from agent.core.records import CampaignRecord
 from agent.core.runs import Conditions
@@ -29,7 +30,10 @@ def campaigns_of(ctx: CampaignContext, plan: Plan) -> list[CampaignRecord]:
 def _same_question(ctx: CampaignContext, plan: Plan, campaign: CampaignRecord) -> bool:
     """Return whether a campaign is the plan's, whatever the corpus's fingerprint; other variants are a new question."""
     name, _, fingerprint = campaign.conditions.corpus.rpartition(":")
-    frozen = (plan.spec.body_sha256, plan.base.commit, plan.rules, conditions_of(ctx, plan, fingerprint))
+    rules = plan.rules
+    if campaign.gate.kind == "fixed" and plan.request.gate is None and ctx.ledger.verdict(campaign):
+        rules = gate_rules("fixed", plan.spec, plan.track, plan.rules.more)  # the default once: its verdicts stand
+    frozen = (plan.spec.body_sha256, plan.base.commit, rules, conditions_of(ctx, plan, fingerprint))
     same = (campaign.body_sha256, campaign.base, campaign.gate, campaign.conditions) == frozen
     added = {one.candidate.name for one in ctx.ledger.added(campaign)}
     listed = {BASELINE, *plan.order} - added

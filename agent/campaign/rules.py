@@ -3,6 +3,9 @@
 from agent.core.errors import BadInput
 from agent.core.experiment import Budget, Clock, GateKind, GateRules, Profile, Spec, Track
 
+CONFIRMED = GateRules()
+FIXED_RUNS = 3  # confirmations of the gate that looks once
+
 
 def choose_clock(requested: Clock | None, profile: Profile, budget: Budget) -> Clock:
     """Steps and tokens are their own clock; seconds are the wall's on a GPU and calibrated where there is none."""
@@ -22,12 +25,22 @@ def gate_rules(requested: GateKind | None, spec: Spec, track: Track, more: tuple
     return GateRules(
         kind=kind,
         seeds=seeds,
-        baseline_runs={"lowest": 1, "report": 0}.get(kind, len(seeds)),
-        confirm_runs=3 if kind == "confirmed" else 0,
+        baseline_runs={"confirmed": CONFIRMED.baseline_runs, "lowest": 1, "report": 0}.get(kind, len(seeds)),
+        confirm_runs=_confirm_runs(kind),
         more=more,
         min_gain=track.min_gain if spec.min_gain is None else spec.min_gain,
         goal=track.goal,
     )
+
+
+def rules_of(kind: GateKind) -> GateRules:
+    """Return a gate as it is where neither issue nor track says more: three seeds, no least gain."""
+    runs = {"confirmed": CONFIRMED.baseline_runs, "lowest": 1}.get(kind, FIXED_RUNS)
+    return GateRules(kind=kind, baseline_runs=runs, confirm_runs=_confirm_runs(kind))
+
+
+def _confirm_runs(kind: GateKind) -> int:
+    return {"confirmed": CONFIRMED.confirm_runs, "fixed": FIXED_RUNS}.get(kind, 0)
 
 
 def _gate(requested: GateKind | None, spec: Spec) -> GateKind:

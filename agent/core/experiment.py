@@ -12,7 +12,7 @@ Constant = int | float | str | bool | None
 Profile = Literal["full", "mini"]
 Clock = Literal["wall", "calibrated", "steps"]
 BudgetKind = Literal["seconds", "steps", "tokens"]
-GateKind = Literal["confirmed", "lowest", "baseline", "report"]  # the last two decide nothing: see GateRules
+GateKind = Literal["confirmed", "fixed", "lowest", "baseline", "report"]  # the last two decide nothing: see GateRules
 STRATEGIES = ("table", "freeform", "ladder", "sweep", "evolve", "search")
 IssueStatus = Literal["queued", "running", "review", "done"]
 
@@ -270,14 +270,16 @@ class GateRules:
     `seeds` are used in this order, by the baseline first; when they run out, the smallest unused numbers follow. Runs
     that the ledger has already are used before any is made, whatever their seeds. kind `baseline` has no variants: the
     baseline is measured on every one of `seeds`. kind `report` measures what a strategy asks for and moves no baseline.
-    `more` are the further runs of the leader and of the baseline that a
-    person asked for, one number for each inconclusive verdict.
+    `baseline_runs` are those of the baseline before the screens. `confirm_runs` are the confirmations: the most of a
+    candidate for `confirmed`, which looks after each, and exactly those of the leader for `fixed`, which looks once and
+    alone measures the baseline after every `remeasure_every` other runs. `more` are the further runs of the leader and
+    of the baseline that a person asked for, one number for each inconclusive verdict.
     """
 
     kind: GateKind = "confirmed"
     seeds: tuple[int, ...] = ()
-    baseline_runs: int = 3
-    confirm_runs: int = 3
+    baseline_runs: int = 2
+    confirm_runs: int = 5
     alpha: float = 0.05
     min_gain: float = 0.0
     goal: Literal["min", "max"] = "min"

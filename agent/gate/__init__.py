@@ -1,3 +1,3 @@
 """The statistics: which runs count, intervals, tests, simulation; pure."""
 
-__all__ = ["history", "schedule", "simulate", "stats", "verdict"]
+__all__ = ["history", "results", "schedule", "simulate", "stats", "verdict"]

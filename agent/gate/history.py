@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from agent.core.experiment import BASELINE, GateRules
 from agent.core.frozen import frozen
 from agent.core.records import RunRecord
 from agent.core.runs import Role
 from agent.gate.stats import mean, median
+
+Replicates = Mapping[int, float]  # one model's runs under the same conditions: the metric by seed
 
 HUGE = 1e300  # a run whose value is beyond this has diverged; below it no sum or difference overflows
 
@@ -16,7 +19,8 @@ HUGE = 1e300  # a run whose value is beyond this has diverged; below it no sum o
 class Measurement:
     """A run that happened, or another failure of a variant.
 
-    `value` is the metric, None where the run failed; a contended run is no evidence.
+    `value` is the metric, None where the run failed; a contended run is no evidence. `own`: this campaign made it, and
+    the ledger did not have it before.
     """
 
     variant: str
@@ -25,6 +29,7 @@ class Measurement:
     value: float | None
     contended: bool = False
     failure: str = ""  # how it failed, in a word
+    own: bool = True
 
 
 @frozen
@@ -60,8 +65,18 @@ class History:
         if name == BASELINE:
             return {seed: one for seed, one in self.base.values.items() if not self.lowest or seed == self.screen_seed}
         values = self.tallies[name].values
-        confirmed = {seed: one for seed, one in values.items() if seed != self.screen_seed and not self.lowest}
-        return confirmed or {seed: one for seed, one in values.items() if seed == self.screen_seed}
+        return self.fresh(name) or {seed: one for seed, one in values.items() if seed == self.screen_seed}
+
+    def fresh(self, name: str) -> dict[int, float]:
+        """Return the variant's confirmations by seed: its values on all seeds but the screening one."""
+        values = self.tallies[name].values
+        return {seed: one for seed, one in values.items() if seed != self.screen_seed and not self.lowest}
+
+    @property
+    def own_base(self) -> dict[int, float]:
+        """The baseline's values that this campaign has measured itself, by seed."""
+        own = {one.seed for one in self.measurements if one.variant == BASELINE and one.own and not one.contended}
+        return {seed: value for seed, value in self.base.values.items() if seed in own}
 
     @property
     def reference(self) -> list[float]:
@@ -75,7 +90,7 @@ class History:
 
     def confirmations(self, name: str) -> list[float]:
         """The variant's values on all other seeds; `lowest` looks at none."""
-        return [value for seed, value in self.deciding(name).items() if seed != self.screen_seed]
+        return list(self.fresh(name).values())
 
     def mean_of(self, name: str) -> float | None:
         """The mean of the values that decide, with the metric's own sign; None where there is none."""
@@ -107,11 +122,29 @@ def read_history(rules: GateRules, order: Sequence[str], measurements: Sequence[
             runs[one.variant].append(one)
     # A promoted variant is the next baseline. Its screening run was selected for being low; its confirmations were not.
     base = tally([one for one in runs[BASELINE] if one.role != "screen"], sign(rules))
-    # The seeds that came first, and not all of them: a later one may be smaller, and the screening seed must not move.
-    first = list(base.values)[: baseline_runs(rules)]
-    seed = _first(rules, first) if first and len(first) == baseline_runs(rules) else None
+    seed = _screen_seed(rules, base, measurements) if 0 < baseline_runs(rules) <= len(base.values) else None
     tallies = {name: tally([o for o in runs[name] if _counts(rules, o, seed)], sign(rules)) for name in order}
+    if rules.kind == "confirmed":  # sums of the same runs are the same to the last digit
+        base, tallies = _by_seed(base), {name: _by_seed(one) for name, one in tallies.items()}
     return History(rules, order, measurements, base, tallies, seed)
+
+
+def _by_seed(runs: VariantRuns) -> VariantRuns:
+    return replace(runs, values=dict(sorted(runs.values.items())))
+
+
+def _screen_seed(rules: GateRules, base: VariantRuns, measurements: Sequence[Measurement]) -> int:
+    """Return the seed of the baseline on which variants are screened; it must not move when runs are added.
+
+    `confirmed` looks at no order of runs: it is the seed on which most are screened already, else the first. The others
+    take the seeds that came first, and not all of them: a later one may be smaller.
+    """
+    if rules.kind != "confirmed":
+        return _first(rules, list(base.values)[: baseline_runs(rules)])
+    screens = [one.seed for one in measurements if one.role == "screen" and one.variant != BASELINE]
+    taken = [seed for seed in screens if seed in base.values]
+    most = max((taken.count(seed) for seed in taken), default=0)
+    return _first(rules, [seed for seed in base.values if taken.count(seed) == most])
 
 
 def _first(rules: GateRules, seeds: Sequence[int]) -> int:

@@ -7,7 +7,8 @@ from itertools import chain, count, islice
 from agent.core.experiment import BASELINE, GateRules
 from agent.core.frozen import frozen
 from agent.core.runs import Role
-from agent.gate.history import History, Measurement, baseline_runs, leader_of, read_history
+from agent.gate import sequential
+from agent.gate.history import History, Measurement, Replicates, baseline_runs, leader_of, read_history
 
 
 @frozen
@@ -19,13 +20,17 @@ class ScheduledRun:
     role: Role
 
 
-def next_runs(rules: GateRules, order: Sequence[str], measurements: Sequence[Measurement]) -> list[ScheduledRun]:
+def next_runs(
+    rules: GateRules, order: Sequence[str], measurements: Sequence[Measurement], groups: Sequence[Replicates] = ()
+) -> list[ScheduledRun]:
     """Return every run that is needed now, in the order in which to run them; empty when `judge` can speak.
 
     `order` names the variants without the baseline, `measurements` is in the order in which they were made. First the
     missing baseline runs, then the missing screening runs (in between the baseline is measured once more after every
-    `remeasure_every` other runs; 0 for never), then the leader's confirmations. All runs of one answer are needed
-    whatever the others say, so they may run at the same time. A contended run is asked for once more.
+    `remeasure_every` other runs; 0 for never), then the leader's confirmations; the gate `confirmed` looks after each
+    of these, and asks for the next where it is worth its price. `groups` are replicates of other models under the same
+    conditions. All runs of one answer are needed whatever the others say, so they may run at the same time. A
+    contended run is asked for once more.
     """
     campaign = read_history(rules, order, measurements)
     if campaign.base.failure:
@@ -33,7 +38,30 @@ def next_runs(rules: GateRules, order: Sequence[str], measurements: Sequence[Mea
     if rules.kind == "baseline":
         missing = [seed for seed in rules.seeds if seed not in campaign.base.values]
         return [ScheduledRun(BASELINE, seed, "baseline") for seed in missing]
-    return _missing_baseline(campaign) or _missing_screens(campaign) or _missing_confirmations(campaign)
+    return _missing_baseline(campaign) or _missing_screens(campaign) or _missing_after(campaign, groups)
+
+
+def _missing_after(campaign: History, groups: Sequence[Replicates]) -> list[ScheduledRun]:
+    if campaign.rules.kind != "confirmed":
+        return _missing_confirmations(campaign)
+    name, baseline = sequential.next_purchase(campaign, sequential.look(campaign, groups))
+    if name is None:
+        return []
+    return [_paired_baseline(campaign, name) if baseline else _confirmation(campaign, name)]
+
+
+def _paired_baseline(campaign: History, name: str) -> ScheduledRun:
+    """Return a run of the baseline on a seed of a candidate's confirmations that it lacks, else on a new one."""
+    repeats = [*campaign.base.repeats, *sequential.unpaired_seeds(campaign, name)]
+    return ScheduledRun(BASELINE, _seeds(campaign.rules, repeats, _used(campaign), 1)[0], "baseline")
+
+
+def _confirmation(campaign: History, name: str) -> ScheduledRun:
+    """Return a run of a candidate on a seed of the baseline that it has not run on, for whatever reason; else a new."""
+    tried = {one.seed for one in campaign.measurements if one.variant == name}
+    shared = [seed for seed in (*campaign.rules.seeds, *sorted(campaign.base.values)) if seed in campaign.base.values]
+    repeats = [*campaign.tallies[name].repeats, *(seed for seed in shared if seed not in tried)]
+    return ScheduledRun(name, _seeds(campaign.rules, repeats, _used(campaign), 1)[0], "confirm")
 
 
 def plan_size(rules: GateRules, variants: int) -> int:
@@ -42,6 +70,8 @@ def plan_size(rules: GateRules, variants: int) -> int:
         return len(rules.seeds)
     if rules.kind == "lowest":
         return 1 + variants
+    if rules.kind == "confirmed":
+        return rules.baseline_runs + variants + sequential.MOST_AFTER + 2 * sum(rules.more)
     repeats = variants // rules.remeasure_every if rules.remeasure_every > 0 else 0
     return rules.baseline_runs + variants + repeats + rules.confirm_runs + 2 * sum(rules.more)
 
@@ -91,7 +121,7 @@ def _further_baseline(campaign: History, taken: Sequence[int]) -> list[Scheduled
 
 def _remeasurement(campaign: History, since: int, number: int = 0) -> list[ScheduledRun]:
     """One run of the baseline on the `number`th new seed, if its last one is `remeasure_every` other runs ago."""
-    if campaign.lowest or not 0 < campaign.rules.remeasure_every <= since:
+    if campaign.rules.kind != "fixed" or not 0 < campaign.rules.remeasure_every <= since:
         return []
     seeds = _seeds(campaign.rules, campaign.base.repeats, _used(campaign), number + 1)
     return [ScheduledRun(BASELINE, seeds[number], "baseline")]

@@ -44,6 +44,25 @@ def quantile(dof: float, p: float) -> float:
     return high
 
 
+def normal_cdf(z: float) -> float:
+    """P(Z <= z) for a standard normal Z."""
+    return math.erfc(-z / math.sqrt(2)) / 2
+
+
+@cache
+def normal_quantile(p: float) -> float:
+    """The z with normal_cdf(z) = p, for 0 < p < 1."""
+    low, high = -40.0, 40.0
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if normal_cdf(middle) < p else (low, middle)
+    return high
+
+
+def f_cdf(above: int, below: int, ratio: float) -> float:
+    """P(F <= ratio) for a ratio of two variances with `above` and `below` degrees of freedom (Abramowitz, 26.6.2)."""
+    return _beta(above / 2, below / 2, above * ratio / (above * ratio + below)) if ratio > 0 else 0.0
+
+
 def _beta(a: float, b: float, x: float) -> float:
     """The regularised incomplete beta function I_x(a, b) for 0 <= x <= 1 (Abramowitz and Stegun, 26.5.2 and 26.5.8)."""
     if x <= 0 or x >= 1:

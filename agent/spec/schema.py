@@ -168,8 +168,8 @@ class SettingsBlock(BaseModel):
     budget: Amount | None = Field(None, description="of one run: 300 (seconds), 5 minutes, 500steps, 5Mtok")
     cap: Amount | None = Field(None, description="of all runs together: 3600 (seconds), 2 hours")
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(None, description="the baseline's first seeds")
-    gate: Literal["confirmed", "lowest"] | None = Field(
-        None, description="confirmed, or lowest: one run each, the lowest wins"
+    gate: Literal["confirmed", "fixed", "lowest"] | None = Field(
+        None, description="confirmed, fixed: three confirmations and one look, or lowest: one run each, the lowest wins"
     )
     min_gain: (
         Annotated[StrictInt | StrictFloat, BeforeValidator(_as_number), Field(ge=0, allow_inf_nan=False)] | None

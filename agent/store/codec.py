@@ -5,7 +5,7 @@ The names in the file are those of the first version, whatever the fields are ca
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from hashlib import sha256
 from typing import Any, cast, get_args
@@ -19,6 +19,7 @@ _SUM = ',"sum":"'  # begins the checksum, the last key of every line
 _TAIL = len(_SUM) + 16 + len('"}')
 _KIND = '"kind":"'  # a key of the record itself stands last: inside of a text its quotes are escaped
 _STORED = {"campaign_id": "campaign", "holdout_reads": "held_reads", "summary": "said"}  # field: its name in the file
+_FIXED_RUNS = 3  # confirmations of the gate that looks once, whose name was `confirmed` in the first version
 MEANS = ("mean", "baseline_mean", "baseline_n")  # of a verdict
 _CLASSES: Mapping[str, type[Record]] = {kind.kind: kind for kind in get_args(Record)}
 
@@ -69,7 +70,16 @@ def decode(line: str) -> Record | None:
     if tail != f'{_SUM}{_checksum(payload)}"}}':
         return None
     begin = payload.rindex(_KIND) + len(_KIND)
-    return cast(Record, _reader(payload[begin : payload.index('"', begin)]).validate_json(payload))
+    record = _reader(payload[begin : payload.index('"', begin)]).validate_json(payload)
+    return _renamed(record) if isinstance(record, CampaignRecord) else cast(Record, record)
+
+
+def _renamed(campaign: CampaignRecord) -> CampaignRecord:
+    """Return a campaign by today's name of its gate: `confirmed` once was the one that looks once, now `fixed`."""
+    gate = campaign.gate
+    if gate.kind != "confirmed" or gate.confirm_runs != _FIXED_RUNS:
+        return campaign
+    return replace(campaign, gate=replace(gate, kind="fixed"))
 
 
 @cache

@@ -6,9 +6,10 @@ from agent.core.experiment import BASELINE, GateRules
 from agent.core.runs import Decision, Role, Verdict
 from agent.core.trials import Exploration, Findings, Picture, Question, Trial
 from agent.gate.history import sign
+from agent.gate.results import GateResult
 from agent.gate.schedule import ScheduledRun, next_runs, plan_size
 from agent.gate.stats import mean
-from agent.gate.verdict import GateResult, judge
+from agent.gate.verdict import judge
 from agent.strategies.strategy import CampaignState, CampaignStep, Conclusion
 from agent.strategies.trials import claims_tables, read_trials
 
@@ -37,7 +38,7 @@ class Explored:
         best = self._best(state, trials)
         if state.rules.kind == "report" or best is None:
             return CampaignStep()
-        return CampaignStep(runs=tuple(next_runs(state.rules, (best,), state.measurements)))
+        return CampaignStep(runs=tuple(next_runs(state.rules, (best,), state.measurements, state.groups)))
 
     def conclude(self, state: CampaignState) -> Conclusion:
         """Return the findings, and the gate's verdict on the best candidate."""

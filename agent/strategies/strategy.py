@@ -7,9 +7,9 @@ from typing import Protocol
 from agent.core.experiment import GateRules
 from agent.core.frozen import frozen
 from agent.core.trials import Candidate, Findings, Picture, Question
-from agent.gate.history import Measurement
+from agent.gate.history import Measurement, Replicates
+from agent.gate.results import GateResult
 from agent.gate.schedule import ScheduledRun
-from agent.gate.verdict import GateResult
 
 
 @frozen(kw_only=True)
@@ -19,7 +19,8 @@ class CampaignState:
     order: the names of all candidates, those of the issue first. measurements: of the gate, in the order in which they
     were made. explored: those of them that an exploration may see; what the gate asked for afterwards is not among
     them. candidates: those that the strategy has added. refused: why a candidate cannot run, by name. metrics: what a
-    candidate's runs report, each the mean over them. groups: replicates of other models, which sharpen sigma.
+    candidate's runs report, each the mean over them. groups: replicates of other models, by seed: they sharpen
+    sigma, and tell what seeds share.
     """
 
     question: Question
@@ -30,7 +31,7 @@ class CampaignState:
     candidates: Sequence[Candidate] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    groups: Sequence[Sequence[float]] = ()
+    groups: Sequence[Replicates] = ()
 
 
 @frozen

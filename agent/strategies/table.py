@@ -16,7 +16,7 @@ def check(_: Question) -> None:
 
 def next_step(state: CampaignState) -> CampaignStep:
     """Return the runs that the gate asks for."""
-    return CampaignStep(runs=tuple(next_runs(state.rules, state.order, state.measurements)))
+    return CampaignStep(runs=tuple(next_runs(state.rules, state.order, state.measurements, state.groups)))
 
 
 def conclude(state: CampaignState) -> Conclusion:

@@ -9,7 +9,7 @@ import pytest
 
 from agent.campaign import engine
 from agent.core.runs import Verdict
-from agent.gate.verdict import GateResult
+from agent.gate.results import GateResult
 from agent.store.baseline import baseline_branch
 from tests.campaign.test_engine import STEPS, kinds
 from tests.cheats import cheats, original, train_py

@@ -119,7 +119,7 @@ def test_groups_are_replicates_of_other_trees_without_screening_runs(evidence: C
             evidence.ledger.append(run("old", seed, float(seed), tree=tree, role="confirm", campaign_id="earlier"))
     evidence.ledger.append(run("old", 9, 9.0, tree="x", role="screen", campaign_id="earlier"))
     evidence.ledger.append(run("old", 8, None, tree="x", role="confirm", status="crash", campaign_id="earlier"))
-    assert evidence.replicate_groups() == [[1.0, 2.0, 3.0]]
+    assert evidence.replicate_groups() == [{1: 1.0, 2: 2.0, 3: 3.0}]
 
 
 def test_a_refusal_is_no_run_after_which_the_baseline_is_measured_again(evidence: CampaignView) -> None:

@@ -9,10 +9,12 @@ from agent.gate.history import Measurement
 from agent.gate.schedule import ScheduledRun, next_runs, plan_size
 
 ORDER = ("1A", "1B", "1C", "1D", "1E")
-RULES = GateRules(seeds=(7, 8, 9), remeasure_every=2)
+RULES = GateRules(kind="fixed", seeds=(7, 8, 9), baseline_runs=3, confirm_runs=3, remeasure_every=2)
 
 
-@pytest.mark.parametrize("rules", [RULES, GateRules(kind="lowest", seeds=(7,)), GateRules(remeasure_every=1)])
+@pytest.mark.parametrize(
+    "rules", [RULES, GateRules(kind="lowest", seeds=(7,)), GateRules(kind="fixed", remeasure_every=1), GateRules()]
+)
 @pytest.mark.parametrize("seed", range(20))
 def test_after_a_run_that_ended_well_the_rest_of_the_answer_is_the_next_answer(rules: GateRules, seed: int) -> None:
     random, measurements = Random(seed), list[Measurement]()

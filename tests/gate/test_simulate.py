@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import scipy  # which loads what is used, where it is used
 
-from agent.gate.simulate import simulate
-from agent.gate.verdict import chance_of_false_winner
+from agent.gate.results import chance_of_false_winner
+from agent.gate.simulate import Scenario, simulate
 from tests.gate.test_verdict import LOWEST, RULES
 
 
@@ -24,7 +24,7 @@ NIGHTLY = pytest.mark.nightly
     [(4, 2000), (20, 500), pytest.param(4, 6000, marks=NIGHTLY), pytest.param(20, 2500, marks=NIGHTLY)],
 )
 def test_no_more_than_five_per_cent_of_campaigns_promote_noise(variants: int, campaigns: int) -> None:
-    told = simulate(RULES, variants, 0.0, campaigns, seed=11)
+    told = simulate(RULES, Scenario(variants=variants, gain=0.0), campaigns, seed=11)
     assert told.false_promotion <= at_most(0.05, campaigns)
     assert told.false_promotion > 0.02, "a gate that promotes nothing keeps the promise too"
     assert told.right_promotion is None
@@ -32,19 +32,19 @@ def test_no_more_than_five_per_cent_of_campaigns_promote_noise(variants: int, ca
 
 @pytest.mark.parametrize("campaigns", [1000, pytest.param(4000, marks=NIGHTLY)])
 def test_a_true_gain_of_three_sigma_is_found_with_eleven_runs_at_most(campaigns: int) -> None:
-    told = simulate(RULES, 4, 3.0, campaigns, seed=12)
+    told = simulate(RULES, Scenario(gain=3.0), campaigns, seed=12)
     assert told.right_promotion is not None
     assert told.right_promotion_se is not None
     assert told.right_promotion >= 0.85 - 3 * told.right_promotion_se
     assert told.runs_mean <= 11
     assert told.false_promotion < 0.02
-    sharper = simulate(RULES, 4, 3.0, campaigns, seed=12, earlier_dof=10).right_promotion
+    sharper = simulate(RULES, Scenario(gain=3.0, known=10), campaigns, seed=12).right_promotion
     assert sharper is not None
     assert sharper > told.right_promotion + 0.02
 
 
 def test_a_maximised_metric_keeps_the_promise_too() -> None:
-    told = simulate(replace(RULES, goal="max"), 4, 5.0, 500, seed=13)
+    told = simulate(replace(RULES, goal="max"), Scenario(gain=5.0), 500, seed=13)
     assert told.right_promotion is not None
     assert told.right_promotion > 0.97
 
@@ -52,19 +52,19 @@ def test_a_maximised_metric_keeps_the_promise_too() -> None:
 @pytest.mark.parametrize("campaigns", [400, pytest.param(1500, marks=NIGHTLY)])
 @pytest.mark.parametrize("variants", [1, 4, 20])
 def test_lowest_promotes_noise_as_often_as_it_says(variants: int, campaigns: int) -> None:
-    told = simulate(LOWEST, variants, 0.0, campaigns, seed=14)
+    told = simulate(LOWEST, Scenario(variants=variants, gain=0.0), campaigns, seed=14)
     assert told.false_promotion == pytest.approx(chance_of_false_winner(variants), abs=4 * told.false_promotion_se)
     assert told.runs_mean == variants + 1
 
 
 def test_a_simulation_is_the_same_again_for_its_seed_and_another_for_another() -> None:
-    first = simulate(RULES, 4, 1.0, 100, seed=1)
-    assert simulate(RULES, 4, 1.0, 100, seed=1) == first
-    assert simulate(RULES, 4, 1.0, 100, seed=2) != first
+    first = simulate(RULES, Scenario(gain=1.0), 100, seed=1)
+    assert simulate(RULES, Scenario(gain=1.0), 100, seed=1) == first
+    assert simulate(RULES, Scenario(gain=1.0), 100, seed=2) != first
 
 
 def test_standard_errors_shrink_with_the_root_of_the_campaigns() -> None:
-    few, many = simulate(RULES, 4, 1.5, 100, seed=3), simulate(RULES, 4, 1.5, 900, seed=3)
+    few, many = simulate(RULES, Scenario(gain=1.5), 100, seed=3), simulate(RULES, Scenario(gain=1.5), 900, seed=3)
     assert few.runs_mean_se / many.runs_mean_se == pytest.approx(3, rel=0.5)
     p = many.false_promotion
     assert many.false_promotion_se == pytest.approx(math.sqrt(p * (1 - p) / 900))

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from agent.core.experiment import BASELINE, GateRules
 from agent.core.runs import Role, Verdict
 from agent.gate.history import Measurement, contended
+from agent.gate.results import GateResult
 from agent.gate.schedule import ScheduledRun, next_runs, plan_size
 from agent.gate.stats import pool, spread
-from agent.gate.verdict import GateResult, alpha_now, judge
+from agent.gate.verdict import alpha_now, judge
 
-RULES = GateRules()
+RULES = GateRules(kind="fixed", baseline_runs=3, confirm_runs=3)
 LOWEST = GateRules(kind="lowest")
 ORDER = ("1D", "1C", "1A", "1B")
 
@@ -342,7 +343,7 @@ def test_earlier_replicates_sharpen_sigma_by_the_pooled_variance() -> None:
     seen = [*base(*values), Measurement("1A", 0, "screen", 0.0), *confirms("1A", *confirmations)]
     squares = sum((v - mean(group)) ** 2 for group in (values, confirmations, *groups) for v in group)
     gain, error = mean(values) - mean(confirmations), math.sqrt(squares / 8 * (1 / 3 + 1 / 3))
-    verdict = judge(RULES, ["1A"], seen, [*groups, [4.0], []]).verdict
+    verdict = judge(RULES, ["1A"], seen, [dict(enumerate(one)) for one in (*groups, [4.0], [])]).verdict
     assert verdict.p == pytest.approx(scipy.stats.t(8).sf(gain / error))
     assert verdict.interval == pytest.approx(scipy.stats.t.interval(0.9, 8, gain, error))
 
@@ -498,7 +499,7 @@ def test_a_verdict_is_finite_and_keep_means_significant_and_large_enough(
     seen = base(*values[:3]) + [Measurement(f"v{i}", 0, "screen", value * scale) for i, value in enumerate(screen)]
     confirmed = iter(values[3:])
     seen += [saw(request, next(confirmed)) for request in next_runs(rules, ["v0", "v1", "v2"], seen)]
-    for verdict in verdicts(judge(rules, ["v0", "v1", "v2"], seen, groups)):
+    for verdict in verdicts(judge(rules, ["v0", "v1", "v2"], seen, [dict(enumerate(one)) for one in groups])):
         numbers = [verdict.gain, verdict.p, *(verdict.interval or ()), verdict.mean, verdict.baseline_mean]
         assert all(number is None or math.isfinite(number) for number in numbers)
         assert "nan" not in verdict.reason
