@@ -42,11 +42,11 @@ def test_the_command_line_outranks_the_issue(project: Path) -> None:
     assert told.estimate_s is None
 
 
-def test_ten_five_minute_runs_fit_the_hour_of_a_small_issue_on_either_machine(project: Path) -> None:
+def test_the_five_minute_runs_of_four_variants_fit_the_hour_of_a_small_issue_on_either_machine(project: Path) -> None:
     for asked, machine in ((ASKED, LAPTOP), (replace(ASKED, profile="full"), SERVER)):
         estimate = plan(project, asked, machine).estimate_s
         assert estimate is not None
-        assert 3000 < estimate < 3600
+        assert 2400 < estimate < 3600
 
 
 def test_a_gpu_too_small_for_a_variant_is_found_out_before_it_runs(project: Path) -> None:
