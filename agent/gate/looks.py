@@ -26,7 +26,7 @@ def level(alpha: float, information: tuple[float, ...], candidates: int) -> floa
     """
 
     def spent(bound: float) -> float:
-        passed = [0.0, *_passed(bound, information, 0.0)]
+        passed = [0.0, *_passed([bound] * len(information), information, 0.0)]
         if candidates < 2:
             return passed[-1]
         return max(one + other for one, other in zip(passed, reversed(passed), strict=True))
@@ -34,16 +34,16 @@ def level(alpha: float, information: tuple[float, ...], candidates: int) -> floa
     return 1 - normal_cdf(_solve(lambda bound: alpha - spent(bound), 0.5, 6.0))
 
 
-def corrected(z: float, bound: float, information: Sequence[float], p: float) -> float:
+def corrected(z: float, bounds: Sequence[float], information: Sequence[float], p: float) -> float:
     """Return the drift, a unit of root information, under which a stop as late and as high as this has chance `p`.
 
-    z: of the last look; the earlier ones were below `bound`. With p = 0.5 it is the estimate, whose median is the
-    truth, and with `p` and 1 - p the two ends of an interval.
+    z: of the last look; the earlier ones were below their `bounds`. With p = 0.5 it is the estimate, whose median is
+    the truth, and with `p` and 1 - p the two ends of an interval.
     """
     scale = math.sqrt(information[-1])
 
     def excess(drift: float) -> float:
-        return _passed(bound, information, drift, last=z)[-1] - p
+        return _passed([*bounds, z], information, drift)[-1] - p
 
     return _solve(excess, (z - 5) / scale, (z + 3) / scale)
 
@@ -63,15 +63,14 @@ def _solve(rising: Callable[[float], float], low: float, high: float) -> float:
     return at
 
 
-def _passed(bound: float, information: Sequence[float], drift: float, last: float | None = None) -> list[float]:
-    """Return the chance to have been above `bound` by each look; at the last one above `last`, where it is given."""
+def _passed(bounds: Sequence[float], information: Sequence[float], drift: float) -> list[float]:
+    """Return the chance to have been above its bound at any look so far, for each look."""
     before, total, passed = 0.0, 0.0, list[float]()
     points, density = [0.0], [1.0]  # of the score, z root(information), on the paths that have not stopped
     for at, now in enumerate(information):
         step = math.sqrt(now - before)
-        limit = bound if last is None or at < len(information) - 1 else last
         centres = [point + drift * (now - before) for point in points]
-        edge = limit * math.sqrt(now)
+        edge = bounds[at] * math.sqrt(now)
         total += math.fsum(d * (1 - normal_cdf((edge - c) / step)) for c, d in zip(centres, density, strict=True))
         passed.append(total)
         if at < len(information) - 1:

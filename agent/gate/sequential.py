@@ -17,11 +17,12 @@ from agent.gate.stats import LEVEL, mean, normal_quantile, quantile
 CANDIDATES = 2  # of the best screens
 EFFECT = 2.5  # the gain in sigmas that the runs are planned for
 MOST_BASELINE = 7  # runs of the baseline, unless the ledger has more
-MOST_AFTER = 8  # runs after the screens
+MOST_AFTER = 7  # runs after the screens
 MOST_RECHECKS = 4  # runs of a baseline that the ledger had, before a promotion
 RECHECK_LEVEL = 0.0125  # one-sided, of a gain over what this campaign has measured itself
 RECHECKED = 2.0  # times the level of a look, where its gain must hold against new measurements as well
 COMPARABLE = 2.0  # sigmas by which a variant may be worse than the baseline and still tell whether the machine changed
+CHOSEN_TAIL = 0.04  # instead of 0.05
 FAR = 20.0  # errors; beyond that an early stop changes nothing
 FUTILITY = 1.2  # minus a third of the log of the variants: below minus that a score ends it
 FIRST_SHARE = 0.85  # of alpha; the rest is for further runs that a person asks for
@@ -248,13 +249,24 @@ def corrected(campaign: History, runs: int, gain: Gain) -> tuple[float, tuple[fl
     """
     if gain.error == 0:
         return gain.value, (gain.value, gain.value)
-    bound = normal_quantile(1 - level_now(campaign.rules, len(campaign.order)))
     information = _information(campaign, runs, gain)
+    bounds, tail = _bounds(campaign, gain, len(information) - 1), _tail(campaign)
     scale, z = gain.error * math.sqrt(information[-1]), max(-FAR, min(FAR, gain.value / gain.error))
-    low, middle, high = (scale * looks.corrected(z, bound, information, p) for p in (LEVEL, 0.5, 1 - LEVEL))
-    wider = quantile(gain.dof, 1 - LEVEL) / normal_quantile(1 - LEVEL)
+    low, middle, high = (scale * looks.corrected(z, bounds, information, p) for p in (tail, 0.5, 1 - tail))
+    wider = quantile(gain.dof, 1 - tail) / normal_quantile(1 - tail)
     middle, down, up = middle + gain.value - z * gain.error, wider * (middle - low), wider * (high - middle)
     return middle, (middle - down, middle + up)
+
+
+def _bounds(campaign: History, gain: Gain, earlier: int) -> list[float]:
+    """Return the t that each earlier look would have needed: with less noise known it was far higher."""
+    level = level_now(campaign.rules, len(campaign.order))
+    return [quantile(max(1, gain.dof - after), 1 - level) for after in range(earlier, 0, -1)]
+
+
+def _tail(campaign: History) -> float:
+    """Return what each end of the interval leaves out; of two candidates one was chosen, which takes its share."""
+    return LEVEL if len(campaign.order) < CANDIDATES else CHOSEN_TAIL
 
 
 def _information(campaign: History, runs: int, gain: Gain) -> list[float]:

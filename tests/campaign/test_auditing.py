@@ -83,11 +83,11 @@ BY_HAND = "to promote it by your own judgement: git update-ref refs/heads/autore
 
 @pytest.fixture
 def forged(shared: Shared, tmp_path: Path) -> Path:
-    """A campaign in which one of 1D's three confirmations claims more than its checkpoint has: 1C is promoted."""
+    """A campaign in which the confirmation of 1D claims more than its checkpoint has: 1C is promoted."""
 
     def run(folder: Path) -> None:
         project = make_audited(folder / "project")
-        more = "    forged = 0.02 * (ASPECT_RATIO == 96 and seed == 4)\n    value -= forged\n"
+        more = "    forged = 0.02 * (ASPECT_RATIO == 96 and seed == 1)\n    value -= forged\n"
         edit(project, "train.py", '    print("step 00001', f'{more}    print("step 00001')
         edit(project, "train.py", "2**value - 16", "2 ** (value + forged) - 16")
         commit(project, "1D claims what it has not")
@@ -100,7 +100,7 @@ def forged(shared: Shared, tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
-def test_one_forged_run_of_three_is_found_whichever_is_drawn(forged: Path) -> None:
+def test_a_forged_confirmation_is_found(forged: Path) -> None:
     audits = json.loads(agent(forged, "--issue", "3", "--status", "--json").stdout)["audits"]
     assert [(one["variant"], one["status"]) for one in audits] == [("1D", "failed"), ("1C", "passed")]
     assert "agreement" in audits[0]["failed"]

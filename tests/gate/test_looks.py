@@ -43,7 +43,7 @@ def test_the_estimate_after_a_stop_is_as_often_too_high_as_too_low_and_its_inter
     bound, drift, estimates, held = 2.2, 1.5, [], 0
     for path in paths(1500, drift):
         at = next((number for number, z in enumerate(path) if z >= bound), len(path) - 1)
-        ends = [corrected(path[at], bound, INFORMATION[: at + 1], p) for p in (0.05, 0.5, 0.95)]
+        ends = [corrected(path[at], [bound] * at, INFORMATION[: at + 1], p) for p in (0.05, 0.5, 0.95)]
         estimates.append(ends[1])
         held += ends[0] <= drift <= ends[2]
     assert sum(one > drift for one in estimates) / 1500 == pytest.approx(0.5, abs=0.05)
@@ -52,5 +52,5 @@ def test_the_estimate_after_a_stop_is_as_often_too_high_as_too_low_and_its_inter
 
 
 def test_a_late_stop_is_corrected_downwards_and_a_first_look_not_at_all() -> None:
-    assert corrected(2.5, 2.2, INFORMATION[:1], 0.5) == pytest.approx(2.5 / math.sqrt(0.7), rel=1e-3)
-    assert corrected(2.5, 2.2, INFORMATION, 0.5) < 2.5 / math.sqrt(2.0)
+    assert corrected(2.5, [], INFORMATION[:1], 0.5) == pytest.approx(2.5 / math.sqrt(0.7), rel=1e-3)
+    assert corrected(2.5, [2.2] * 3, INFORMATION, 0.5) < 2.5 / math.sqrt(2.0)

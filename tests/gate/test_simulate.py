@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 import scipy  # which loads what is used, where it is used
 
+from agent.core.experiment import GateRules
 from agent.gate.results import chance_of_false_winner
-from agent.gate.simulate import Scenario, simulate
+from agent.gate.schedule import plan_size
+from agent.gate.simulate import Scenario, planned_runs, simulate
 from tests.gate.test_verdict import LOWEST, RULES
 
 
@@ -68,3 +70,53 @@ def test_standard_errors_shrink_with_the_root_of_the_campaigns() -> None:
     assert few.runs_mean_se / many.runs_mean_se == pytest.approx(3, rel=0.5)
     p = many.false_promotion
     assert many.false_promotion_se == pytest.approx(math.sqrt(p * (1 - p) / 900))
+
+
+# --- the gate that looks after every run ------------------------------------------------------------------
+
+CONFIRMED = GateRules(seeds=(0, 1, 2))
+FEW = [300, pytest.param(4000, marks=NIGHTLY)]
+
+
+@pytest.mark.parametrize("campaigns", FEW)
+@pytest.mark.parametrize(
+    ("scenario", "promise"),
+    [
+        (Scenario(), 0.05),
+        (Scenario(known=10, reused=3), 0.05),
+        (Scenario(known=10, rho=0.8), 0.05),
+        (Scenario(known=10, spread=2.0), 0.08),
+        (Scenario(known=10, reused=3, shift=1.0), 0.08),
+    ],
+)
+def test_no_more_campaigns_than_promised_promote_noise_however_it_is_made(
+    scenario: Scenario, promise: float, campaigns: int
+) -> None:
+    assert simulate(CONFIRMED, scenario, campaigns, seed=21).false_promotion <= at_most(promise, campaigns)
+
+
+@pytest.mark.parametrize("campaigns", FEW)
+@pytest.mark.parametrize(
+    ("scenario", "right", "runs"),
+    [
+        (Scenario(gain=3.0, known=10), 0.93, 8.5),
+        (Scenario(gain=3.0), 0.90, 9.7),
+        (Scenario(gain=3.0, known=10, reused=3), 0.94, 6.25),
+        (Scenario(gain=2.0, known=10, rho=0.8), 0.95, 9.5),
+        (Scenario(gain=6.0, known=10), 0.99, 7.1),
+    ],
+)
+def test_a_true_gain_is_kept_with_few_runs_and_its_interval_holds_it(
+    scenario: Scenario, right: float, runs: float, campaigns: int
+) -> None:
+    result = simulate(CONFIRMED, scenario, campaigns, seed=22)
+    assert result.right_promotion is not None
+    assert result.coverage is not None
+    assert result.right_promotion >= right - 3.5 * math.sqrt(right * (1 - right) / campaigns)
+    assert result.runs_mean <= runs + 3.5 * result.runs_mean_se
+    assert result.coverage >= 0.88 - 3.5 * math.sqrt(0.9 * 0.1 / campaigns)
+
+
+def test_a_plan_is_shorter_on_average_than_it_may_become() -> None:
+    average, most = planned_runs(CONFIRMED, 4)
+    assert 7 < average < 10 < most <= plan_size(CONFIRMED, 4)

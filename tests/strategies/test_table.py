@@ -34,4 +34,4 @@ def test_where_the_gate_can_speak_the_step_is_empty_and_the_conclusion_is_its_re
 
 
 def test_the_size_is_that_of_the_gates_plan() -> None:
-    assert table.size(QUESTION, RULES, 2) == plan_size(RULES, 2) == 12
+    assert table.size(QUESTION, RULES, 2) == plan_size(RULES, 2) == 11
