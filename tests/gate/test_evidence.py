@@ -5,7 +5,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from scipy.stats import t
+import scipy  # which loads what is used, where it is used
 
 from agent.core.experiment import BASELINE, GateRules
 from agent.gate.evidence import Gain, Scatter, compare, scatter_of
@@ -35,8 +35,8 @@ def test_two_means_are_compared_by_students_t() -> None:
     gain = compare({0: 1.0, 1: 1.2}, {1: 0.9, 2: 0.7, 3: 0.8}, UNPAIRED)
     error = 0.1 * math.sqrt(1 / 2 + 1 / 3)
     assert (gain.value, gain.error, gain.dof, gain.pairs) == (pytest.approx(0.3), pytest.approx(error), 8, 0)
-    assert gain.p == pytest.approx(t(8).sf(0.3 / error))
-    assert gain.interval == pytest.approx(t.interval(0.9, 8, 0.3, error))
+    assert gain.p == pytest.approx(scipy.stats.t(8).sf(0.3 / error))
+    assert gain.interval == pytest.approx(scipy.stats.t.interval(0.9, 8, 0.3, error))
 
 
 def test_where_pairs_pay_the_seeds_that_both_have_are_compared_one_by_one() -> None:
