@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.project import agent, commit, edit
 
-STEPS = ("--issue", "3", "--budget", "5steps")
+STEPS = ("--issue", "3", "--gate", "fixed", "--budget", "5steps")
 
 
 def status(project: Path) -> dict[str, object]:
@@ -32,7 +32,7 @@ def undecided(project: Path) -> Path:
     assert "verdict: inconclusive 1D" in done.stdout, done.stdout
     flat = " ".join(done.stdout.split())
     assert (
-        "python agent/run.py --issue 3 --budget 5steps --gate confirmed --profile mini --corpus stdlib --more" in flat
+        "python agent/run.py --issue 3 --budget 5steps --gate fixed --profile mini --corpus stdlib --more" in flat
     )
     return project
 
