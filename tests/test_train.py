@@ -387,11 +387,11 @@ def test_the_result_has_every_metric_phase_and_the_exact_parameters(short_run: t
     told = result(short_run[0])
     metrics = told["metrics"]
     assert metrics.keys() == {
-        "val_bpb", "training_seconds", "total_seconds", "peak_vram_mb", "total_tokens_M", "num_steps", "num_params_M",
+        "val_bpb", "training_seconds", "total_seconds", "peak_vram_mb", "total_tokens_M", "num_steps", "charged_steps", "num_params_M",
         "depth", "tokens_per_second", "step_seconds",
     }  # fmt: skip
     assert all(math.isfinite(value) and value > 0 for value in metrics.values())
-    assert metrics["num_steps"] == 12
+    assert metrics["num_steps"] == metrics["charged_steps"] == 12
     assert metrics["total_tokens_M"] == 12 * 2048 / 1e6
     assert told["params"] == round(metrics["num_params_M"] * 1e6)
     assert told["phases"].keys() == {"startup", "train", "eval", "checkpoint"}

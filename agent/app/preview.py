@@ -54,7 +54,7 @@ def _size(plan: Plan) -> str:
     mean, most = plan.expected_runs
     expected = f"up to {plan.run_count} runs"
     if mean < plan.run_count:
-        expected = f"about {mean:.0f} runs, nine times of ten {most:.0f} at most and never more than {plan.run_count},"
+        expected = f"about {mean:.0f} runs ({most:.0f} or fewer in 9 of 10 campaigns, {plan.run_count} at most)"
     kind = f"of {plan.budget}, {plan.clock} clock, profile {plan.profile}"
     return f"{expected} {kind}{_time(plan)}{cap}"
 
@@ -63,7 +63,7 @@ def _time(plan: Plan) -> str:
     mean, most = (plan.seconds_of(runs) for runs in plan.expected_runs)
     if mean is None or most is None:
         return ""
-    tail = f" (nine times of ten {_minutes(most)} at most)" if most > mean else ""
+    tail = f" ({_minutes(most)} or less in 9 of 10)" if most > mean else ""
     return f", about {_minutes(mean)} min in all{tail}"
 
 

@@ -7,7 +7,6 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from agent.campaign.context import CampaignContext
-from agent.campaign.jobs import START_S, run_one
 from agent.campaign.plan import Plan
 from agent.core.errors import BadInput
 from agent.core.runs import Job
@@ -58,6 +57,8 @@ def check(ctx: CampaignContext, plan: Plan) -> None:
 
 
 def _ask(ctx: CampaignContext, plan: Plan, text: str, variants: Sequence[Resolved]) -> dict[str, str]:
+    from agent.campaign.jobs import START_S, run_one  # with the executors, which few commands need
+
     edits = {one.variant.name: _edit(text, one.files[plan.track.script]) for one in variants}
     facts = {**plan.base.sources.facts[plan.profile], "profile": plan.profile}
     job = Job(

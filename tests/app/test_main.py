@@ -192,8 +192,8 @@ def test_the_plan_shows_both_profiles_the_order_and_what_it_will_take(project: P
     out = agent(project, "--issue", "3", "--plan").stdout
     assert time.monotonic() - began < 5
     assert "then 1D, 1C, 1A, 1B" in out
-    assert re.search(r"about (8|9|10) runs, nine times of ten 1\d at most and never more than 13, of 300s", out)
-    assert "about 5" in out
+    assert re.search(r"about (8|9|10) runs \(1[0-3] or fewer in 9 of 10 campaigns, 13 at most\) of 300s", out)
+    assert re.search(r"about (4|5)\d min in all \([67]\d or less in 9 of 10\)", out)
     assert "(at most 60 min, as the issue says)" in out
     tables = [[line.split()[0] for line in table.splitlines()] for table in out.strip().split("\n\n")[1:]]
     assert tables[:3] == [[head, "baseline", "1D", "1C", "1A", "1B"] for head in ("sets", "full", "mini")]
@@ -234,7 +234,7 @@ def test_report_prints_the_comment_that_was_written(finished: Finished) -> None:
 def test_json_keeps_standard_output_to_itself(project: Path) -> None:
     run = agent(project, "--issue", "3", "--budget", "5steps", "--json")
     assert json.loads(run.stdout)["issue"] == 3
-    assert "run 1/10: baseline seed 0" in run.stderr
+    assert re.search(r"run 1/\d+: baseline seed 0", run.stderr)
 
 
 @dataclass
@@ -267,13 +267,13 @@ def counts(project: Path, monkeypatch: pytest.MonkeyPatch) -> Counts:
     return found
 
 
-def test_a_campaign_of_ten_runs_is_planned_once_and_its_issue_fetched_twice(
+def test_a_campaign_is_planned_once_and_its_issue_fetched_twice(
     counts: Counts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = ["--issue", "3", "--budget", "5steps"]
     assert main(asked) == 0
     out = capsys.readouterr().out
-    assert ("run 10/10: " in out, "verdict: keep 1D" in out) == (True, True)
+    assert ("run 7/" in out, "verdict: keep 1D" in out) == (True, True)
     assert counts == Counts(planned=1, built=1, fetched=2)
     assert main(asked) == 0
     assert "run 1/" not in capsys.readouterr().out

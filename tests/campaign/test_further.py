@@ -31,9 +31,7 @@ def undecided(project: Path) -> Path:
     done = agent(project, *STEPS)
     assert "verdict: inconclusive 1D" in done.stdout, done.stdout
     flat = " ".join(done.stdout.split())
-    assert (
-        "python agent/run.py --issue 3 --budget 5steps --gate fixed --profile mini --corpus stdlib --more" in flat
-    )
+    assert "python agent/run.py --issue 3 --budget 5steps --gate fixed --profile mini --corpus stdlib --more" in flat
     return project
 
 

@@ -184,7 +184,7 @@ def _score(folder: Path, switch: str) -> tuple[ScoreReport, str]:
     weight = torch.zeros(VOCAB, VOCAB)
     weight[:, 0] = torch.arange(VOCAB)
     torch.save({"model": {"weight": weight}, "config": {}}, request.checkpoint)
-    argv = (sys.executable, str(MODEL_SERVER), request.checkpoint, "cpu")
+    argv = (sys.executable, str(MODEL_SERVER), request.checkpoint, "cpu", "train.py")
     shown = (tree, MODEL_SERVER, Path(request.checkpoint))
     command = FOUND.wrap(argv, cwd=tree, readable=shown, writable=(), gpus=0)
     score = (sys.executable, str(SCORER), replace(request, command=command, out=str(out)).to_json())
