@@ -387,8 +387,8 @@ def test_the_result_has_every_metric_phase_and_the_exact_parameters(short_run: t
     told = result(short_run[0])
     metrics = told["metrics"]
     assert metrics.keys() == {
-        "val_bpb", "training_seconds", "total_seconds", "peak_vram_mb", "total_tokens_M", "num_steps", "charged_steps", "num_params_M",
-        "depth", "tokens_per_second", "step_seconds",
+        "val_bpb", "training_seconds", "total_seconds", "peak_vram_mb", "total_tokens_M", "num_steps", "num_params_M",
+        "charged_steps", "depth", "tokens_per_second", "step_seconds",
     }  # fmt: skip
     assert all(math.isfinite(value) and value > 0 for value in metrics.values())
     assert metrics["num_steps"] == metrics["charged_steps"] == 12
