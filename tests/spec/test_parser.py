@@ -137,7 +137,7 @@ def test_the_block_may_say_little(told: str) -> None:
 
 BAD_BLOCKS = [
     ("seeds: [1]\nsede: 3", "unknown key 'sede'", "i.md:11", "did you mean seeds? keys: track, strategy"),
-    ("gate: best", "gate: Input should be 'confirmed' or 'lowest'", "i.md:10", "gate: lowest"),
+    ("gate: best", "gate: Input should be 'confirmed', 'fixed' or 'lowest'", "i.md:10", "gate: lowest"),
     ("\nbudget: 5 apples", "budget: '5 apples' is no budget", "i.md:11", "budget: 5 minutes"),
     ("budget: -1", "budget: '-1' is no budget", "i.md:10", "budget: 5 minutes"),
     ("budget: .nan", "budget: 'nan' is no budget", "i.md:10", "budget: 5 minutes"),

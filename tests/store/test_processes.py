@@ -54,7 +54,7 @@ def test_a_campaign_of_ten_runs_starts_git_no_more_often_than_it_must(project: P
     (folder / "git").write_text(f'#!/bin/sh\necho "$@" >> {calls}\nexec {real} "$@"\n')
     (folder / "git").chmod(0o755)
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
-    done = agent(project, "--issue", "3", "--budget", "5steps", env={"PATH": path}, fresh=True)
+    done = agent(project, "--issue", "3", "--budget", "5steps", "--gate", "fixed", env={"PATH": path}, fresh=True)
     assert done.returncode == 0, done.stderr
     assert len(Ledger(project / "experiments" / "ledger.jsonl", tmp_path / "lock").runs()) == 10
     commands = [line.removeprefix("-c core.hooksPath=/dev/null ").split()[0] for line in calls.read_text().splitlines()]

@@ -334,7 +334,7 @@ def test_a_verdict_that_waits_for_a_person_is_labelled_so_and_its_issue_stays_op
     edit(project, "train.py", "SIGMA = 0.001", "SIGMA = 0.02")
     edit(project, "train.py", "GAIN = {(8, 96): 0.05", "GAIN = {(8, 96): 0.0045")
     commit(project, "a small gain in much noise")
-    ended = run(project, hub, *STEPS, "--close")
+    ended = run(project, hub, *STEPS, "--gate", "fixed", "--close")
     assert ended.returncode == 0, ended.stderr
     waits = "verdict: inconclusive" in ended.stdout
     assert ("status: review" if waits else "status: done") in hub.issues[3]["labels"]
