@@ -13,7 +13,7 @@ STEP_SECONDS = "step_seconds"
 # what every run reports of its course; what a run reports beside is a score of its own
 _USUAL = frozenset(
     (PARAMETERS, STEP_SECONDS, "training_seconds", "total_seconds", "total_tokens_M", "tokens_per_second")
-    + ("num_steps", "num_params", "val_characters", "mfu_percent", "peak_vram_mb", "depth")
+    + ("num_steps", "charged_steps", "num_params", "val_characters", "mfu_percent", "peak_vram_mb", "depth")
 )
 
 

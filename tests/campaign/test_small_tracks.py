@@ -89,6 +89,7 @@ def test_a_ladder_of_names_reports_each_rung_the_exact_parameters_and_names_that
     assert [row[1] for row in claims] == ["held", "held", "held", "not held"]
     assert "names-standin" in comment, "made-up data is called so"
     assert "samples of" in comment
+    assert "charged_steps" not in comment, "a run's course is no score of its own"
     assert {one["seed"] for one in shown["runs"]} == {0, 1}
     if needs.SANDBOX.level != "none":
         ledger = (tracks / "experiments" / "ledger.jsonl").read_text()
