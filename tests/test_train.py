@@ -512,7 +512,10 @@ def test_the_memory_predicted_for_a_gpu_is_what_the_compiled_graph_keeps(
 @pytest.mark.usefixtures("short_run")  # which prepares the corpus: that takes memory, too
 @pytest.mark.parametrize(
     "constants",
-    [{"NGRAM_ORDER": 1}, {"DEPTH": 4, "ASPECT_RATIO": 256}, pytest.param({}, marks=pytest.mark.nightly)],
+    [
+        {"NGRAM_ORDER": 1},
+        *(pytest.param(one, marks=pytest.mark.nightly) for one in ({"DEPTH": 4, "ASPECT_RATIO": 256}, {})),
+    ],
 )
 def test_the_memory_that_a_run_takes_is_what_was_predicted(
     constants: dict[str, int], corpus_cache: Path, tmp_path: Path

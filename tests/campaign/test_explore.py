@@ -122,7 +122,14 @@ def test_a_space_in_which_no_shape_can_run_is_refused_before_any_run(project: Pa
     assert not (project / "experiments" / "ledger.jsonl").exists()
 
 
-@pytest.mark.parametrize("fault", ["commit-after@3", "append-before@2", "append-after@2", "run-result@11"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "append-after@2",
+        "run-result@11",
+        *(pytest.param(one, marks=pytest.mark.nightly) for one in ("commit-after@3", "append-before@2")),
+    ],
+)
 def test_an_evolution_that_is_killed_anywhere_goes_on_to_the_same_lineage(
     project: Path, evolved: tuple[list[tuple[object, ...]], dict[tuple[str, int], float]], fault: str
 ) -> None:

@@ -75,6 +75,7 @@ def test_a_cheat_that_leads_is_refused_and_the_honest_winner_behind_it_is_promot
     assert promoted == opened.view.campaign.commits["honest"]
 
 
+@pytest.mark.nightly  # by day trains_on_val is tried on the main track
 def test_names_that_a_model_was_trained_on_are_no_gain_on_the_second_set(corpus_cache: Path, tmp_path: Path) -> None:
     cheat = edited(script("names", **BETTER), *TRAINS_ON_VAL)
     opened, board = tried("names", tmp_path, corpus_cache, {"learned": cheat})

@@ -38,8 +38,10 @@ CONFINED = [one for one in RUNNING if one.caught_by in ("sandbox", "seed") and o
 CHEAP = ("dropout", "saved_counts", "sharpness_aware", "weighed_by_length")  # honest, and trained and scored by day
 DRAFTED = ("swiglu_of_its_own_width",)  # honest, and by day a draft with its first steps and its model
 AT_NIGHT = (  # each is of the kind of another, or takes long
-    "engine_by_itself", "fourier_mixing", "more_than_probed", "ngram_cache", "ngram_oracle", "peeks_at_other_rows",
-    "peeks_if_natural", "two_for_one", "uncounted_child",
+    "agrees_by_locks", "constant_over_hint", "counts_its_calls", "engine_by_itself", "fourier_mixing", "gold_token",
+    "honest_when_imported", "mean_of_the_row", "more_than_probed", "ngram_cache", "ngram_oracle", "peeks_at_other_rows",
+    "peeks_if_natural", "remembers_val", "repeats_its_answers", "table_while_scored", "trains_in_warm_up",
+    "two_for_one", "uncounted_child",
 )  # fmt: skip
 STEPS = 24  # of the campaign in which both are tried: slow_clock's, which needs the most
 SCORED = [one for one in RUNNING if one not in CONFINED and one.name not in WHOLE]
